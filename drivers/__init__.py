@@ -1,0 +1,1 @@
+"""Device drivers: they report, they do not interpret."""

@@ -1,0 +1,55 @@
+"""Every error that this software raises on purpose, as one tree.
+
+PatrolError
+├── ConfigError        (also ValueError)   a setting is wrong: start-up stops, exit code 2
+├── CalibrationError   (also ValueError)   a calibration file is refused
+├── ModelError         (also RuntimeError) the detector's file is missing, wrong or cannot run
+├── DeviceError        (also OSError)      a device failed: the owner reopens it with backoff
+│   └── DeviceTimeout  (also TimeoutError) nothing arrived in time: same treatment, counted apart
+├── StoreError         (also OSError)      the event database cannot be used
+└── ProtocolError      (also ValueError)   a client sent something that the protocol does not allow
+
+Anything else that escapes a stage is a bug: the process ends and the service manager restarts it.
+"""
+
+from __future__ import annotations
+
+
+class PatrolError(Exception):
+    """Base of all errors raised on purpose; its text is written for the person who must act on it."""
+
+
+class ConfigError(PatrolError, ValueError):
+    """Settings are wrong; `problems` lists every one of them as `path: what is wrong (what to do)`."""
+
+    def __init__(self, problems: list[str] | str) -> None:
+        self.problems: list[str] = [problems] if isinstance(problems, str) else list(problems)
+        super().__init__("\n".join(self.problems))
+
+
+class CalibrationError(PatrolError, ValueError):
+    """A calibration file cannot be used, and why."""
+
+
+class ModelError(PatrolError, RuntimeError):
+    """The face detector's file is missing, is not the expected one, or cannot be run."""
+
+
+class DeviceError(PatrolError, OSError):
+    """A device failed or is absent; the owner closes it and opens it again after a pause."""
+
+
+class DeviceTimeout(DeviceError, TimeoutError):
+    """A device is open but sent nothing within the time allowed."""
+
+
+class StoreError(PatrolError, OSError):
+    """The event database cannot be opened, read or written."""
+
+
+class ProtocolError(PatrolError, ValueError):
+    """A client broke the stream's protocol; `code` is the websocket close code to use."""
+
+    def __init__(self, message: str, code: int = 4400) -> None:
+        super().__init__(message)
+        self.code = code

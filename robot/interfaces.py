@@ -1,0 +1,66 @@
+"""What the pipeline asks of devices, of the detector and of those who listen. Drivers and models fulfil it, robot/ consumes it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from robot.types import CameraFrame, DeviceInfo, Faces, IndicatorSignal, ThermalFrame
+
+
+class Camera(Protocol):
+    """One open camera. Made by a driver's constructor, which raises DeviceError if it cannot be opened."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Counts by kind (`truncated_jpeg`, `bad_part`, …) since opening."""
+        ...
+
+    def read(self, timeout_s: float) -> CameraFrame:
+        """Returns the next frame; raises DeviceTimeout when none came in time, DeviceError when the device is gone."""
+        ...
+
+    def close(self) -> None:
+        """Idempotent."""
+        ...
+
+
+class ThermalSensor(Protocol):
+    """One open thermal sensor; the same contract as a camera."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Counts by kind (`bad_checksum`, `resync_bytes`, `bad_length`, …) since opening."""
+        ...
+
+    def read(self, timeout_s: float) -> ThermalFrame: ...
+
+    def close(self) -> None: ...
+
+
+class Indicator(Protocol):
+    """Lamp and siren: off when opened, off when closed."""
+
+    def show(self, signal: IndicatorSignal) -> None:
+        """Sets lamp and siren at once; returns when the pins are set."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class FaceDetector(Protocol):
+    """Frames of any cameras in, faces out, one Faces for each frame in the same order."""
+
+    def detect(self, frames: Sequence[CameraFrame]) -> list[Faces]: ...
+
+
+class EventSink(Protocol):
+    """Receives finished events as encoded JSON, in order; must not block."""
+
+    def publish(self, seq: int, event_json: bytes) -> None: ...

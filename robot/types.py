@@ -1,0 +1,230 @@
+"""Values that cross the borders between stages. Frozen; the arrays inside are read-only by agreement.
+
+Units are in the names: `_c` degrees Celsius, `_px` pixels, `_m` metres, `_ns` nanoseconds on the monotonic clock.
+Frames of reference:
+  robot    x forward, y left, z up; origin on the floor below the mast (ROS REP 103)
+  optical  x right, y down, z forward (OpenCV); one per camera and one for the thermal sensor
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
+U8 = NDArray[np.uint8]
+I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraFrame:
+    """One picture of one camera, possibly decoded at a reduced scale."""
+
+    camera: str
+    seq: int
+    t_mono_ns: int
+    """When the light was taken, as well as the driver knows it."""
+    image_bgr: U8
+    """Height × width × 3."""
+    full_size_px: tuple[int, int]
+    """Width and height of the picture before any reduction; boxes and landmarks are in these pixels."""
+    jpeg: bytes | None = None
+    """The compressed original, kept for crops at full size and for evidence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThermalFrame:
+    """One frame of the thermal sensor in its own degrees, before any correction."""
+
+    seq: int
+    t_mono_ns: int
+    temp_c: F32
+    """Rows × columns, °C as the sensor reports them; row 0 is the top, column 0 the left as the robot looks."""
+    sensor_temp_c: float | None = None
+    """Temperature of the sensor itself, where the wire carries it."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Faces:
+    """Faces found in one frame of one camera (n may be 0), in full-size pixels."""
+
+    camera: str
+    t_mono_ns: int
+    boxes_px: F32
+    """n × 4: left, top, width, height."""
+    landmarks_px: F32
+    """n × 5 × 2: right eye, left eye, nose tip, right and left corner of the mouth (the person's own right)."""
+    scores: F32
+    """n, between 0 and 1."""
+
+    def __len__(self) -> int:
+        return int(self.scores.shape[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One person as the tracker sees them at `t_mono_ns`."""
+
+    track_id: int
+    t_mono_ns: int
+    position_m: F64
+    """Point between the eyes, robot frame."""
+    velocity_m_s: F64
+    position_sd_m: F64
+    """Standard uncertainty along each axis."""
+    first_seen_ns: int
+    last_seen_ns: int
+    hits: int
+    camera: str
+    """Camera of the newest detection."""
+    landmark_rays: F64
+    """5 × 3: the newest landmarks as points in the robot frame, relative to `seen_position_m`, at the track's range."""
+    seen_position_m: F64
+    """Where the point between the eyes was at `last_seen_ns`."""
+    score: float
+    yaw_rad: float
+    """Turn of the head away from the line of sight; 0 looks at the camera."""
+    confirmed: bool
+
+
+class RoiName(enum.StrEnum):
+    """Where on the face a temperature was read."""
+
+    CANTHI = "canthi"
+    UPPER_FACE = "upper_face"
+    FOREHEAD = "forehead"
+
+
+class Reason(enum.StrEnum):
+    """Why a person who was seen has no temperature."""
+
+    TOO_FAR = "too_far"
+    TOO_FEW_PIXELS = "too_few_pixels"
+    MOVING_BLUR = "moving_blur"
+    EXTREME_POSE = "extreme_pose"
+    OCCLUDED = "occluded"
+    GLASSES = "glasses"
+    OUT_OF_VIEW = "out_of_view"
+    OUT_OF_AMBIENT_WINDOW = "out_of_ambient_window"
+    REFERENCE_LOST = "reference_lost"
+    WARMING_UP = "warming_up"
+    IMPLAUSIBLE = "implausible"
+    TOO_BRIEF = "too_brief"
+    NO_THERMAL = "no_thermal"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ThermalRoi:
+    """Where one tracked face lies in one thermal frame; pixels only. `reason` is set when it cannot be read there."""
+
+    track_id: int
+    t_mono_ns: int
+    center_px: tuple[float, float]
+    """Point between the eyes: column, row."""
+    eyes_px: F64
+    """2 × 2: right and left eye (column, row)."""
+    up_px: tuple[float, float]
+    """Unit vector from the mouth towards the forehead, in the image."""
+    face_px: float
+    """Width of the face, in thermal pixels."""
+    distance_m: float
+    position_sd_px: float
+    """Standard uncertainty of the place, in thermal pixels."""
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One temperature of one face with every step that led to it (°C). Sum: raw + corrections = skin; skin + site = body."""
+
+    track_id: int
+    t_mono_ns: int
+    roi: RoiName
+    raw_c: float
+    reference_correction_c: float
+    emissivity_correction_c: float
+    atmosphere_correction_c: float
+    size_of_source_correction_c: float
+    skin_c: float
+    site_offset_c: float
+    body_c: float
+    uncertainty_c: float
+    """Standard uncertainty (k = 1) of `body_c`."""
+    random_uncertainty_c: float
+    """The part of it that averaging over readings reduces."""
+    face_px_thermal: float
+    distance_m: float
+    roi_px: tuple[float, float, float, float]
+    """Left, top, width, height in the thermal image."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotMeasured:
+    """A face that was seen in this thermal frame but not read, and why."""
+
+    track_id: int
+    t_mono_ns: int
+    reason: Reason
+
+
+class VerdictKind(enum.StrEnum):
+    NORMAL = "normal"
+    ELEVATED = "elevated"
+    NOT_MEASURED = "not_measured"
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is said of one person, once; `reading` is the fused one."""
+
+    track_id: int
+    t_mono_ns: int
+    kind: VerdictKind
+    reason: Reason | None
+    reading: Reading | None
+    readings: int
+    policy: str
+    threshold_c: float
+    margin_c: float
+    """`body_c` minus what it is compared with."""
+    first_seen_ns: int
+    in_range_ns: int | None
+    """When the face first lay in the thermal image within measuring range."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """How many thermal frames went by without a reading, by reason."""
+
+
+class Screening(enum.StrEnum):
+    """Whether the robot can screen at all. Everything but AVAILABLE is loud."""
+
+    AVAILABLE = "available"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True)
+class IndicatorSignal:
+    """What lamp and siren shall show; the driver knows colours and patterns, not reasons."""
+
+    alarm: bool
+    """A person's estimate is elevated and nobody has acknowledged: red lamp."""
+    siren: bool
+    """Siren on for this alarm (it stops after its time, the lamp stays)."""
+    unavailable: bool
+    """Screening is unavailable: amber lamp, blinking; never together with green."""
+    pre_alarm: bool = False
+    """A first elevated estimate is being confirmed."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """What a device says of itself."""
+
+    address: str
+    model: str
+    serial: str
+    width_px: int
+    height_px: int
