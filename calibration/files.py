@@ -1,0 +1,186 @@
+"""The one file format of a robot's calibration: what it holds, how it is sealed, read, refused and written.
+
+A file is JSON: {"schema", "sha256", "content"}. The digest is taken over the content's canonical encoding, so that a
+changed digit is noticed. robot/ reads calibrations through `load` alone.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from robot.errors import CalibrationError
+
+SCHEMA = "patrol.calibration/1"
+
+PositivePx = Annotated[float, Meta(gt=0)]
+Triple = tuple[float, float, float]
+
+
+class OpticCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Lens and place of one camera or of the thermal sensor (OpenCV's pinhole model)."""
+
+    serial: str
+    width_px: Annotated[int, Meta(ge=8)]
+    height_px: Annotated[int, Meta(ge=8)]
+    fx_px: PositivePx
+    fy_px: PositivePx
+    cx_px: float
+    cy_px: float
+    distortion: tuple[float, float, float, float, float]
+    """k1, k2, p1, p2, k3."""
+    rotation_vector: Triple
+    """Rodrigues vector of the rotation from the robot's frame to the optical frame, radians."""
+    position_m: Triple
+    """Optical centre in the robot's frame."""
+    residual_px: Annotated[float, Meta(ge=0)] = 0.3
+    """Root mean square reprojection error found by the calibration."""
+
+
+class ReferenceCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The on-board temperature reference: where it lies in the thermal image and what it is held at."""
+
+    roi_px: tuple[int, int, int, int]
+    """Left, top, width, height."""
+    set_point_c: Annotated[float, Meta(ge=25, le=45)]
+    emissivity: Annotated[float, Meta(gt=0.5, le=1)]
+    set_point_sd_c: Annotated[float, Meta(ge=0)] = 0.05
+
+
+class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the thermal sensor's own degrees relate to true ones."""
+
+    netd_c: Annotated[float, Meta(gt=0)]
+    quantum_c: Annotated[float, Meta(gt=0)]
+    fixed_pattern_sd_c: Annotated[float, Meta(ge=0)]
+    """What is left of the pixel-to-pixel offset after correction."""
+    absolute_sd_c: Annotated[float, Meta(ge=0)]
+    """Standard uncertainty of an absolute reading without the reference."""
+    gain: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
+    size_of_source: dict[str, list[tuple[float, float, float]]] = {}
+    """For each region: face width in thermal pixels, correction in °C, its standard uncertainty; widths increase."""
+    dead_pixels: list[tuple[int, int]] = []
+    """Row, column."""
+
+
+class SiteOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """body = skin + offset + slope · (ambient − ambient_ref), with the standard uncertainty of one person."""
+
+    offset_c: float
+    slope_per_c: float
+    ambient_ref_c: float
+    sd_c: Annotated[float, Meta(ge=0)]
+
+
+class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Everything a robot needs to turn pixels into places and temperatures."""
+
+    id: str
+    robot: str
+    created_utc: str
+    valid_until_utc: str
+    made_by: str
+    software: str
+    cameras: dict[str, OpticCalibration]
+    thermal: OpticCalibration
+    radiometry: RadiometryCalibration
+    site: dict[str, SiteOffset]
+    reference: ReferenceCalibration | None = None
+    note: str = ""
+
+
+class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: str
+    sha256: str
+    content: dict[str, Any]
+
+
+def _digest(content: Any) -> str:
+    plain = msgspec.to_builtins(content)
+    return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+
+
+def load(path: Path) -> Calibration:
+    """Returns the calibration in `path`; raises CalibrationError if it is missing, changed by hand or of another version."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise CalibrationError(
+            f"{path}: cannot be read ({error.strerror}); name the robot's calibration file"
+        ) from error
+    try:
+        head = msgspec.json.decode(raw)
+        if isinstance(head, dict) and head.get("schema", SCHEMA) != SCHEMA:
+            raise CalibrationError(
+                f"{path}: schema {head['schema']!r} is not {SCHEMA!r}; calibrate again with this version's patrol-calibrate"
+            )
+        sealed = msgspec.convert(head, _Sealed)
+        if _digest(sealed.content) != sealed.sha256:
+            raise CalibrationError(
+                f"{path}: content does not match its sha256: the file was changed or damaged; restore it or calibrate again"
+            )
+        calibration = msgspec.convert(sealed.content, Calibration, strict=False)
+    except (msgspec.ValidationError, msgspec.DecodeError) as error:
+        raise CalibrationError(f"{path}: not a calibration file ({error})") from error
+    _check_consistency(calibration, path)
+    return calibration
+
+
+def _check_consistency(calibration: Calibration, path: Path) -> None:
+    for name in ("created_utc", "valid_until_utc"):
+        _parse_utc(getattr(calibration, name), f"{path}: {name}")
+    for roi, rows in calibration.radiometry.size_of_source.items():
+        widths = [row[0] for row in rows]
+        if widths != sorted(set(widths)):
+            raise CalibrationError(f"{path}: size_of_source.{roi}: face widths must increase")
+    if calibration.reference is not None:
+        left, top, width, height = calibration.reference.roi_px
+        inside = 0 <= left and 0 <= top and width > 0 and height > 0
+        inside = (
+            inside and left + width <= calibration.thermal.width_px and top + height <= calibration.thermal.height_px
+        )
+        if not inside:
+            raise CalibrationError(f"{path}: reference.roi_px lies outside the thermal image")
+
+
+def _parse_utc(text: str, where: str) -> dt.datetime:
+    try:
+        moment = dt.datetime.fromisoformat(text)
+    except ValueError as error:
+        raise CalibrationError(f"{where}: {text!r} is not a date and time like 2026-05-01T08:00:00+00:00") from error
+    if moment.tzinfo is None:
+        raise CalibrationError(f"{where}: {text!r} has no time zone; end it with +00:00")
+    return moment
+
+
+def expired(calibration: Calibration, now_utc: dt.datetime) -> bool:
+    """Returns whether `now_utc` (with a time zone) is past the calibration's validity."""
+    return now_utc > _parse_utc(calibration.valid_until_utc, "valid_until_utc")
+
+
+def save(calibration: Calibration, path: Path) -> None:
+    """Writes the calibration sealed and atomically; raises CalibrationError and leaves the old file alone if it cannot."""
+    sealed = _Sealed(schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration))
+    text = msgspec.json.format(msgspec.json.encode(sealed), indent=2)
+    temporary = ""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).replace(path)
+    except OSError as error:
+        if temporary:
+            Path(temporary).unlink(missing_ok=True)
+        raise CalibrationError(
+            f"{path}: cannot be written ({error.strerror}); the old calibration is untouched"
+        ) from error

@@ -1,0 +1,234 @@
+"""The robot's settings: a TOML file becomes one frozen object, or the list of everything that is wrong with it.
+
+Every key has its unit in its name and is explained here; configs/ holds commented examples.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+from robot.errors import ConfigError
+from robot.strict_toml import convert, read_table
+
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Share = Annotated[float, Meta(ge=0, le=1)]
+Positive = Annotated[float, Meta(gt=0)]
+NotNegative = Annotated[float, Meta(ge=0)]
+NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
+
+
+class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file: frozen, and closed to unknown keys."""
+
+
+class RobotSettings(Section, frozen=True):
+    name: Name
+    site: Name = "site"
+    place: Annotated[str, Meta(max_length=200)] = ""
+    """Where the robot is, in words; part of every event."""
+
+
+class CameraSettings(Section, frozen=True):
+    name: Name
+    address: str
+    rate_hz: Annotated[float, Meta(gt=0, le=120)] = 10.0
+    network_px: tuple[NetworkSide, NetworkSide] = (640, 384)
+    """Width and height of the detector's input for this camera: multiples of 32."""
+
+
+class ThermalSettings(Section, frozen=True):
+    address: str
+    rate_hz: Annotated[float, Meta(gt=0, le=60)] = 9.0
+    warm_up_s: NotNegative = 1800.0
+    """No verdict before the sensor has run this long (thermometry needs 30 minutes after a cold start)."""
+
+
+class ReferenceSettings(Section, frozen=True):
+    required: bool = True
+    """Under policy `absolute`, screening is unavailable while the reference is not valid."""
+    smoothing_s: Positive = 2.0
+    tolerance_c: Positive = 2.0
+    """Largest plausible correction; beyond it the plate or the sensor is at fault."""
+    spread_c: Positive = 0.6
+    """Largest standard deviation of the pixels on the plate; more means that it is covered in part."""
+
+
+class DetectionSettings(Section, frozen=True):
+    score_min: Share = 0.4
+    """Lowest score that the tracker gets to see."""
+    nms_iou: Share = 0.3
+    threads: Annotated[int, Meta(ge=1, le=4)] = 1
+    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+
+
+class TrackingSettings(Section, frozen=True):
+    score_new: Share = 0.6
+    """Score from which a face may begin a new track; lower ones only continue tracks."""
+    confirm_hits: Annotated[int, Meta(ge=1, le=20)] = 3
+    lost_s: Positive = 3.0
+    """How long a person who is not seen (hidden by others) keeps their identity."""
+
+
+class MeasurementSettings(Section, frozen=True):
+    face_px_min: Positive | None = None
+    """Smallest width of a face in thermal pixels; unset: by the sensor's width (10 at 160, 7 at 80, 4 at 32)."""
+    yaw_max_deg: Annotated[float, Meta(gt=0, le=90)] = 40.0
+    ambient_c: Annotated[float, Meta(ge=-30, le=60)] = 23.0
+    reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None
+    """Temperature of what the skin reflects; unset: the ambient temperature."""
+    humidity: Share = 0.5
+    skin_emissivity: Annotated[float, Meta(ge=0.8, le=1)] = 0.98
+
+
+class ScreeningSettings(Section, frozen=True):
+    policy: Literal["absolute", "cohort", "both"] = "absolute"
+    """Which rule raises alarms; both rules are always computed and reported."""
+    threshold_c: Annotated[float, Meta(ge=34.0, le=39.0)] = 37.3
+    cohort_delta_c: Annotated[float, Meta(ge=0.2, le=2.0)] = 0.6
+    cohort_people: Annotated[int, Meta(ge=5, le=200)] = 30
+    cohort_age_s: Positive = 3600.0
+    readings_min: Annotated[int, Meta(ge=3, le=50)] = 3
+    decide_s: Positive = 1.5
+    """An estimate close to the threshold is given this long to become surer."""
+    ambient_window_c: tuple[float, float] = (16.0, 32.0)
+
+
+class AlarmSettings(Section, frozen=True):
+    hold_s: NotNegative = 0.2
+    """How long an elevated estimate must persist before the alarm."""
+    hysteresis_c: NotNegative = 0.2
+    """An estimate must fall this far below the threshold to end a pre-alarm."""
+    siren_s: NotNegative = 5.0
+    clear_s: Positive = 30.0
+    """An acknowledged alarm is cleared this long after; one nobody acknowledges stays."""
+
+
+class IndicatorSettings(Section, frozen=True):
+    address: str = ""
+    """For example gpiozero:?red=17&amber=27&green=22&siren=23; empty: no lamp (said in health)."""
+
+
+class CalibrationSettings(Section, frozen=True):
+    file: str
+    expired: Literal["refuse", "warn"] = "refuse"
+
+
+class StoreSettings(Section, frozen=True):
+    path: str = "state/events.sqlite3"
+    retention_hours: Positive = 720.0
+
+
+class StreamSettings(Section, frozen=True):
+    host: str = "127.0.0.1"
+    port: Annotated[int, Meta(ge=0, le=65535)] = 8765
+    tokens_file: str = ""
+    tls_cert: str = ""
+    tls_key: str = ""
+    origins: tuple[str, ...] = ()
+    max_clients: Annotated[int, Meta(ge=1, le=10000)] = 200
+
+
+class CoverageSettings(Section, frozen=True):
+    summary_s: Positive = 60.0
+
+
+class Settings(Section, frozen=True):
+    """The whole file."""
+
+    robot: RobotSettings
+    cameras: Annotated[tuple[CameraSettings, ...], Meta(min_length=1, max_length=8)]
+    thermal: ThermalSettings
+    calibration: CalibrationSettings
+    reference: ReferenceSettings = ReferenceSettings()
+    detection: DetectionSettings = DetectionSettings()
+    tracking: TrackingSettings = TrackingSettings()
+    measurement: MeasurementSettings = MeasurementSettings()
+    screening: ScreeningSettings = ScreeningSettings()
+    alarm: AlarmSettings = AlarmSettings()
+    indicator: IndicatorSettings = IndicatorSettings()
+    store: StoreSettings = StoreSettings()
+    stream: StreamSettings = StreamSettings()
+    coverage: CoverageSettings = CoverageSettings()
+
+
+def parse(table: dict[str, Any], base: Path) -> Settings:
+    """Returns the settings in `table`, relative paths taken from `base`; raises ConfigError with every problem."""
+    problems: list[str] = []
+    settings: Settings | None = None
+    try:
+        settings = convert(table, Settings)
+    except ConfigError as error:
+        problems.extend(error.problems)
+    problems.extend(_contradictions(table))
+    if problems or settings is None:
+        raise ConfigError(problems)
+    return _anchored(settings, base)
+
+
+def load(path: Path) -> Settings:
+    """Returns the settings in a TOML file; raises ConfigError with every problem."""
+    return parse(read_table(path), path.resolve().parent)
+
+
+def sha256(settings: Settings) -> str:
+    """Returns the digest that names this configuration in events."""
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+
+
+def _contradictions(table: dict[str, Any]) -> list[str]:
+    """Returns what is wrong between keys that are right one by one; tolerant of a table that is wrong elsewhere."""
+    problems: list[str] = []
+    cameras = table.get("cameras")
+    names = [camera.get("name") for camera in cameras if isinstance(camera, dict)] if isinstance(cameras, list) else []
+    for name in sorted({str(name) for name in names if name is not None and names.count(name) > 1}):
+        problems.append(f"cameras: the name {name!r} is used more than once; names must differ")
+    screening = _table(table, "screening")
+    window = screening.get("ambient_window_c")
+    if (
+        isinstance(window, list)
+        and len(window) == 2
+        and all(isinstance(edge, int | float) for edge in window)
+        and window[0] >= window[1]
+    ):
+        problems.append(f"screening.ambient_window_c: {window[0]} is not below {window[1]}")
+    threshold = screening.get("threshold_c")
+    if (
+        isinstance(threshold, int | float)
+        and 34 <= threshold <= 39
+        and abs(threshold * 10 - round(threshold * 10)) > 1e-6
+    ):
+        problems.append(f"screening.threshold_c: {threshold} is not a step of 0.1 °C")
+    stream = _table(table, "stream")
+    if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
+        problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")
+    if bool(stream.get("tls_cert")) != bool(stream.get("tls_key")):
+        problems.append("stream.tls_cert and stream.tls_key: set both or neither")
+    return problems
+
+
+def _table(table: dict[str, Any], key: str) -> dict[str, Any]:
+    value = table.get(key)
+    return value if isinstance(value, dict) else {}
+
+
+def _anchored(settings: Settings, base: Path) -> Settings:
+    def anchor(path: str) -> str:
+        return str(base / Path(path).expanduser()) if path else ""
+
+    stream = settings.stream
+    return msgspec.structs.replace(
+        settings,
+        calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
+        store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
+        stream=msgspec.structs.replace(
+            stream,
+            tokens_file=anchor(stream.tokens_file),
+            tls_cert=anchor(stream.tls_cert),
+            tls_key=anchor(stream.tls_key),
+        ),
+    )
