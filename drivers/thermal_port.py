@@ -1,0 +1,75 @@
+"""The reading half of a serial thermal sensor: bytes from the link through a codec to numbered frames, and the re-arming of a
+sensor that fell silent."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Mapping
+
+from drivers.serial_link import SerialLink
+from drivers.thermal_wire import DecodedFrame, Decoder
+from robot.errors import DeviceError, DeviceTimeout
+from robot.types import ThermalFrame
+
+PENDING_FRAMES = 4
+"""Decoded frames kept when the reader is late; older ones are dropped and counted as `overrun`."""
+_SILENT_PERIODS = 4.0
+_SILENT_MIN_S = 0.4
+
+
+class ThermalPort:
+    """Frames of a sensor that was told to stream; `start` is the command to repeat when it stops without a word."""
+
+    def __init__(self, link: SerialLink, decoder: Decoder, start: bytes, period_s: float, shown: str) -> None:
+        self._link = link
+        self._decoder = decoder
+        self._start = start
+        self._silent_s = max(_SILENT_PERIODS * period_s, _SILENT_MIN_S)
+        self._shown = shown
+        self._pending: deque[DecodedFrame] = deque()
+        self._own_faults = {"overrun": 0, "rearmed": 0}
+        self._seq = 0
+        self._heard_s = time.monotonic()
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """A snapshot: the codec's counts with `overrun` (frames dropped because nobody read them) and `rearmed`."""
+        return {**self._decoder.faults, **{kind: count for kind, count in self._own_faults.items() if count}}
+
+    def read(self, timeout_s: float) -> ThermalFrame:
+        """Returns the oldest undelivered frame; raises DeviceTimeout or DeviceError as the interface says."""
+        deadline_s = time.monotonic() + timeout_s
+        while not self._pending:
+            self._receive(deadline_s)
+        frame = self._pending.popleft()
+        self._seq += 1
+        return ThermalFrame(self._seq, frame.t_mono_ns, frame.temp_c, frame.sensor_temp_c)
+
+    def _receive(self, deadline_s: float) -> None:
+        now_s = time.monotonic()
+        if now_s >= deadline_s:
+            raise self._overdue()
+        silent_until_s = self._heard_s + self._silent_s
+        if now_s >= silent_until_s:
+            self._own_faults["rearmed"] += 1
+            self._heard_s = now_s
+            self._link.write(self._start)
+            return
+        data, t_mono_ns = self._link.read(min(deadline_s, silent_until_s) - now_s)
+        if not data:
+            return
+        self._heard_s = time.monotonic()
+        self._pending.extend(self._decoder.feed(data, t_mono_ns))
+        while len(self._pending) > PENDING_FRAMES:
+            self._pending.popleft()
+            self._own_faults["overrun"] += 1
+
+    def _overdue(self) -> DeviceError:
+        if self._decoder.wrong_variant:
+            return DeviceError(
+                f"{self._shown}: wrong sensor variant: it sends {self._decoder.wrong_variant} "
+                "(check which sensor is fitted, and model= in the address)"
+            )
+        counts = ", ".join(f"{kind} {count}" for kind, count in self.faults.items()) or "none"
+        return DeviceTimeout(f"{self._shown}: no thermal frame in time (faults since opening: {counts})")
