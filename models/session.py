@@ -1,0 +1,162 @@
+"""Runs a prepared face detector with ONNX Runtime: buffers made once, a provider trusted only after it has inferred."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+
+from models.prepare import IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
+from robot.errors import ModelError
+from robot.types import F32, U8
+
+CPU = "CPUExecutionProvider"
+STRIDES = (8, 16, 32)
+OUTPUT_CHANNELS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+PROOF_TOLERANCE = 0.1
+"""How far an accelerator's scores may lie from the CPU's in the proof: half precision does, a broken kernel does not."""
+
+
+class YuNetSession:
+    """A prepared file ready to run on `slots` pictures, which are filled in place and looked at in turn.
+
+    `inputs` is slots × height × width × 3 (uint8, BGR), owned by the session and filled by the caller. `run(count)` looks at the
+    first `count` slots. Not for use by two threads at once. Pictures run in turn unless the file was prepared for a batch:
+    on a CPU one large batch is slower, as its activations leave the cache (docs/decisions/0002-detector-input.md).
+
+    `providers` is a list of preference; the CPU stands at its end in any case. A provider that is not compiled in, does not start,
+    or does not infer what the CPU infers is skipped, and `provider_notes` says why.
+    Raises ModelError if the file is not one that models.prepare made, or cannot run at all.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        slots: int = 1,
+        *,
+        threads: int = 1,
+        providers: Sequence[str] = (CPU,),
+    ) -> None:
+        cpu = _open(path, CPU, threads)
+        self.model_sha256, self.recipe = _identity(path, cpu)
+        """The sha256 of the file that the prepared one was made from, and the recipe it was made with."""
+        batch, self.height_px, self.width_px, _ = cpu.get_inputs()[0].shape
+        if slots < 1 or slots % batch:
+            raise ModelError(f"{path}: is prepared for a batch of {batch}: {slots} pictures at a time do not fit")
+        self.slots: int = slots
+        self._batch: int = batch
+        self._session, notes = _proven(path, providers, threads, cpu)
+        self.provider_notes: tuple[str, ...] = tuple(notes)
+        """One line for each preferred provider that is not used: which and why."""
+        self.providers: tuple[str, ...] = tuple(self._session.get_providers())
+        """What really runs, the first doing the work."""
+        self.inputs: U8 = np.zeros((slots, self.height_px, self.width_px, 3), np.uint8)
+        self._outputs = [self._stride_buffers(stride) for stride in STRIDES]
+        self._bindings = [self._bind(first) for first in range(0, slots, batch)]
+        self._views = [self._first(count) for count in range(slots + 1)]
+        self._on_cpu = self.providers[0] == CPU
+        self.run(slots)  # the arena grows to its size now, not under the first people
+
+    def run(self, count: int) -> tuple[tuple[F32, F32, F32, F32], ...]:
+        """Returns (cls, obj, bbox, kps) for the strides 8, 16, 32, looking at the first `count` slots of `inputs`.
+
+        Shapes: count × cells, count × cells, count × cells × 4, count × cells × 10, where cells are row by row; float32, as the
+        network gives them. They are views of the session's own buffers: good until the next run. Raises ModelError if it fails.
+        """
+        if not 0 <= count <= self.slots:
+            raise ValueError(f"{count} pictures do not fit into {self.slots} slots")
+        try:
+            for binding in self._bindings[: -(-count // self._batch)]:
+                self._session.run_with_iobinding(binding)
+                if not self._on_cpu:
+                    binding.synchronize_outputs()
+        except Exception as error:  # onnxruntime's errors have no public base
+            raise ModelError(f"the face detector failed on {self.providers[0]}: {error}") from error
+        return self._views[count]
+
+    def _stride_buffers(self, stride: int) -> tuple[F32, F32, F32, F32]:
+        cells = (self.width_px // stride) * (self.height_px // stride)
+        cls, obj, bbox, kps = (
+            np.zeros((self.slots, cells, channels), np.float32) for channels in OUTPUT_CHANNELS.values()
+        )
+        return cls, obj, bbox, kps
+
+    def _bind(self, first: int) -> Any:
+        """Returns a binding of the slots from `first` on: runs read and write our memory, nothing is allocated or copied."""
+        binding = self._session.io_binding()
+        slots = slice(first, first + self._batch)
+        image = self.inputs[slots]
+        binding.bind_input(IMAGE_INPUT, "cpu", 0, np.uint8, image.shape, image.ctypes.data)
+        for stride, buffers in zip(STRIDES, self._outputs, strict=True):
+            for name, buffer in zip(OUTPUT_CHANNELS, buffers, strict=True):
+                part = buffer[slots]
+                binding.bind_output(f"{name}_{stride}", "cpu", 0, np.float32, part.shape, part.ctypes.data)
+        return binding
+
+    def _first(self, count: int) -> tuple[tuple[F32, F32, F32, F32], ...]:
+        return tuple((c[:count, :, 0], o[:count, :, 0], b[:count], k[:count]) for c, o, b, k in self._outputs)
+
+
+def _open(path: Path, provider: str, threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.enable_cpu_mem_arena = True
+    options.log_severity_level = (
+        3  # what matters is raised or noted; warnings about absent GPUs are not for standard error
+    )
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads sleep: a core stays free
+    try:
+        return ort.InferenceSession(str(path), options, providers=[provider])
+    except Exception as error:  # onnxruntime's errors have no public base
+        raise ModelError(f"{path}: does not load on {provider}: {error}") from error
+
+
+def _identity(path: Path, session: Any) -> tuple[str, int]:
+    """Returns source sha256 and recipe from the file's metadata; raises ModelError if models.prepare did not make it."""
+    meta = session.get_modelmeta().custom_metadata_map
+    inputs = session.get_inputs()
+    made_here = SOURCE_SHA256_KEY in meta and meta.get(RECIPE_KEY) == str(RECIPE)
+    if not made_here or len(inputs) != 1 or inputs[0].type != "tensor(uint8)":
+        raise ModelError(f"{path}: not a file that this version prepared (run `python -m models prepare WIDTHxHEIGHT`)")
+    return meta[SOURCE_SHA256_KEY], RECIPE
+
+
+def _proven(path: Path, preferred: Sequence[str], threads: int, cpu: Any) -> tuple[Any, list[str]]:
+    """Returns the first preferred session that infers what the CPU does, and a note for each one passed over."""
+    notes: list[str] = []
+    available = ort.get_available_providers()
+    for provider in preferred:
+        if provider == CPU:
+            break
+        if provider not in available:
+            notes.append(f"{provider}: not part of this onnxruntime (it has {', '.join(available)})")
+            continue
+        try:
+            session = _open(path, provider, threads)
+            # onnxruntime falls back without raising: the list is the only way to know
+            if session.get_providers()[0] != provider:
+                notes.append(f"{provider}: did not start on this machine")
+                continue
+            difference = _difference(session, cpu)
+        except Exception as error:  # a broken driver may raise anything; the CPU is the answer to all of it
+            notes.append(f"{provider}: failed its first inference: {error}")
+            continue
+        if difference <= PROOF_TOLERANCE:
+            return session, notes
+        notes.append(f"{provider}: its scores differ from the CPU's by {difference:.2g}")
+    return cpu, notes
+
+
+def _difference(session: Any, cpu: Any) -> float:
+    """Returns the greatest difference in any score over one noise picture (fixed seed); infinite if any is not a number."""
+    shape = cpu.get_inputs()[0].shape
+    image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
+    names = [f"{kind}_{stride}" for kind in ("cls", "obj") for stride in STRIDES]
+    pairs = zip(session.run(names, {IMAGE_INPUT: image}), cpu.run(names, {IMAGE_INPUT: image}), strict=True)
+    worst = max(float(np.abs(a - b).max()) for a, b in pairs)
+    return worst if np.isfinite(worst) else float("inf")

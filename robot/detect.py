@@ -1,0 +1,214 @@
+"""[P] Frames in, faces out: letterbox into the network's input, decode its three grids, suppress overlapping boxes.
+
+The network is YuNet (OpenCV Zoo, 2023mar); decoding and suppression are those of OpenCV's FaceDetectorYN, so that its published
+figures hold here: Wu, Peng, Yu, "YuNet: A Tiny Millisecond-level Face Detector", 2023, and opencv/modules/objdetect/src/face_detect.cpp.
+The session that runs the network is handed in: this module knows no inference library.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, Protocol
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.types import F32, U8, CameraFrame, Faces
+
+STRIDES = (8, 16, 32)
+NMS_IOU = 0.3
+"""FaceDetectorYN's default: two boxes that share more than this are one face."""
+TOP_K = 5000
+"""FaceDetectorYN's default: this many of the best candidates go into the suppression."""
+SCORE_MIN = 0.6
+SANE_PX = 1e6
+"""A box or landmark farther out than this, or not a number, is garbage and left out: it would not even fit into whole pixels."""
+ROW_SCORE, ROW_BOX, ROW_LANDMARKS = 14, slice(0, 4), slice(4, 14)
+"""Columns of a decoded row, FaceDetectorYN's: left, top, width, height, five landmarks (x, y), score."""
+
+RawGrids = Sequence[tuple[F32, F32, F32, F32]]
+"""For each stride s of STRIDES: cls and obj (n × cells), bbox (n × cells × 4), kps (n × cells × 10); H/s × W/s cells, row by row."""
+
+
+class FaceSession(Protocol):
+    """Runs the network on pictures of one size. `inputs` is filled in place, then `run` looks at its first `count` slots."""
+
+    @property
+    def inputs(self) -> U8:
+        """slots × height × width × 3, BGR; both sides multiples of 32. Zero at first; only the caller writes to it."""
+        ...
+
+    def run(self, count: int) -> RawGrids:
+        """Returns the grids of slots 0 to count − 1; they need to last only until the next run."""
+        ...
+
+
+class Placement(NamedTuple):
+    """How a picture lies in the network's input: its size there, top left corner at the origin."""
+
+    width_px: int
+    height_px: int
+
+
+class Detector:
+    """Finds faces in frames of any cameras; fulfils robot.interfaces.FaceDetector.
+
+    `session` serves every camera but those named in `by_camera`, which have sessions (and so input sizes) of their own.
+    `score_min` may be as low as the tracker likes; `enlarge` lets frames smaller than the input be blown up to it.
+    """
+
+    def __init__(
+        self,
+        session: FaceSession,
+        by_camera: Mapping[str, FaceSession] | None = None,
+        *,
+        score_min: float = SCORE_MIN,
+        nms_iou: float = NMS_IOU,
+        enlarge: bool = False,
+    ) -> None:
+        self._score_min = score_min
+        self._nms_iou = nms_iou
+        lanes = {id(s): _Lane(s, score_min, enlarge) for s in (session, *(by_camera or {}).values())}
+        self._default = lanes[id(session)]
+        self._by_camera = {camera: lanes[id(s)] for camera, s in (by_camera or {}).items()}
+
+    def detect(self, frames: Sequence[CameraFrame]) -> list[Faces]:
+        """Returns one Faces for each frame, in the same order, best score first, in full-size pixels, unclipped at the border.
+
+        Raises ValueError for a frame that is not a height × width × 3 picture.
+        """
+        by_lane: dict[_Lane, list[int]] = {}
+        for index, frame in enumerate(frames):
+            by_lane.setdefault(self._by_camera.get(frame.camera, self._default), []).append(index)
+        found: dict[int, Faces] = {}
+        for lane, indices in by_lane.items():
+            for start in range(0, len(indices), lane.slots):
+                part = indices[start : start + lane.slots]
+                for index, rows, placement in zip(part, *lane.look([frames[i] for i in part]), strict=True):
+                    kept = suppress(rows, self._score_min, self._nms_iou)
+                    found[index] = _to_full_size(frames[index], rows[kept], placement)
+        return [found[index] for index in range(len(frames))]
+
+
+class _Lane:
+    """One session with the decoder of its size, and what its slots hold at present."""
+
+    def __init__(self, session: FaceSession, score_min: float, enlarge: bool) -> None:
+        self._session = session
+        self.slots, self._height_px, self._width_px = (int(side) for side in session.inputs.shape[:3])
+        self._decoder = GridDecoder(self._width_px, self._height_px, score_min)
+        self._enlarge = enlarge
+        self._filled = [Placement(0, 0)] * self.slots
+
+    def look(self, frames: Sequence[CameraFrame]) -> tuple[list[F32], list[Placement]]:
+        """Returns each frame's decoded rows (before suppression, in input pixels) and its placement; at most `slots` frames."""
+        placements = []
+        for slot, frame in enumerate(frames):
+            target = self._session.inputs[slot]
+            placement = letterbox(frame.image_bgr, target, self._enlarge)
+            before = self._filled[slot]
+            if placement != before:  # a picture of the same shape as the last leaves the border as it is: black
+                target[placement.height_px : before.height_px] = 0
+                target[:, placement.width_px : before.width_px] = 0
+                self._filled[slot] = placement
+            placements.append(placement)
+        return self._decoder.decode(self._session.run(len(frames))), placements
+
+
+def letterbox(image_bgr: U8, target: U8, enlarge: bool = False) -> Placement:
+    """Writes the picture into the top left of `target` (height × width × 3), as large as fits, its shape kept; returns where it lies.
+
+    Pixels of `target` outside the placement are not touched. Without `enlarge` a small picture keeps its size.
+    """
+    if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or 0 in image_bgr.shape:
+        raise ValueError(f"a frame must be height × width × 3, this one is {image_bgr.shape}")
+    height_px, width_px = image_bgr.shape[:2]
+    scale = min(target.shape[1] / width_px, target.shape[0] / height_px)
+    if not enlarge:
+        scale = min(scale, 1.0)
+    placed = Placement(max(1, round(width_px * scale)), max(1, round(height_px * scale)))
+    inside = target[: placed.height_px, : placed.width_px]
+    if inside.shape == image_bgr.shape:
+        np.copyto(inside, image_bgr)
+    else:
+        # Below a half, linear interpolation skips pixels and small faces alias away. The result goes straight into the input.
+        method = cv2.INTER_LINEAR if scale >= 0.5 else cv2.INTER_AREA
+        cv2.resize(image_bgr, (placed.width_px, placed.height_px), dst=inside, interpolation=method)
+    return placed
+
+
+class GridDecoder:
+    """Turns the network's grids into rows of box, landmarks and score, for one input size."""
+
+    def __init__(self, width_px: int, height_px: int, score_min: float) -> None:
+        self._score_min = np.float32(score_min)
+        # score² = cls·obj and cls ≤ 1, so obj alone rules out nearly every cell; the margin covers rounding.
+        self._obj_min = np.float32(score_min * score_min * (1 - 1e-5))
+        self._cells = [_cell_origins(width_px // stride, height_px // stride) for stride in STRIDES]
+
+    def decode(self, grids: RawGrids) -> list[F32]:
+        """Returns for each picture its candidates, n × 15: left, top, width, height, five landmarks (x, y), score; input pixels.
+
+        In FaceDetectorYN's order: stride 8, 16, 32, row by row. Cells below `score_min` are left out before any square root
+        or exponential is taken; garbage (SANE_PX) is left out too.
+        """
+        images: list[NDArray[np.intp]] = []
+        parts: list[F32] = []
+        for grid, stride, origins in zip(grids, STRIDES, self._cells, strict=True):
+            image, rows = self._decode_stride(grid, stride, origins)
+            images.append(image)
+            parts.append(rows)
+        image_of, rows = np.concatenate(images), np.concatenate(parts)
+        return [rows[image_of == image] for image in range(grids[0][0].shape[0])]
+
+    def _decode_stride(
+        self, grid: tuple[F32, F32, F32, F32], stride: int, origins: F32
+    ) -> tuple[NDArray[np.intp], F32]:
+        cls, obj, bbox, kps = grid
+        image, cell = np.nonzero(obj >= self._obj_min)
+        score = np.sqrt(np.clip(cls[image, cell], 0, 1) * np.clip(obj[image, cell], 0, 1))
+        good = score >= self._score_min
+        image, cell, score = image[good], cell[good], score[good]
+        origin = origins[cell]
+        box = bbox[image, cell]
+        rows = np.empty((len(cell), 15), np.float32)
+        with np.errstate(over="ignore", invalid="ignore"):  # garbage is dropped below, not warned about
+            size = np.exp(box[:, 2:]) * stride
+            rows[:, 0:2] = (origin + box[:, :2]) * stride - size / 2
+            rows[:, 2:4] = size
+            rows[:, ROW_LANDMARKS] = (kps[image, cell] + np.tile(origin, 5)) * stride
+        rows[:, ROW_SCORE] = score
+        sane = (np.abs(rows) < SANE_PX).all(axis=1)
+        return (image, rows) if sane.all() else (image[sane], rows[sane])
+
+
+def _cell_origins(columns: int, rows: int) -> F32:
+    """Returns column and row of each cell, row by row: cells × 2."""
+    row, column = np.mgrid[0:rows, 0:columns]
+    return np.stack([column.ravel(), row.ravel()], axis=1).astype(np.float32)
+
+
+def suppress(rows: F32, score_min: float, nms_iou: float = NMS_IOU, top_k: int = TOP_K) -> NDArray[np.intp]:
+    """Returns the indices of the rows to keep, best score first: each overlaps every better one by no more than `nms_iou`.
+
+    FaceDetectorYN's own way, its quirks included: boxes are cut to whole pixels (towards zero) before they are compared, equal scores
+    keep their order, and a candidate that is alone is not compared with anything.
+    """
+    if len(rows) <= 1:
+        return np.arange(len(rows))
+    boxes = rows[:, ROW_BOX].astype(np.int32).tolist()
+    kept = cv2.dnn.NMSBoxes(boxes, rows[:, ROW_SCORE].tolist(), score_min, nms_iou, 1.0, top_k)
+    return np.asarray(kept, np.intp).reshape(-1)  # an empty result comes as a tuple
+
+
+def _to_full_size(frame: CameraFrame, rows: F32, placement: Placement) -> Faces:
+    """Returns the faces in pixels of the picture before the driver's and our own reductions."""
+    ratio: F32 = np.divide(frame.full_size_px, placement).astype(np.float32)
+    return Faces(
+        camera=frame.camera,
+        t_mono_ns=frame.t_mono_ns,
+        boxes_px=rows[:, ROW_BOX] * np.tile(ratio, 2),
+        landmarks_px=rows[:, ROW_LANDMARKS].reshape(-1, 5, 2) * ratio,
+        scores=rows[:, ROW_SCORE].copy(),
+    )
