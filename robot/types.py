@@ -160,6 +160,8 @@ class Reading:
     distance_m: float
     roi_px: tuple[float, float, float, float]
     """Left, top, width, height in the thermal image."""
+    skin_by_roi_c: dict[str, float] = field(default_factory=dict)
+    """`skin_c` of every region that could be read on this face, the one used included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +198,10 @@ class Verdict:
     """When the face first lay in the thermal image within measuring range."""
     reasons: dict[str, int] = field(default_factory=dict)
     """How many thermal frames went by without a reading, by reason."""
+    margins_c: dict[str, float] = field(default_factory=dict)
+    """The margin under every policy that can judge, the one that decides and the others."""
+    revision: int = 0
+    """0 for the first verdict of a person; 1 when later, better readings turned `normal` into `elevated`."""
 
 
 class Screening(enum.StrEnum):

@@ -1,0 +1,62 @@
+"""Pixels of a calibrated camera become rays in the robot's frame, and points in the robot's frame become pixels."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from calibration.files import OpticCalibration
+from robot.types import F64
+
+_FOLD_LIMIT = 1.6
+"""tan of 58°: beyond it a distortion polynomial may fold back into the picture, so such points count as outside."""
+
+
+class Optic:
+    """One camera, or the thermal sensor, as calibrated (OpenCV's pinhole model with five distortion terms)."""
+
+    def __init__(self, name: str, calibration: OpticCalibration) -> None:
+        self.name = name
+        self.width_px = calibration.width_px
+        self.height_px = calibration.height_px
+        self.residual_px = calibration.residual_px
+        self.focal_px = (calibration.fx_px + calibration.fy_px) / 2
+        self._matrix = np.array(
+            [
+                [calibration.fx_px, 0.0, calibration.cx_px],
+                [0.0, calibration.fy_px, calibration.cy_px],
+                [0.0, 0.0, 1.0],
+            ]
+        )
+        self._distortion = np.array(calibration.distortion)
+        rotation, _ = cv2.Rodrigues(np.array(calibration.rotation_vector, dtype=np.float64))
+        self.rotation: F64 = rotation
+        self.position_m: F64 = np.array(calibration.position_m)
+
+    def rays(self, points_px: NDArray[np.floating]) -> F64:
+        """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2)."""
+        if len(points_px) == 0:
+            return np.zeros((0, 3))
+        flat = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
+        normal = cv2.undistortPoints(flat, self._matrix, self._distortion).reshape(-1, 2)
+        rays = np.empty((len(normal), 3))
+        rays[:, :2] = normal
+        rays[:, 2] = 1.0
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        return rays @ self.rotation
+
+    def project(self, points_m: F64) -> tuple[F64, F64]:
+        """Returns pixels (n × 2) and depths along the axis (n, metres) of n points; pixels are NaN where not in front."""
+        if len(points_m) == 0:
+            return np.zeros((0, 2)), np.zeros(0)
+        local = (points_m - self.position_m) @ self.rotation.T
+        depth = local[:, 2].copy()
+        pixels = np.full((len(local), 2), np.nan)
+        front = (depth > 0.05) & (np.hypot(local[:, 0], local[:, 1]) < _FOLD_LIMIT * np.abs(depth))
+        if front.any():
+            seen, _ = cv2.projectPoints(
+                local[front].reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self._matrix, self._distortion
+            )
+            pixels[front] = seen.reshape(-1, 2)
+        return pixels, depth

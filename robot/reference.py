@@ -1,0 +1,117 @@
+"""The on-board reference plate: how far the thermal sensor is off right now, and whether that can be believed.
+
+The plate is held at a known temperature in a fixed corner of the thermal image. Its reading, smoothed over seconds,
+gives the correction; a plate that is covered, unsteady or far off makes the reference invalid, never silently.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from calibration.files import RadiometryCalibration, ReferenceCalibration
+from robot.radiometry import seen_through_surface_c
+from robot.types import ThermalFrame
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRules:
+    smoothing_s: float = 2.0
+    tolerance_c: float = 2.0
+    spread_c: float = 0.6
+    jump_c: float = 0.5
+    """A change from one smoothed value to the next frame that no sensor drift makes."""
+    stable_s: float = 2.0
+    """How long the plate must be steady before it is believed (again)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceState:
+    """What the plate says at one frame. `detail` explains an invalid reference in words."""
+
+    valid: bool
+    correction_c: float
+    """To add to a reading; 0 while invalid."""
+    uncertainty_c: float
+    detail: str
+
+
+class ReferenceTracker:
+    """Follows the plate frame by frame; time comes from the frames."""
+
+    def __init__(
+        self,
+        reference: ReferenceCalibration | None,
+        radiometry: RadiometryCalibration,
+        reflected_c: float,
+        rules: ReferenceRules,
+    ) -> None:
+        self._reference = reference
+        self._radiometry = radiometry
+        self._rules = rules
+        self._smoothed_c: float | None = None
+        self._last_ns = 0
+        self._steady_since_ns: int | None = None
+        self._expected_c = 0.0
+        if reference is not None:
+            self._expected_c = seen_through_surface_c(reference.set_point_c, reference.emissivity, reflected_c)
+
+    def observe(self, frame: ThermalFrame) -> ReferenceState:
+        """Returns the state of the reference after this frame."""
+        if self._reference is None:
+            return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, "no reference plate in the calibration")
+        patch = _inner(frame, self._reference.roi_px)
+        mean_c, spread_c = float(patch.mean()), float(patch.std())
+        problem = self._problem(mean_c, spread_c)
+        if problem:
+            self._steady_since_ns = None
+            self._smoothed_c = None
+            return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, problem)
+        self._smooth(mean_c, frame.t_mono_ns)
+        assert self._smoothed_c is not None and self._steady_since_ns is not None
+        steady_s = (frame.t_mono_ns - self._steady_since_ns) * 1e-9
+        if steady_s < self._rules.stable_s:
+            return ReferenceState(
+                False,
+                0.0,
+                self._radiometry.absolute_sd_c,
+                f"plate steady for {steady_s:.1f} of {self._rules.stable_s:g} s",
+            )
+        return ReferenceState(True, self._expected_c - self._smoothed_c, self._uncertainty_c(patch.size), "")
+
+    def _problem(self, mean_c: float, spread_c: float) -> str:
+        rules = self._rules
+        if not math.isfinite(mean_c):
+            return "plate reads no number"
+        if abs(mean_c - self._expected_c) > rules.tolerance_c:
+            return f"plate reads {mean_c:.1f} °C, expected {self._expected_c:.1f}: covered, cold or out of place"
+        if spread_c > rules.spread_c:
+            return f"plate is uneven ({spread_c:.2f} °C): covered in part or out of place"
+        if self._smoothed_c is not None and abs(mean_c - self._smoothed_c) > rules.jump_c:
+            return f"plate jumped by {mean_c - self._smoothed_c:+.2f} °C"
+        return ""
+
+    def _smooth(self, mean_c: float, t_ns: int) -> None:
+        if self._smoothed_c is None:
+            self._smoothed_c, self._steady_since_ns = mean_c, t_ns
+        else:
+            dt_s = max((t_ns - self._last_ns) * 1e-9, 0.0)
+            since_s = (t_ns - (self._steady_since_ns or t_ns)) * 1e-9
+            # A plain mean at first, so that the first frame's noise does not linger.
+            window_s = min(self._rules.smoothing_s, max(since_s, dt_s))
+            self._smoothed_c += (1 - math.exp(-dt_s / max(window_s, 1e-3))) * (mean_c - self._smoothed_c)
+        self._last_ns = t_ns
+
+    def _uncertainty_c(self, pixels: int) -> float:
+        assert self._reference is not None
+        noise = math.hypot(self._radiometry.netd_c, self._radiometry.fixed_pattern_sd_c) / math.sqrt(pixels)
+        return math.hypot(noise, self._reference.set_point_sd_c)
+
+
+def _inner(frame: ThermalFrame, roi_px: tuple[int, int, int, int]) -> np.ndarray:
+    """Returns the plate's pixels without its rim, which the point spread mixes with the background."""
+    left, top, width, height = roi_px
+    rim_x, rim_y = (2 if width >= 8 else 1 if width >= 4 else 0), (2 if height >= 8 else 1 if height >= 4 else 0)
+    return frame.temp_c[top + rim_y : top + height - rim_y, left + rim_x : left + width - rim_x]

@@ -1,0 +1,243 @@
+"""Faces in a camera become places in the robot's frame, and places become regions of the thermal image.
+
+Pixels and metres only; no temperature is known here. Range comes from the size of the face: 63 mm between the pupils
+(Dodgson 2004, mean of adults). A fixed homography would be wrong by pixels at arm's length; through
+range and calibration the parallax between the sensors is right at every distance.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot.optics import Optic
+from robot.types import F32, F64, Faces, Reason, ThermalRoi, Track
+
+PUPIL_DISTANCE_M = 0.063
+FACE_WIDTH_M = 0.150
+EYES_TO_MOUTH_M = 0.066
+"""Distance from the line of the eyes to the line of the mouth's corners in adults, within about 7 %."""
+NOSE_PROTRUSION = 0.45
+"""Nose tip in front of the eyes' plane, as a share of the pupil distance (about 28 mm)."""
+RANGE_SD_SHARE = 0.09
+"""Spread of face sizes in adults and of the landmarks together."""
+LANDMARK_SD_PX = 1.2
+"""Error of one landmark in full-size pixels, plus a share of the face's own size (below)."""
+LANDMARK_SD_SHARE = 0.03
+REACH_M = 12.0
+"""A face that seems farther than this is placed here."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Located:
+    """Faces of one camera frame in the robot's frame (n may be 0)."""
+
+    camera: str
+    t_mono_ns: int
+    positions_m: F64
+    """n × 3: point between the eyes."""
+    covariances_m2: F64
+    """n × 3 × 3."""
+    landmarks_m: F64
+    """n × 5 × 3: landmarks relative to `positions_m`, all at the face's range."""
+    yaw_rad: F64
+    scores: F32
+
+    def __len__(self) -> int:
+        return int(self.scores.shape[0])
+
+
+def head_yaw_rad(landmarks_px: F32) -> F64:
+    """Returns how far each head is turned from the camera (n, radians, signed), from where the nose lies between the eyes."""
+    eyes = landmarks_px[:, 1] - landmarks_px[:, 0]
+    width = np.maximum(np.linalg.norm(eyes, axis=1), 1e-3)
+    axis = eyes / width[:, None]
+    middle = (landmarks_px[:, 0] + landmarks_px[:, 1]) / 2
+    offset = np.einsum("ij,ij->i", landmarks_px[:, 2] - middle, axis) / width
+    yaw: F64 = np.arctan(offset / NOSE_PROTRUSION).astype(np.float64)
+    return yaw
+
+
+def face_ranges_m(landmarks_px: F32, boxes_px: F32, yaw_rad: F64, focal_px: float) -> F64:
+    """Returns the distance to each face (n, metres) from pupils, eye-to-mouth height and box width, weighted in the logarithm."""
+    pupils = np.linalg.norm(landmarks_px[:, 1] - landmarks_px[:, 0], axis=1) / np.maximum(np.cos(yaw_rad), 0.5)
+    eyes = (landmarks_px[:, 0] + landmarks_px[:, 1]) / 2
+    mouth = (landmarks_px[:, 3] + landmarks_px[:, 4]) / 2
+    height = np.linalg.norm(mouth - eyes, axis=1)
+    per_metre = np.stack([pupils / PUPIL_DISTANCE_M, height / EYES_TO_MOUTH_M, boxes_px[:, 2] / FACE_WIDTH_M])
+    log_scale = np.log(np.maximum(per_metre, 1.0))
+    scale = np.exp(0.6 * log_scale[0] + 0.2 * log_scale[1] + 0.2 * log_scale[2])
+    ranges: F64 = np.clip(focal_px / scale, 0.2, REACH_M).astype(np.float64)
+    return ranges
+
+
+def locate(faces: Faces, optic: Optic) -> Located:
+    """Returns the faces of one frame as places in the robot's frame with their covariances."""
+    count = len(faces)
+    yaw = head_yaw_rad(faces.landmarks_px)
+    ranges = face_ranges_m(faces.landmarks_px, faces.boxes_px, yaw, optic.focal_px)
+    rays = optic.rays(faces.landmarks_px.reshape(-1, 2)).reshape(count, 5, 3)
+    middle = rays[:, 0] + rays[:, 1]
+    middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)
+    offset = middle * ranges[:, None]
+    # All landmarks are put on the plane through the eyes, square to the line of sight.
+    along = np.einsum("nki,ni->nk", rays, middle)
+    landmarks = rays * (ranges[:, None] / np.maximum(along, 0.3))[..., None] - offset[:, None, :]
+    sd_px = np.hypot(LANDMARK_SD_PX, LANDMARK_SD_SHARE * faces.boxes_px[:, 2]) + optic.residual_px
+    across = (sd_px / optic.focal_px * ranges) ** 2
+    deep = (RANGE_SD_SHARE * ranges) ** 2
+    outer = middle[:, :, None] * middle[:, None, :]
+    covariances = across[:, None, None] * (np.eye(3) - outer) + deep[:, None, None] * outer
+    return Located(
+        camera=faces.camera,
+        t_mono_ns=faces.t_mono_ns,
+        positions_m=optic.position_m + offset,
+        covariances_m2=covariances,
+        landmarks_m=landmarks,
+        yaw_rad=yaw,
+        scores=faces.scores,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class RoiLimits:
+    """When a face in the thermal image is fit to be read."""
+
+    face_px_min: float
+    yaw_max_rad: float
+    stale_s: float = 0.35
+    """A face not seen by a camera for this long is not read: someone else may stand in front."""
+    edge_px: float = 1.0
+    blur_share: float = 0.3
+    """Largest uncertainty of the place, as a share of the face's width."""
+
+
+def default_face_px_min(thermal_width_px: int) -> float:
+    """Returns the smallest face width (thermal pixels) that is read: 10 at 160 columns, 7 at 80, 4 at 32."""
+    return float(np.interp(thermal_width_px, [32, 80, 160, 320], [4.0, 7.0, 10.0, 10.0]))
+
+
+def thermal_rois(
+    tracks: Sequence[Track],
+    t_mono_ns: int,
+    thermal: Optic,
+    limits: RoiLimits,
+    reference_roi_px: tuple[int, int, int, int] | None,
+) -> list[ThermalRoi]:
+    """Returns where each track's face lies in the thermal frame taken at `t_mono_ns`; faces outside the image are left out.
+
+    A region that cannot be read carries its reason.
+    """
+    if not tracks:
+        return []
+    positions = np.stack([track.position_m for track in tracks])
+    landmarks = np.stack([track.landmark_rays for track in tracks])
+    points = (positions[:, None, :] + landmarks).reshape(-1, 3)
+    pixels, depths = thermal.project(points)
+    pixels = pixels.reshape(-1, 5, 2)
+    distance = np.linalg.norm(positions - thermal.position_m, axis=1)
+    depth = np.maximum(depths.reshape(-1, 5)[:, :2].mean(axis=1), 0.05)
+    face_px = thermal.focal_px * FACE_WIDTH_M / depth
+    sd_m = np.stack([track.position_sd_m for track in tracks])
+    sd_px = np.hypot(_across_sd_m(sd_m, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
+    eyes = pixels[:, :2]
+    centers = eyes.mean(axis=1)
+    up = centers - pixels[:, 3:5].mean(axis=1)
+    up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
+    inside = np.isfinite(centers).all(axis=1) & np.isfinite(up).all(axis=1)
+    inside[inside] &= _within(centers[inside], thermal, margin_px=0.0)
+    hidden = _hidden(centers, face_px, distance, inside)
+    rois = []
+    for index in np.flatnonzero(inside).tolist():
+        track = tracks[index]
+        reason = _reason(
+            track,
+            t_mono_ns,
+            centers[index],
+            float(face_px[index]),
+            float(sd_px[index]),
+            thermal,
+            limits,
+            reference_roi_px,
+        )
+        rois.append(
+            ThermalRoi(
+                track_id=track.track_id,
+                t_mono_ns=t_mono_ns,
+                center_px=(float(centers[index, 0]), float(centers[index, 1])),
+                eyes_px=eyes[index],
+                up_px=(float(up[index, 0]), float(up[index, 1])),
+                face_px=float(face_px[index]),
+                distance_m=float(distance[index]),
+                position_sd_px=float(sd_px[index]),
+                reason=reason or (Reason.OCCLUDED if hidden[index] else None),
+            )
+        )
+    return rois
+
+
+def _across_sd_m(sd_m: F64, positions: F64, thermal: Optic) -> F64:
+    """Returns the standard uncertainty square to the line of sight (n), from that along the robot's axes (n × 3)."""
+    sight = positions - thermal.position_m
+    sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-6)
+    variance = np.sum(sd_m**2 * (1 - sight**2), axis=1) / 2
+    across: F64 = np.sqrt(np.maximum(variance, 0.0))
+    return across
+
+
+def _within(points_px: F64, optic: Optic, margin_px: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    low = (points_px >= margin_px).all(axis=1)
+    high = (points_px[:, 0] <= optic.width_px - 1 - margin_px) & (points_px[:, 1] <= optic.height_px - 1 - margin_px)
+    return low & high
+
+
+def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray) -> np.ndarray:
+    """Returns which faces have a nearer head (an ellipse 1.2 × 1.6 face widths) over the point between their eyes."""
+    hidden = np.zeros(len(centers), dtype=bool)
+    order = np.flatnonzero(inside)
+    if len(order) < 2:
+        return hidden
+    delta = centers[order][:, None, :] - centers[order][None, :, :]
+    width = face_px[order][None, :] * 0.6 + face_px[order][:, None] * 0.3
+    height = face_px[order][None, :] * 0.8 + face_px[order][:, None] * 0.25
+    over = (delta[..., 0] / width) ** 2 + (delta[..., 1] / height) ** 2 < 1
+    nearer = distance[order][None, :] < 0.9 * distance[order][:, None]
+    hidden[order] = (over & nearer).any(axis=1)
+    return hidden
+
+
+def _reason(
+    track: Track,
+    t_mono_ns: int,
+    center_px: F64,
+    face_px: float,
+    sd_px: float,
+    thermal: Optic,
+    limits: RoiLimits,
+    reference_roi_px: tuple[int, int, int, int] | None,
+) -> Reason | None:
+    if face_px < limits.face_px_min:
+        return Reason.TOO_FAR
+    margin_px = limits.edge_px + 0.5 * face_px
+    x, y = float(center_px[0]), float(center_px[1])
+    beyond = x < margin_px or x > thermal.width_px - 1 - margin_px
+    if beyond or y < 0.55 * face_px or y > thermal.height_px - 1 - 0.3 * face_px:
+        return Reason.OUT_OF_VIEW
+    if reference_roi_px is not None and _touches(x, y, face_px, reference_roi_px):
+        return Reason.OUT_OF_VIEW
+    if t_mono_ns - track.last_seen_ns > limits.stale_s * 1e9:
+        return Reason.OCCLUDED
+    if abs(track.yaw_rad) > limits.yaw_max_rad:
+        return Reason.EXTREME_POSE
+    if sd_px > max(limits.blur_share * face_px, 1.5):
+        return Reason.MOVING_BLUR
+    return None
+
+
+def _touches(x: float, y: float, face_px: float, roi_px: tuple[int, int, int, int]) -> bool:
+    left, top, width, height = roi_px
+    return (left - 0.6 * face_px < x < left + width + 0.6 * face_px) and (
+        top - 0.5 * face_px < y < top + height + 0.8 * face_px
+    )

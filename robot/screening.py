@@ -1,0 +1,244 @@
+"""Readings of each person become one verdict: normal, elevated, or not measured and why. Everybody is counted.
+
+A verdict needs several good readings of one track. An estimate near the threshold is given time to become surer; a
+person who leaves before that is judged by what there is, and one without enough readings is counted as not measured
+with the reason that was met most.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from robot.cohort import Cohort
+from robot.fusion import fuse, preferred
+from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKind
+
+_KEPT_READINGS = 40
+"""About four seconds at 9 Hz; bounds memory for somebody who stands and waits."""
+_BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW, Reason.NO_THERMAL)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """When an estimate counts as elevated."""
+
+    name: str = "absolute"
+    """absolute | cohort | both (either one raises)"""
+    threshold_c: float = 37.3
+    cohort_delta_c: float = 0.6
+    cohort_people: int = 30
+    cohort_age_s: float = 3600.0
+    readings_min: int = 3
+    decide_s: float = 1.5
+    sure_sd: float = 2.0
+    """An estimate is sure when it is this many random uncertainties, plus `sure_c`, from the threshold."""
+    sure_c: float = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """How one person stands after this thermal frame."""
+
+    track_id: int
+    reading: Reading
+    readings: int
+    margin_c: float | None
+    """Body estimate minus what it is compared with; None where the policy cannot judge yet."""
+    margins_c: dict[str, float]
+    sure: bool
+
+
+@dataclass(slots=True)
+class _Person:
+    first_seen_ns: int
+    last_seen_ns: int
+    in_range_ns: int | None = None
+    first_reading_ns: int | None = None
+    readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
+    reasons: Counter[Reason] = field(default_factory=Counter)
+    verdict: VerdictKind | None = None
+
+
+@dataclass(slots=True)
+class Coverage:
+    """Counts of people since the start; nobody who was seen is missing from them."""
+
+    seen: int = 0
+    measured: int = 0
+    elevated: int = 0
+    not_measured: Counter[str] = field(default_factory=Counter)
+
+
+class Screener:
+    """Holds what is known of each person in view; time comes in with the data."""
+
+    def __init__(self, policy: Policy) -> None:
+        self.policy = policy
+        self.coverage = Coverage()
+        self._people: dict[int, _Person] = {}
+        self._cohort = Cohort(policy.cohort_people, policy.cohort_age_s)
+        self.baseline_c: float | None = None
+
+    def see(self, tracks: Iterable[Track]) -> None:
+        """Takes in who is in view of the cameras; a person counts as seen once the track is confirmed."""
+        for track in tracks:
+            if not track.confirmed:
+                continue
+            person = self._people.get(track.track_id)
+            if person is None:
+                self._people[track.track_id] = _Person(track.first_seen_ns, track.last_seen_ns)
+                self.coverage.seen += 1
+            else:
+                person.last_seen_ns = track.last_seen_ns
+
+    def measure(self, now_ns: int, results: Sequence[Reading | NotMeasured]) -> tuple[list[Assessment], list[Verdict]]:
+        """Takes in one thermal frame's results; returns how those people stand and the verdicts reached by it."""
+        self.baseline_c = self._cohort.baseline_c(now_ns)
+        assessments: list[Assessment] = []
+        verdicts: list[Verdict] = []
+        for result in results:
+            person = self._people.get(result.track_id)
+            if person is None:
+                continue
+            if isinstance(result, NotMeasured):
+                person.reasons[result.reason] += 1
+                if person.in_range_ns is None and result.reason not in _BEYOND_RANGE:
+                    person.in_range_ns = result.t_mono_ns
+                continue
+            if person.in_range_ns is None:
+                person.in_range_ns = result.t_mono_ns
+            if person.first_reading_ns is None:
+                person.first_reading_ns = result.t_mono_ns
+            person.readings.append(result)
+            assessment = self._assess(result.track_id, person)
+            if assessment is None:
+                continue
+            assessments.append(assessment)
+            verdict = self._decide(now_ns, person, assessment)
+            if verdict is not None:
+                verdicts.append(verdict)
+        return assessments, verdicts
+
+    def depart(self, now_ns: int, present: Iterable[int]) -> list[Verdict]:
+        """Returns the verdicts on people whose tracks are gone and who had none yet."""
+        here = set(present)
+        verdicts = []
+        for track_id in [track_id for track_id in self._people if track_id not in here]:
+            person = self._people.pop(track_id)
+            if person.verdict is None:
+                verdicts.append(self._last_word(now_ns, track_id, person))
+        return verdicts
+
+    def finish(self, now_ns: int) -> list[Verdict]:
+        """Returns the verdicts still owed when the robot stops."""
+        return self.depart(now_ns, ())
+
+    def stance(self, track_id: int) -> tuple[VerdictKind | None, Reading | None]:
+        """Returns the verdict so far and the newest fused reading of somebody in view, for people to look at."""
+        person = self._people.get(track_id)
+        if person is None or not person.readings:
+            return (person.verdict if person else None), None
+        chosen = preferred(person.readings, self.policy.readings_min)
+        return person.verdict, (fuse(chosen)[0] if chosen else None)
+
+    def _assess(self, track_id: int, person: _Person) -> Assessment | None:
+        chosen = preferred(person.readings, self.policy.readings_min)
+        if len(chosen) < self.policy.readings_min:
+            return None
+        reading, used = fuse(chosen)
+        if used < self.policy.readings_min:
+            return None
+        margins = self._margins(reading.body_c)
+        margin = self._margin(margins)
+        bound = self.policy.sure_sd * reading.random_uncertainty_c + self.policy.sure_c
+        sure = margin is not None and abs(margin) > bound
+        return Assessment(track_id, reading, used, margin, margins, sure)
+
+    def _margins(self, body_c: float) -> dict[str, float]:
+        margins = {"absolute": body_c - self.policy.threshold_c}
+        if self.baseline_c is not None:
+            margins["cohort"] = body_c - self.baseline_c - self.policy.cohort_delta_c
+        return margins
+
+    def _margin(self, margins: dict[str, float]) -> float | None:
+        if self.policy.name == "both":
+            return max(margins.values())
+        return margins.get(self.policy.name)
+
+    def _decide(self, now_ns: int, person: _Person, assessment: Assessment) -> Verdict | None:
+        assert person.first_reading_ns is not None
+        patient = (now_ns - person.first_reading_ns) * 1e-9 < self.policy.decide_s
+        if person.verdict is VerdictKind.ELEVATED or (not assessment.sure and (patient or person.verdict is not None)):
+            return None
+        kind = self._kind(assessment)
+        if person.verdict is not None and (kind is not VerdictKind.ELEVATED):
+            return None
+        revision = 0 if person.verdict is None else 1
+        return self._conclude(now_ns, assessment.track_id, person, kind, assessment, revision)
+
+    def _kind(self, assessment: Assessment) -> VerdictKind:
+        if assessment.margin_c is None:
+            return VerdictKind.NOT_MEASURED
+        return VerdictKind.ELEVATED if assessment.margin_c > 0 else VerdictKind.NORMAL
+
+    def _last_word(self, now_ns: int, track_id: int, person: _Person) -> Verdict:
+        assessment = self._assess(track_id, person)
+        if assessment is not None:
+            return self._conclude(now_ns, track_id, person, self._kind(assessment), assessment, 0)
+        return self._conclude(now_ns, track_id, person, VerdictKind.NOT_MEASURED, None, 0)
+
+    def _conclude(
+        self,
+        now_ns: int,
+        track_id: int,
+        person: _Person,
+        kind: VerdictKind,
+        assessment: Assessment | None,
+        revision: int,
+    ) -> Verdict:
+        reason = None
+        if kind is VerdictKind.NOT_MEASURED:
+            reason = Reason.WARMING_UP if assessment is not None else _main_reason(person)
+        self._count(now_ns, kind, reason, assessment, revision)
+        person.verdict = kind
+        return Verdict(
+            track_id=track_id,
+            t_mono_ns=now_ns,
+            kind=kind,
+            reason=reason,
+            reading=assessment.reading if assessment else None,
+            readings=assessment.readings if assessment else len(person.readings),
+            policy=self.policy.name,
+            threshold_c=self.policy.threshold_c,
+            margin_c=assessment.margin_c if assessment and assessment.margin_c is not None else 0.0,
+            first_seen_ns=person.first_seen_ns,
+            in_range_ns=person.in_range_ns,
+            reasons={str(name): count for name, count in person.reasons.most_common()},
+            margins_c=assessment.margins_c if assessment else {},
+            revision=revision,
+        )
+
+    def _count(
+        self, now_ns: int, kind: VerdictKind, reason: Reason | None, assessment: Assessment | None, revision: int
+    ) -> None:
+        if revision == 0:
+            if kind is VerdictKind.NOT_MEASURED:
+                self.coverage.not_measured[str(reason)] += 1
+            else:
+                self.coverage.measured += 1
+            if assessment is not None:
+                self._cohort.add(now_ns, assessment.reading.body_c)
+        if kind is VerdictKind.ELEVATED:
+            self.coverage.elevated += 1
+
+
+def _main_reason(person: _Person) -> Reason:
+    """Returns the reason met most within range; without one, that met most at all; a face never in the image is out of view."""
+    within = Counter({reason: count for reason, count in person.reasons.items() if reason not in _BEYOND_RANGE})
+    if within:
+        return within.most_common(1)[0][0]
+    if person.readings:
+        return Reason.TOO_BRIEF
+    return person.reasons.most_common(1)[0][0] if person.reasons else Reason.OUT_OF_VIEW

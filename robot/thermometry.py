@@ -1,0 +1,259 @@
+"""A face in the thermal image becomes a Reading: raw value, every correction, skin, body and their uncertainty.
+
+°C only; where the face lies was decided before. All faces of a frame are sampled at once on one grid that is fixed to
+the face (in face widths from the point between the eyes), so that regions mean the same at every size and tilt.
+The maximum is taken over an image smoothed to the sensor's point spread: a single noisy or dead pixel cannot own it,
+and what smoothing and few pixels cost is given back by the calibrated size-of-source correction.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from calibration.files import Calibration
+from robot.radiometry import surface_c, through_air_c
+from robot.reference import ReferenceState
+from robot.types import F32, F64, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
+
+_COLUMNS, _ROWS = 37, 27
+_U = np.linspace(-0.60, 0.60, _COLUMNS, dtype=np.float32)
+"""Across the face, in face widths; the face's edge is at ±0.5."""
+_V = np.linspace(-0.22, 0.60, _ROWS, dtype=np.float32)
+"""Up from the eyes; the tip of the nose is near −0.3, the hairline near 0.5."""
+_SMOOTHING_PX = 0.6
+"""Sigma of the smoothing, in thermal pixels: about the point spread of these sensors, so it costs little signal."""
+_NOISE_GAIN = 0.47
+"""Standard deviation of white noise after that smoothing: 1 / √(4·π·σ²) for σ = 0.6."""
+HOT_C = 42.5
+"""Nothing alive is hotter; what is (lamp, cup, heater) is cut out with a margin before any maximum is taken."""
+_HOT_MARGIN_PX = 3
+
+
+def _region(across: tuple[float, float], up: tuple[float, float]) -> np.ndarray:
+    grid_u, grid_v = np.meshgrid(np.abs(_U), _V)
+    return (grid_u >= across[0]) & (grid_u <= across[1]) & (grid_v >= up[0]) & (grid_v <= up[1])
+
+
+_REGIONS: dict[RoiName, np.ndarray] = {
+    # Inner canthi lie 16 mm beside the midline: 0.11 face widths.
+    RoiName.CANTHI: _region((0.0, 0.22), (-0.12, 0.10)),
+    RoiName.UPPER_FACE: _region((0.0, 0.42), (-0.14, 0.48)),
+    RoiName.FOREHEAD: _region((0.0, 0.30), (0.18, 0.42)),
+}
+_BOUNDS = {
+    RoiName.CANTHI: (-0.22, -0.10, 0.44, 0.22),
+    RoiName.UPPER_FACE: (-0.42, -0.48, 0.84, 0.62),
+    RoiName.FOREHEAD: (-0.30, -0.42, 0.60, 0.24),
+}
+"""Left, top, width, height of the regions in face widths, upright, for people to look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What surrounds the measurement; from configuration or an ambient sensor."""
+
+    ambient_c: float = 23.0
+    reflected_c: float = 23.0
+    humidity: float = 0.5
+    skin_emissivity: float = 0.98
+
+
+@dataclass(frozen=True, slots=True)
+class Plausibility:
+    """Bounds outside which a reading is not believed."""
+
+    skin_c: tuple[float, float] = (29.0, 41.5)
+    face_over_ambient_c: float = 2.5
+    """A face's forehead must stand out from the air by this, else something covers it."""
+    covered_eyes_c: float = 0.15
+    """Eyes' region not warmer than the forehead by this: glasses or hair cover the canthi."""
+    hot_share: float = 0.3
+    """Share of the upper face that hot objects may cut out."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Samples:
+    """Maxima of n faces: °C as the sensor reports."""
+
+    maxima_c: dict[RoiName, F64]
+    forehead_median_c: F64
+    hot_share: F64
+
+
+class Thermometer:
+    """Reads faces in thermal frames by one calibration."""
+
+    def __init__(
+        self, calibration: Calibration, conditions: Conditions, plausibility: Plausibility | None = None
+    ) -> None:
+        self._calibration = calibration
+        self.conditions = conditions
+        self._limits = plausibility or Plausibility()
+        self._tables = {
+            RoiName(name): np.array(rows, dtype=np.float64).T
+            for name, rows in calibration.radiometry.size_of_source.items()
+        }
+
+    def read(
+        self, frame: ThermalFrame, rois: Sequence[ThermalRoi], reference: ReferenceState
+    ) -> list[Reading | NotMeasured]:
+        """Returns one Reading, or one NotMeasured with its reason, for each region, in their order."""
+        results: list[Reading | NotMeasured] = []
+        fit = [roi for roi in rois if roi.reason is None]
+        samples = sample_faces(frame, fit, self._calibration.radiometry.dead_pixels) if fit else None
+        index = 0
+        for roi in rois:
+            if roi.reason is not None or samples is None:
+                results.append(NotMeasured(roi.track_id, roi.t_mono_ns, roi.reason or Reason.NO_THERMAL))
+                continue
+            results.append(self._reading(roi, samples, index, reference))
+            index += 1
+        return results
+
+    def _reading(
+        self, roi: ThermalRoi, samples: _Samples, index: int, reference: ReferenceState
+    ) -> Reading | NotMeasured:
+        name, problem = self._choose(samples, index, reference.correction_c)
+        if problem is not None:
+            return NotMeasured(roi.track_id, roi.t_mono_ns, problem)
+        skins: dict[str, float] = {}
+        for region, maxima in samples.maxima_c.items():
+            if region in self._tables and (name is not RoiName.FOREHEAD or region is RoiName.FOREHEAD):
+                skins[str(region)] = round(self._chain(float(maxima[index]), region, roi, reference)[-1], 3)
+        raw_c = float(samples.maxima_c[name][index])
+        emissivity_c, atmosphere_c, source_c, source_sd_c, skin_c = self._chain(raw_c, name, roi, reference)
+        if not self._limits.skin_c[0] <= skin_c <= self._limits.skin_c[1]:
+            return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.IMPLAUSIBLE)
+        site_c, site_sd_c = self._site(name)
+        random_c = self._random_c(roi)
+        fixed_c = math.hypot(
+            self._calibration.radiometry.fixed_pattern_sd_c * _NOISE_GAIN,
+            reference.uncertainty_c,
+            source_sd_c,
+            site_sd_c,
+        )
+        return Reading(
+            track_id=roi.track_id,
+            t_mono_ns=roi.t_mono_ns,
+            roi=name,
+            raw_c=raw_c,
+            reference_correction_c=reference.correction_c,
+            emissivity_correction_c=emissivity_c,
+            atmosphere_correction_c=atmosphere_c,
+            size_of_source_correction_c=source_c,
+            skin_c=skin_c,
+            site_offset_c=site_c,
+            body_c=skin_c + site_c,
+            uncertainty_c=math.hypot(random_c, fixed_c),
+            random_uncertainty_c=random_c,
+            face_px_thermal=roi.face_px,
+            distance_m=roi.distance_m,
+            roi_px=_bounds_px(roi, name),
+            skin_by_roi_c=skins,
+        )
+
+    def _choose(self, samples: _Samples, index: int, correction_c: float) -> tuple[RoiName, Reason | None]:
+        """Returns the region to use, or why none can be."""
+        if samples.hot_share[index] > self._limits.hot_share:
+            return RoiName.UPPER_FACE, Reason.IMPLAUSIBLE
+        floor_c = self.conditions.ambient_c + self._limits.face_over_ambient_c
+        if samples.forehead_median_c[index] + correction_c < floor_c:
+            return RoiName.UPPER_FACE, Reason.OCCLUDED
+        covered = (
+            samples.maxima_c[RoiName.CANTHI][index]
+            < samples.maxima_c[RoiName.FOREHEAD][index] + self._limits.covered_eyes_c
+        )
+        if covered:
+            return RoiName.FOREHEAD, (None if RoiName.FOREHEAD in self._tables else Reason.GLASSES)
+        return RoiName.UPPER_FACE, None
+
+    def _chain(
+        self, raw_c: float, name: RoiName, roi: ThermalRoi, reference: ReferenceState
+    ) -> tuple[float, float, float, float, float]:
+        """Returns emissivity, atmosphere and size-of-source corrections, the last one's uncertainty, and skin (°C)."""
+        here = self.conditions
+        referenced_c = raw_c + reference.correction_c
+        emitted_c = surface_c(referenced_c, here.skin_emissivity, here.reflected_c)
+        clear_c = surface_c(
+            through_air_c(referenced_c, roi.distance_m, here.ambient_c, here.humidity),
+            here.skin_emissivity,
+            here.reflected_c,
+        )
+        widths, corrections, spreads = self._tables[name]
+        source_c = float(np.interp(roi.face_px, widths, corrections))
+        source_sd_c = float(np.interp(roi.face_px, widths, spreads))
+        return emitted_c - referenced_c, clear_c - emitted_c, source_c, source_sd_c, clear_c + source_c
+
+    def _site(self, name: RoiName) -> tuple[float, float]:
+        site = self._calibration.site[str(name)]
+        return site.offset_c + site.slope_per_c * (self.conditions.ambient_c - site.ambient_ref_c), site.sd_c
+
+    def _random_c(self, roi: ThermalRoi) -> float:
+        """Returns the part that averaging reduces: noise, quantisation, and the place within the face."""
+        radiometry = self._calibration.radiometry
+        noise_c = math.hypot(radiometry.netd_c, radiometry.quantum_c / math.sqrt(12)) * _NOISE_GAIN
+        place_c = 0.8 * min(roi.position_sd_px / max(roi.face_px, 1.0), 0.5)
+        return math.hypot(noise_c, place_c)
+
+
+def _bounds_px(roi: ThermalRoi, name: RoiName) -> tuple[float, float, float, float]:
+    left, top, width, height = (value * roi.face_px for value in _BOUNDS[name])
+    return (roi.center_px[0] + left, roi.center_px[1] + top, width, height)
+
+
+def sample_faces(
+    frame: ThermalFrame, rois: Sequence[ThermalRoi], dead_pixels: Sequence[tuple[int, int]] = ()
+) -> _Samples:
+    """Returns the maxima of every region of every face (at least one), from one smoothed image and one remap."""
+    image = _mended(frame.temp_c, dead_pixels)
+    hot = (image > HOT_C).astype(np.uint8)
+    if hot.any():
+        hot = cv2.dilate(hot, np.ones((2 * _HOT_MARGIN_PX + 1, 2 * _HOT_MARGIN_PX + 1), np.uint8))
+    smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING_PX)
+    smooth[hot > 0] = -100.0
+    grid_x, grid_y = _grids(rois)
+    flat = cv2.remap(
+        smooth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-100.0, 0, 0, 0)
+    )
+    patches = flat.reshape(len(rois), _ROWS, _COLUMNS)
+    maxima = {}
+    for name, region in _REGIONS.items():
+        values = patches[:, region]
+        # The mean of the three hottest grid points: less of a jump from grid point to grid point.
+        maxima[name] = np.partition(values, values.shape[1] - 3, axis=1)[:, -3:].mean(axis=1).astype(np.float64)
+    upper = patches[:, _REGIONS[RoiName.UPPER_FACE]]
+    forehead = patches[:, _REGIONS[RoiName.FOREHEAD]]
+    return _Samples(
+        maxima_c=maxima,
+        forehead_median_c=np.median(forehead, axis=1).astype(np.float64),
+        hot_share=(upper < -50.0).mean(axis=1),
+    )
+
+
+def _mended(temp_c: F32, dead_pixels: Sequence[tuple[int, int]]) -> F32:
+    """Returns the image with known dead pixels replaced by the median of their neighbours."""
+    if not dead_pixels:
+        return temp_c
+    image = temp_c.copy()
+    for row, column in dead_pixels:
+        patch = temp_c[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        image[row, column] = np.median(patch)
+    return image
+
+
+def _grids(rois: Sequence[ThermalRoi]) -> tuple[F32, F32]:
+    """Returns the thermal pixels (x, y) of every grid point of every face, stacked by rows."""
+    center = np.array([roi.center_px for roi in rois], dtype=np.float32)
+    up = np.array([roi.up_px for roi in rois], dtype=np.float32)
+    width = np.array([roi.face_px for roi in rois], dtype=np.float32)[:, None, None]
+    right = np.stack([-up[:, 1], up[:, 0]], axis=1)
+    u, v = _U[None, None, :] * width, _V[None, :, None] * width
+    x = center[:, 0, None, None] + u * right[:, 0, None, None] + v * up[:, 0, None, None]
+    y = center[:, 1, None, None] + u * right[:, 1, None, None] + v * up[:, 1, None, None]
+    shape = (len(rois) * _ROWS, _COLUMNS)
+    return x.reshape(shape).astype(np.float32), y.reshape(shape).astype(np.float32)
