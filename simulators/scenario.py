@@ -1,0 +1,179 @@
+"""A scenario: who walks where in front of which rig, how warm they and their surroundings are, and what breaks when.
+
+Read from TOML and checked whole; unknown keys, wrong types and values out of range are all reported at once. Nothing
+random happens here: numbers are drawn in people.py and scene.py from the scenario and its seed.
+"""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from robot.errors import ConfigError
+from simulators import settings
+from simulators.rig import DEFAULT_RIG
+
+FOLDER = Path(__file__).parent / "scenarios"
+
+Share = Annotated[float, Meta(ge=0, le=1)]
+Seconds = Annotated[float, Meta(ge=0)]
+Metres = Annotated[float, Meta(gt=0, le=50)]
+BodyC = Annotated[float, Meta(ge=30, le=43)]
+Triple = tuple[float, float, float]
+DEVICES = ("thermal", "front", "left", "right", "rear_left", "rear_right", "cameras", "all")
+
+
+class CrowdFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Passers-by drawn from the seed."""
+
+    people_per_minute: Annotated[float, Meta(ge=0, le=600)] = 0.0
+    constant_count: Annotated[int, Meta(ge=0, le=100)] = 0
+    """Keeps this many on the square at all times instead of letting them arrive by chance."""
+    first_at_s: Seconds = 1.0
+    square_radius_m: Annotated[float, Meta(ge=2, le=20)] = 6.5
+    """People appear and vanish at this distance from the robot."""
+    closest_m: tuple[Metres, Metres] = (0.5, 4.0)
+    """Nearest and farthest of the closest approaches that people plan; nobody's eyes come nearer than the first."""
+    front_share: Share = 0.6
+    """How many pass through the thermal sensor's side of the robot; the others come by anywhere."""
+    approach_share: Share = 0.65
+    """How many come towards the robot before they turn off; the others cross its view."""
+    stop_share: Share = 0.3
+    stop_s: tuple[Seconds, Seconds] = (2.0, 6.0)
+    speed_m_s: tuple[Annotated[float, Meta(ge=0.1, le=4)], Annotated[float, Meta(ge=0.1, le=4)]] = (0.6, 1.5)
+    febrile_share: Share = 0.0
+    """Stratified: of every 1/share people who arrive, exactly one."""
+    febrile_from_block: Annotated[int, Meta(ge=0)] = 0
+    """How many blocks of 1/share people come by before the first with a febrile one."""
+    masked_share: Share = 0.0
+    glasses_share: Share = 0.0
+    hat_share: Share = 0.0
+    never_look_share: Share = 0.05
+    """How many never look at the robot."""
+    cup_share: Share = 0.0
+    """How many carry a cup of tea in front of the chest."""
+    talk_share: Share = 0.15
+
+
+class PhysiologyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How body and skin temperatures are spread."""
+
+    normal_mean_c: BodyC = 36.5
+    normal_sd_c: Annotated[float, Meta(ge=0, le=1)] = 0.25
+    normal_max_c: BodyC = 37.0
+    febrile_c: tuple[BodyC, BodyC] = (37.8, 39.5)
+    sd_c: Annotated[float, Meta(ge=0, le=1)] = 0.12
+    """Personal deviation of the canthi from what the body temperature says (clinical studies: 0.34)."""
+
+
+class PersonFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One person placed exactly, without sway, avoidance or chance."""
+
+    path: tuple[tuple[Seconds, float, float], ...]
+    """Times and places of the point between the eyes: [t_s, x_m, y_m]; straight lines between; not there before or after."""
+    body_c: BodyC = 36.6
+    eyes_height_m: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.6
+    look: Literal["robot", "ahead"] = "robot"
+    look_off_deg: Annotated[float, Meta(ge=-180, le=180)] = 0.0
+    """Turns the head to the person's left, away from what `look` says."""
+    tilt_deg: Annotated[float, Meta(ge=-60, le=60)] = 0.0
+    """Positive looks up from the horizontal."""
+    canthi_c: BodyC | None = None
+    """Exact skin temperature instead of the one that follows from body_c."""
+    forehead_c: BodyC | None = None
+    masked: bool = False
+    glasses: bool = False
+    hat: bool = False
+    mouth_open: Share = 0.0
+    face_width_m: Annotated[float, Meta(ge=0.1, le=0.2)] = 0.15
+    face_seed: int = 0
+
+
+class HotObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something warm that is no face."""
+
+    kind: Literal["lamp", "cup", "heater", "vapour"]
+    position_m: Triple
+    diameter_m: Annotated[float, Meta(gt=0, le=3)]
+    temp_c: Annotated[float, Meta(ge=-30, le=400)]
+    carried_by: int | None = None
+    """Number of an explicit [[person]], counted from 1."""
+    from_s: Seconds = 0.0
+    until_s: Seconds = 1e9
+
+
+class FaultFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that breaks: which device, when, for how long."""
+
+    kind: Annotated[str, Meta(pattern="^[a-z][a-z_]*$")]
+    device: Literal["thermal", "front", "left", "right", "rear_left", "rear_right", "cameras", "all"]
+    at_s: Seconds
+    for_s: Seconds = 0.0
+    amount: float = 1.0
+    """What it means depends on the kind: a rate, a count, a share."""
+
+
+class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scenario file's content."""
+
+    description: str
+    seed: Annotated[int, Meta(ge=0)] = 1
+    duration_s: Annotated[float, Meta(gt=0, le=86400)] = 120.0
+    rig: str = DEFAULT_RIG
+    ambient_c: Annotated[float, Meta(ge=-30, le=50)] = 23.0
+    humidity: Share = 0.5
+    crowd: CrowdFile = CrowdFile()
+    physiology: PhysiologyFile = PhysiologyFile()
+    person: tuple[PersonFile, ...] = ()
+    hot_object: tuple[HotObjectFile, ...] = ()
+    fault: tuple[FaultFile, ...] = ()
+    name: str = "unnamed"
+    """Filled in from the file's name."""
+
+
+def load_scenario(name: str) -> Scenario:
+    """Returns the scenario of that built-in name or path; raises ConfigError listing every problem of the file."""
+    path = settings.resolve(name, FOLDER, "scenario")
+    scenario = settings.load(path, Scenario)
+    check(scenario, str(path))
+    return msgspec.structs.replace(scenario, name=path.stem)
+
+
+def parse_scenario(text: str, name: str = "unnamed") -> Scenario:
+    """Returns the scenario that the TOML text describes; raises ConfigError listing every problem."""
+    scenario = settings.parse(text, Scenario, name)
+    check(scenario, name)
+    return msgspec.structs.replace(scenario, name=name)
+
+
+def check(scenario: Scenario, source: str) -> None:
+    """Raises ConfigError for values that are possible alone but not together."""
+    problems: list[str] = []
+    crowd, physiology = scenario.crowd, scenario.physiology
+    for at, (low, high) in {
+        "crowd.closest_m": crowd.closest_m,
+        "crowd.stop_s": crowd.stop_s,
+        "crowd.speed_m_s": crowd.speed_m_s,
+        "physiology.febrile_c": physiology.febrile_c,
+    }.items():
+        if low > high:
+            problems.append(f"{at}: [{low}, {high}] is upside down (give the lower one first)")
+    if crowd.closest_m[1] >= crowd.square_radius_m:
+        problems.append("crowd.closest_m: reaches the square's edge (make crowd.square_radius_m larger)")
+    if crowd.people_per_minute and crowd.constant_count:
+        problems.append("crowd.constant_count: does not go with crowd.people_per_minute (leave one of them out)")
+    if physiology.normal_max_c < physiology.normal_mean_c:
+        problems.append("physiology.normal_max_c: is below normal_mean_c (raise it)")
+    for index, person in enumerate(scenario.person):
+        times = [t_s for t_s, _, _ in person.path]
+        if len(times) < 2 or any(a >= b for a, b in itertools.pairwise(times)):
+            problems.append(f"person[{index}].path: needs two or more [t_s, x_m, y_m] with times that grow")
+    for index, item in enumerate(scenario.hot_object):
+        if item.carried_by is not None and not 1 <= item.carried_by <= len(scenario.person):
+            problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
+    if problems:
+        raise ConfigError([f"{source}: {problem}" for problem in problems])

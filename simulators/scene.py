@@ -1,0 +1,141 @@
+"""The one ground truth: what the station looks like at any moment, for every simulated device and for the score.
+
+The same scenario and seed give the same station at the same second, whatever was asked before.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from simulators.people import explicit_person, plans
+from simulators.scenario import HotObjectFile, PersonFile, Scenario
+from simulators.walking import COLUMNS, EYES_BEFORE_HEAD_M, STEP_S, Track, Walk
+from simulators.world import F64, HotObject, Person, PersonPose, SceneState
+
+GAIT_HZ = 1.8
+"""Steps a second of someone who walks at 1.3 m/s."""
+BOB_M, SWAY_M = 0.012, 0.012
+CUP_BEFORE_CHEST_M = (0.28, 0.06, -0.36)
+CUP_DIAMETER_M, CUP_TEMP_C = 0.08, 58.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """A person with an exact path."""
+
+    person: Person
+    file: PersonFile
+
+
+class Scene:
+    """The station of one scenario. `at` may be asked in any order; it is not for several threads at once."""
+
+    def __init__(self, scenario: Scenario, seed: int | None = None) -> None:
+        self.scenario = scenario
+        self.seed = scenario.seed if seed is None else seed
+        self._placed = [
+            _Placed(explicit_person(file, index, scenario.ambient_c), file)
+            for index, file in enumerate(scenario.person, start=1)
+        ]
+        self._walk = Walk(scenario.crowd, plans(scenario, self.seed))
+
+    def at(self, t_s: float) -> SceneState:
+        """Returns the station at that second; before 0 it stands still as it is at 0."""
+        t_s = max(0.0, t_s)
+        step = int(t_s / STEP_S)
+        self._walk.extend(step + 1)
+        tracks = self._present(step)
+        poses = [pose for placed in self._placed if (pose := _placed_pose(placed, t_s)) is not None]
+        poses += [_walking_pose(track, step, t_s) for track in tracks]
+        objects = [_hot_object(file) for file in self.scenario.hot_object if _is_there(file, t_s)]
+        objects += [
+            HotObject("cup", CUP_BEFORE_CHEST_M, CUP_DIAMETER_M, CUP_TEMP_C, track.plan.person.person_id)
+            for track in tracks
+            if track.plan.carries_cup
+        ]
+        present = {pose.person.person_id for pose in poses}
+        return SceneState(
+            t_s=t_s,
+            poses=tuple(poses),
+            ambient_c=self.scenario.ambient_c,
+            humidity=self.scenario.humidity,
+            hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
+        )
+
+    def _present(self, step: int) -> list[Track]:
+        """Everyone with a sample at `step`."""
+        tracks = self._walk.tracks
+        last = bisect.bisect_right(tracks, step, key=lambda track: track.first_step)
+        return [track for track in tracks[:last] if step < track.first_step + track.steps]
+
+
+def _hot_object(file: HotObjectFile) -> HotObject:
+    return HotObject(file.kind, file.position_m, file.diameter_m, file.temp_c, file.carried_by)
+
+
+def _is_there(file: HotObjectFile, t_s: float) -> bool:
+    return file.from_s <= t_s < file.until_s
+
+
+def _walking_pose(track: Track, step: int, t_s: float) -> PersonPose:
+    rest = t_s / STEP_S - step
+    start = (step - track.first_step) * COLUMNS
+    here = track.samples[start : start + COLUMNS]
+    # Whoever leaves stays for the step in which the next one enters, so that a constant crowd is constant.
+    there = track.samples[start + COLUMNS : start + 2 * COLUMNS] or here
+    x, y, vx, vy, body, azimuth, tilt = (a + (b - a) * rest for a, b in zip(here, there, strict=True))
+    plan = track.plan
+    # Standing people sway less than walking ones bob.
+    pace = min(1.0, math.hypot(vx, vy) / 1.2)
+    phase = 2 * math.pi * GAIT_HZ * t_s + plan.gait_phase
+    bob_m = BOB_M * pace * math.sin(phase)
+    sway_m = SWAY_M * (0.2 + 0.8 * pace) * math.sin(phase / 2)
+    eyes = np.array(
+        [
+            x + EYES_BEFORE_HEAD_M * math.cos(azimuth) - sway_m * math.sin(body),
+            y + EYES_BEFORE_HEAD_M * math.sin(azimuth) + sway_m * math.cos(body),
+            plan.person.height_m - 0.11 + bob_m,
+        ]
+    )
+    mouth = (
+        max(0.0, math.sin(9.0 * t_s + plan.gait_phase) * math.sin(0.7 * t_s + plan.gait_phase)) if plan.talks else 0.0
+    )
+    return PersonPose(
+        person=plan.person,
+        eyes_m=eyes,
+        velocity_m_s=np.array([vx, vy, 0.0]),
+        facing=_unit(azimuth, tilt),
+        body_heading=_unit(body, 0.0),
+        mouth_open=0.6 * mouth,
+    )
+
+
+def _placed_pose(placed: _Placed, t_s: float) -> PersonPose | None:
+    path = placed.file.path
+    if not path[0][0] <= t_s <= path[-1][0]:
+        return None
+    index = max(0, min(len(path) - 2, bisect.bisect_right(path, t_s, key=lambda point: point[0]) - 1))
+    (t0, x0, y0), (t1, x1, y1) = path[index], path[index + 1]
+    share = (t_s - t0) / (t1 - t0)
+    x, y = x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
+    vx, vy = (x1 - x0) / (t1 - t0), (y1 - y0) / (t1 - t0)
+    to_robot = math.atan2(-y, -x)
+    body = math.atan2(vy, vx) if math.hypot(vx, vy) > 1e-3 else to_robot
+    azimuth = (to_robot if placed.file.look == "robot" else body) + math.radians(placed.file.look_off_deg)
+    return PersonPose(
+        person=placed.person,
+        eyes_m=np.array([x, y, placed.file.eyes_height_m]),
+        velocity_m_s=np.array([vx, vy, 0.0]),
+        facing=_unit(azimuth, math.radians(placed.file.tilt_deg)),
+        body_heading=_unit(body, 0.0),
+        mouth_open=placed.file.mouth_open,
+    )
+
+
+def _unit(azimuth: float, elevation: float) -> F64:
+    level = math.cos(elevation)
+    return np.array([level * math.cos(azimuth), level * math.sin(azimuth), math.sin(elevation)])
