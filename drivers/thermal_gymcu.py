@@ -40,15 +40,13 @@ class GymcuSensor:
         self._closed = False
         try:
             self._agree_on(baud)
-            self._link.write(codec.set_emissivity(address.integer("emissivity", DEFAULT_EMISSIVITY_PERCENT)))
-            self._link.write(codec.set_rate(self.rate_hz))
-            self._link.write(codec.continuous())
+            self._configure(baud, address.integer("emissivity", DEFAULT_EMISSIVITY_PERCENT))
         except BaseException:
             self.close()
             raise
         # The wire carries neither model nor serial number.
         self._info = DeviceInfo(address.shown, "GY-MCU90640", "", codec.WIDTH_PX, codec.HEIGHT_PX)
-        decoder = codec.GymcuDecoder()
+        decoder = codec.GymcuDecoder(skip_frames=1)  # one more may have been computed before the settings
         self._port = ThermalPort(self._link, decoder, codec.continuous(), 1.0 / self.rate_hz, self._shown)
 
     @property
@@ -100,14 +98,39 @@ class GymcuSensor:
             "(is it this port? are RX and TX crossed?)"
         )
 
+    def _configure(self, baud: int, emissivity_percent: int) -> None:
+        """Sets emissivity and rate and starts sending; what was measured with other settings is thrown away."""
+        self._link.write(codec.set_emissivity(emissivity_percent))
+        if not self._confirms_emissivity(emissivity_percent, baud):
+            raise DeviceError(
+                f"{self._shown}: the module does not keep its emissivity setting ({emissivity_percent} %)"
+            )
+        self._link.write(codec.set_rate(self.rate_hz))
+        self._link.write(codec.continuous())
+
+    def _confirms_emissivity(self, percent: int, baud: int) -> bool:
+        """Asks until the answer is `percent` (one from before may come first), for the time that two frames and the answer take."""
+        decoder = codec.GymcuDecoder()
+        self._link.write(codec.query_emissivity())
+        deadline_s = _answer_deadline_s(baud)
+        while (left_s := deadline_s - time.monotonic()) > 0:
+            decoder.feed(*self._link.read(left_s))
+            if percent in decoder.take_emissivities():
+                return True
+        return False
+
     def _answers(self, baud: int) -> bool:
         """Asks for the emissivity; a whole frame counts as well. Waits for two frames' length, since the answer queues behind one."""
         decoder = codec.GymcuDecoder()
         self._link.discard_input()
         self._link.write(codec.query_emissivity())
-        deadline_s = time.monotonic() + 0.25 + 2 * codec.FRAME_BYTES * 10 / baud
+        deadline_s = _answer_deadline_s(baud)
         while (left_s := deadline_s - time.monotonic()) > 0:
             frames = decoder.feed(*self._link.read(left_s))
             if frames or decoder.take_emissivities():
                 return True
         return False
+
+
+def _answer_deadline_s(baud: int) -> float:
+    return time.monotonic() + 0.25 + 2 * codec.FRAME_BYTES * 10 / baud

@@ -66,11 +66,14 @@ class GymcuDecoder:
     As with the other codec a mark is believed only when the checksum of what follows is right, and the search goes on one byte
     after a mark that lied.
 
+    The first `skip_frames` good frames are swallowed.
+
     Faults counted: bad_length (mark followed by neither a frame's length nor an answer), bad_checksum, resync_bytes (bytes
     dropped), resyncs (times the alignment was lost).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, skip_frames: int = 0) -> None:
+        self._skip_frames = skip_frames
         self.faults: dict[str, int] = {}
         self.wrong_variant = ""
         self._emissivities: deque[int] = deque(maxlen=4)
@@ -124,7 +127,10 @@ class GymcuDecoder:
         if frame is None:
             self._refuse("bad_checksum")
         else:
-            frames.append(frame)
+            if self._skip_frames:
+                self._skip_frames -= 1
+            else:
+                frames.append(frame)
             self._accept(FRAME_BYTES)
         return True
 
@@ -137,7 +143,7 @@ class GymcuDecoder:
         temp_c = np.empty((HEIGHT_PX, WIDTH_PX), np.float32)
         np.divide(values[2:770].reshape(HEIGHT_PX, WIDTH_PX)[:, ::-1], np.float32(100.0), out=temp_c, dtype=np.float32)
         temp_c.flags.writeable = False
-        return DecodedFrame(self._arrivals.first(), temp_c, int(values[770]) / 100)
+        return DecodedFrame(self._arrivals.at(self._offset), temp_c, int(values[770]) / 100)
 
     def _refuse(self, fault: str) -> None:
         self._count(fault)
@@ -162,4 +168,4 @@ class GymcuDecoder:
     def _consume(self, count: int) -> None:
         del self._buffer[:count]
         self._offset += count
-        self._arrivals.forget_before(self._offset)
+        self._arrivals.at(self._offset)

@@ -227,7 +227,7 @@ class SenxorDecoder:
         temp_c -= np.float32(2731.5)  # exact in float32, so that the division alone rounds
         temp_c /= np.float32(10.0)
         temp_c.flags.writeable = False
-        return DecodedFrame(self._arrivals.first(), temp_c, sensor_temp_c)
+        return DecodedFrame(self._arrivals.at(self._offset), temp_c, sensor_temp_c)
 
     def _expected(self) -> str:
         return f"{self.model.width_px}×{self.model.height_px} ({self.model.name})"
@@ -247,4 +247,4 @@ class SenxorDecoder:
     def _consume(self, count: int) -> None:
         del self._buffer[:count]
         self._offset += count
-        self._arrivals.forget_before(self._offset)
+        self._arrivals.at(self._offset)

@@ -42,15 +42,12 @@ class ArrivalTimes:
         if not self._marks or self._marks[-1][1] != t_mono_ns:
             self._marks.append((offset, t_mono_ns))
 
-    def forget_before(self, offset: int) -> None:
-        """Drops what is not needed for positions from `offset` on."""
+    def at(self, offset: int) -> int:
+        """Returns when the byte at `offset` arrived and forgets all before it; 0 when nothing was marked."""
         marks = self._marks
         while len(marks) > 1 and marks[1][0] <= offset:
             marks.popleft()
-
-    def first(self) -> int:
-        """Returns the time of the oldest position that was not forgotten; 0 when nothing was marked."""
-        return self._marks[0][1] if self._marks else 0
+        return marks[0][1] if marks else 0
 
     def __len__(self) -> int:
         return len(self._marks)

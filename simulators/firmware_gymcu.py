@@ -38,6 +38,10 @@ class GymcuFirmware:
         self._requested = 0
         self._input.clear()
 
+    def halt(self) -> None:
+        """Stops sending without a word, the fault of a stalled module."""
+        self.streaming, self._requested = False, 0
+
     def on_bytes(self, data: bytes) -> bytes:
         """Returns the answers to the commands that these bytes complete; anything else is skipped without a word."""
         self._input += data

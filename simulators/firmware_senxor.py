@@ -105,6 +105,10 @@ class SenxorFirmware:
         self._frames = 0
         self._time_ms = 0.0
 
+    def halt(self) -> None:
+        """Drops out of streaming without a word, the fault of a stalled sensor."""
+        self.registers[_REG_MODE] &= ~(_MODE_STREAM | _MODE_SINGLE) & 0xFF
+
     def on_bytes(self, data: bytes) -> bytes:
         """Returns the answers to the commands that these bytes complete; anything else is skipped without a word."""
         self._input += data
