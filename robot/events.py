@@ -1,0 +1,396 @@
+"""What the robot says to the world: one JSON object per event, `patrol.event/1`, numbered without gaps.
+
+    {"schema", "seq", "id", "type", "t_utc", "t_mono_ns", "robot", "place", "data"}
+
+`type` decides what is in `data`; each pair is one class below. Fields may be added under the same schema name, never
+changed or removed: readers ignore what they do not know. docs/event-schema.json is generated from these classes.
+Units are in the names, as in robot/types.py. Times and identifiers come in from outside.
+"""
+
+from __future__ import annotations
+
+import datetime
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any, Literal, get_args
+
+import msgspec
+from msgspec import Meta
+
+from robot.types import Reading, Verdict
+
+SCHEMA = "patrol.event/1"
+ADVICE = "measure again with a clinical thermometer"
+"""The only advice that an alarm ever gives; its translations are in robot/texts.py."""
+
+Point = Annotated[tuple[float, float, float], Meta(description="x forward, y left, z up; metres; robot frame")]
+Box = Annotated[tuple[float, float, float, float], Meta(description="left, top, width, height; thermal pixels")]
+Count = Annotated[int, Meta(ge=0)]
+NanoSeconds = Annotated[int, Meta(ge=0, description="nanoseconds of the robot's monotonic clock")]
+Time = Annotated[
+    str, Meta(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z$", description="RFC 3339, UTC, microseconds")
+]
+Counts = dict[str, Count]
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base of everything inside `data`."""
+
+
+class ReadingData(Part, frozen=True):
+    """raw + reference + emissivity + atmosphere + size of source = skin; skin + site offset = body. All in °C."""
+
+    raw_c: float
+    reference_correction_c: float
+    emissivity_correction_c: float
+    atmosphere_correction_c: float
+    size_of_source_correction_c: float
+    skin_c: float
+    site_offset_c: float
+    body_c: float
+    uncertainty_c: Annotated[float, Meta(ge=0, description="standard uncertainty of body_c, k = 1")]
+    random_uncertainty_c: Annotated[float, Meta(ge=0, description="the part that averaging over readings reduces")]
+    roi: str
+    roi_px: Box
+    face_px_thermal: float
+    distance_m: float
+
+
+class ScreeningData(Part, frozen=True):
+    """What was found of one person, once. `person` is a track number: it means nothing after the person has left."""
+
+    person: int
+    verdict: Literal["normal", "elevated", "not_measured"]
+    reason: str | None
+    policy: str
+    threshold_c: float
+    margin_c: float
+    readings: Count
+    reading: ReadingData | None
+    reasons: Counts
+    calibration_id: str
+    camera: str
+    position_m: Point
+    first_seen_ns: NanoSeconds
+    in_range_ns: NanoSeconds | None
+
+
+class AlarmRaisedData(Part, frozen=True):
+    """A body-temperature estimate above the threshold; an invitation to measure properly, never a diagnosis."""
+
+    alarm: str
+    person: int
+    reading: ReadingData
+    readings: Count
+    threshold_c: float
+    policy: str
+    margin_c: float
+    calibration_id: str
+    camera: str
+    position_m: Point
+    t_evidence_ns: Annotated[NanoSeconds, Meta(description="capture of the thermal frame that completed the evidence")]
+    t_lamp_ns: Annotated[NanoSeconds, Meta(description="when the lamp's pin was set")]
+    latency_ms: float
+    advice: str = ADVICE
+
+
+class AlarmAcknowledgedData(Part, frozen=True):
+    alarm: str
+    by: str
+
+
+class AlarmClearedData(Part, frozen=True):
+    alarm: str
+    why: str
+
+
+class DeviceData(Part, frozen=True):
+    alive: bool
+    rate_ok: bool
+    valid: bool
+    rate_hz: float
+    declared_hz: float
+    detail: str = ""
+
+
+class HealthChangedData(Part, frozen=True):
+    screening: Literal["available", "unavailable"]
+    reasons: tuple[str, ...]
+    devices: dict[str, DeviceData]
+
+
+class CoverageData(Part, frozen=True):
+    """How many people passed and what became of each, between two times."""
+
+    since_utc: Time
+    until_utc: Time
+    seen: Count
+    measured: Count
+    elevated: Count
+    not_measured: Counts
+    in_view_now: Count
+
+
+class CalibrationLoadedData(Part, frozen=True):
+    calibration_id: str
+    valid_until: str | None
+    warnings: tuple[str, ...] = ()
+
+
+class SystemStartedData(Part, frozen=True):
+    version: str
+    config_sha256: str
+    detector: str
+    providers: tuple[str, ...]
+
+
+class SystemStoppingData(Part, frozen=True):
+    reason: str
+
+
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
+    """The envelope. `seq` rises by one from event to event of one robot; `id` is unique for ever."""
+
+    schema: Literal["patrol.event/1"] = "patrol.event/1"
+    seq: Annotated[int, Meta(ge=1)]
+    id: Annotated[str, Meta(min_length=1, max_length=64)]
+    t_utc: Time
+    t_mono_ns: NanoSeconds
+    robot: str
+    place: str
+
+
+class ScreeningCompleted(_Event, frozen=True, tag="screening.completed"):
+    data: ScreeningData
+
+
+class AlarmRaised(_Event, frozen=True, tag="alarm.raised"):
+    data: AlarmRaisedData
+
+
+class AlarmAcknowledged(_Event, frozen=True, tag="alarm.acknowledged"):
+    data: AlarmAcknowledgedData
+
+
+class AlarmCleared(_Event, frozen=True, tag="alarm.cleared"):
+    data: AlarmClearedData
+
+
+class HealthChanged(_Event, frozen=True, tag="health.changed"):
+    data: HealthChangedData
+
+
+class CoverageSummary(_Event, frozen=True, tag="coverage.summary"):
+    data: CoverageData
+
+
+class CalibrationLoaded(_Event, frozen=True, tag="calibration.loaded"):
+    data: CalibrationLoadedData
+
+
+class SystemStarted(_Event, frozen=True, tag="system.started"):
+    data: SystemStartedData
+
+
+class SystemStopping(_Event, frozen=True, tag="system.stopping"):
+    data: SystemStoppingData
+
+
+Event = (
+    ScreeningCompleted
+    | AlarmRaised
+    | AlarmAcknowledged
+    | AlarmCleared
+    | HealthChanged
+    | CoverageSummary
+    | CalibrationLoaded
+    | SystemStarted
+    | SystemStopping
+)
+Data = (
+    ScreeningData
+    | AlarmRaisedData
+    | AlarmAcknowledgedData
+    | AlarmClearedData
+    | HealthChangedData
+    | CoverageData
+    | CalibrationLoadedData
+    | SystemStartedData
+    | SystemStoppingData
+)
+
+_ENVELOPE_OF: dict[type, type[Any]] = dict(zip(get_args(Data), get_args(Event), strict=True))
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
+
+
+def event_type(event: Event) -> str:
+    """Returns the `type` of an event, such as `alarm.raised`."""
+    return str(type(event).__struct_config__.tag)
+
+
+def encode(event: Event) -> bytes:
+    """Returns the event as one line of UTF-8 JSON."""
+    return _encoder.encode(event)
+
+
+def decode(event_json: bytes | str) -> Event:
+    """Returns the event; raises msgspec.ValidationError (a ValueError) when it is not one of this schema."""
+    return _decoder.decode(event_json)
+
+
+def json_schema() -> dict[str, Any]:
+    """Returns the JSON Schema (draft 2020-12) of every event."""
+    (top,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
+    for envelope in get_args(Event):  # msgspec holds a field with a default to be optional; this one is always written
+        components[envelope.__name__]["required"].append("schema")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": SCHEMA,
+        "description": "Events of the patrol robot. New fields may appear; existing ones keep their meaning.",
+        **top,
+        "$defs": {name: components[name] for name in sorted(components)},
+    }
+
+
+def rfc3339(t_unix_ns: int) -> str:
+    """Returns a time (nanoseconds since 1970, UTC) as RFC 3339 with microseconds, rounded down."""
+    seconds, rest_ns = divmod(t_unix_ns, 1_000_000_000)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{rest_ns // 1000:06d}Z"
+
+
+def reading_data(reading: Reading) -> ReadingData:
+    """Returns the reading as it goes on the wire; raises ValueError if a figure is not finite (a fault in the caller:
+    JSON has no NaN, and "unknown" is never a number)."""
+    data = ReadingData(
+        raw_c=reading.raw_c,
+        reference_correction_c=reading.reference_correction_c,
+        emissivity_correction_c=reading.emissivity_correction_c,
+        atmosphere_correction_c=reading.atmosphere_correction_c,
+        size_of_source_correction_c=reading.size_of_source_correction_c,
+        skin_c=reading.skin_c,
+        site_offset_c=reading.site_offset_c,
+        body_c=reading.body_c,
+        uncertainty_c=reading.uncertainty_c,
+        random_uncertainty_c=reading.random_uncertainty_c,
+        roi=str(reading.roi),
+        roi_px=_four(reading.roi_px),
+        face_px_thermal=reading.face_px_thermal,
+        distance_m=reading.distance_m,
+    )
+    for name in data.__struct_fields__:
+        value = getattr(data, name)
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ValueError(f"reading of person {reading.track_id}: {name} is {value}")
+    return data
+
+
+def screening_data(verdict: Verdict, *, calibration_id: str, camera: str, position_m: Sequence[float]) -> ScreeningData:
+    """Returns the data of `screening.completed`."""
+    return ScreeningData(
+        person=verdict.track_id,
+        verdict=verdict.kind.value,
+        reason=None if verdict.reason is None else str(verdict.reason),
+        policy=verdict.policy,
+        threshold_c=verdict.threshold_c,
+        margin_c=verdict.margin_c,
+        readings=verdict.readings,
+        reading=None if verdict.reading is None else reading_data(verdict.reading),
+        reasons={str(reason): int(count) for reason, count in verdict.reasons.items()},
+        calibration_id=calibration_id,
+        camera=camera,
+        position_m=_point(position_m),
+        first_seen_ns=verdict.first_seen_ns,
+        in_range_ns=verdict.in_range_ns,
+    )
+
+
+def alarm_raised_data(
+    verdict: Verdict,
+    *,
+    alarm: str,
+    calibration_id: str,
+    camera: str,
+    position_m: Sequence[float],
+    t_evidence_ns: int,
+    t_lamp_ns: int,
+) -> AlarmRaisedData:
+    """Returns the data of `alarm.raised`; raises ValueError for a verdict without a reading."""
+    if verdict.reading is None:
+        raise ValueError(f"person {verdict.track_id}: an alarm needs a reading")
+    return AlarmRaisedData(
+        alarm=alarm,
+        person=verdict.track_id,
+        reading=reading_data(verdict.reading),
+        readings=verdict.readings,
+        threshold_c=verdict.threshold_c,
+        policy=verdict.policy,
+        margin_c=verdict.margin_c,
+        calibration_id=calibration_id,
+        camera=camera,
+        position_m=_point(position_m),
+        t_evidence_ns=t_evidence_ns,
+        t_lamp_ns=t_lamp_ns,
+        latency_ms=(t_lamp_ns - t_evidence_ns) / 1e6,
+    )
+
+
+def device_data(devices: Mapping[str, Any]) -> dict[str, DeviceData]:
+    """Returns device health (any objects with the fields of DeviceData) as it goes on the wire."""
+    return {
+        name: DeviceData(
+            alive=device.alive,
+            rate_ok=device.rate_ok,
+            valid=device.valid,
+            rate_hz=round(device.rate_hz, 2),
+            declared_hz=device.declared_hz,
+            detail=device.detail,
+        )
+        for name, device in devices.items()
+    }
+
+
+class EventFactory:
+    """Puts envelopes around data, numbering from `next_seq` (one more than the store's last) without gaps."""
+
+    def __init__(self, robot: str, place: str, next_seq: int, new_id: Callable[[], str]) -> None:
+        if next_seq < 1:
+            raise ValueError(f"next_seq is {next_seq}; the first event of a robot has number 1")
+        self._robot = robot
+        self._place = place
+        self._next_seq = next_seq
+        self._new_id = new_id
+
+    @property
+    def next_seq(self) -> int:
+        """The number that the next event will get."""
+        return self._next_seq
+
+    def make(self, data: Data, *, t_unix_ns: int, t_mono_ns: int) -> Event:
+        """Returns the finished event of `data`, at a time given on both clocks."""
+        event: Event = _ENVELOPE_OF[type(data)](
+            seq=self._next_seq,
+            id=self._new_id(),
+            t_utc=rfc3339(t_unix_ns),
+            t_mono_ns=t_mono_ns,
+            robot=self._robot,
+            place=self._place,
+            data=data,
+        )
+        self._next_seq += 1
+        return event
+
+
+def _point(position_m: Sequence[float]) -> tuple[float, float, float]:
+    x_m, y_m, z_m = (round(float(value), 3) for value in position_m)
+    return x_m, y_m, z_m
+
+
+def _four(roi_px: Sequence[float]) -> tuple[float, float, float, float]:
+    left, top, width, height = (float(value) for value in roi_px)
+    return left, top, width, height
+
+
+if __name__ == "__main__":
+    print(msgspec.json.format(msgspec.json.encode(json_schema()), indent=2).decode())

@@ -1,0 +1,188 @@
+"""Declared rates and beats become alive / rate_ok / valid per stream, and one answer: is screening available, or why not.
+
+A loss counts at once; a recovery only after it has been stable, so that a loose plug does not flicker between the two.
+Thresholds follow what stream-based robots commonly do (alive: ten declared periods), tightened for what screening needs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from robot.types import Screening
+
+ALIVE_PERIODS = 10.0
+ALIVE_FLOOR_S = 1.0
+"""A fast stream is not called dead for a hiccup shorter than this."""
+VITAL_SILENCE_S = 2.0
+"""Thermal sensor and pipeline: the longest silence before screening is unavailable, whatever the declared rate."""
+RATE_SHARE = 0.7
+RATE_WINDOW_S = 5.0
+RECOVERY_S = 2.0
+START_GRACE_S = 10.0
+"""Until then a stream that has never beaten is starting, not lost."""
+
+REASONS = (
+    "starting",
+    "pipeline_stalled",
+    "thermal_lost",
+    "thermal_invalid",
+    "reference_lost",
+    "warming_up",
+    "no_camera",
+    "calibration_missing",
+    "out_of_ambient_window",
+)
+"""Every reason, in the order in which they are reported."""
+CONDITIONS = ("reference_lost", "warming_up", "calibration_missing", "out_of_ambient_window")
+"""Reasons that others decide, through set_condition."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceHealth:
+    """One stream: it beats, it beats as often as declared, what it sends is usable."""
+
+    alive: bool
+    rate_ok: bool
+    valid: bool
+    rate_hz: float
+    declared_hz: float
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class HealthReport:
+    screening: Screening
+    reasons: tuple[str, ...]
+    """Empty exactly when screening is available."""
+    devices: Mapping[str, DeviceHealth]
+
+    def differs_from(self, other: HealthReport | None) -> bool:
+        """True when something has changed that is worth an event (measured rates alone are not)."""
+        return other is None or self._summary() != other._summary()
+
+    def _summary(self) -> tuple[Any, ...]:
+        devices = {name: (d.alive, d.rate_ok, d.valid, d.detail) for name, d in self.devices.items()}
+        return self.screening, self.reasons, devices
+
+
+class _Stream:
+    """Beats of one stream: the newest ones only, so that memory is bounded whatever the rate."""
+
+    def __init__(self, declared_hz: float, alive_s: float) -> None:
+        self.declared_hz = declared_hz
+        self.alive_ns = round(alive_s * 1e9)
+        self.window_ns = round(max(RATE_WINDOW_S, 4.0 / declared_hz) * 1e9)
+        self.beats: deque[int] = deque(maxlen=max(4, math.ceil(2 * declared_hz * self.window_ns / 1e9)))
+        self.valid = True
+        self.detail = ""
+
+    def beat(self, t_ns: int) -> None:
+        if not self.beats or t_ns > self.beats[-1]:  # a late or repeated time says nothing new
+            self.beats.append(t_ns)
+
+    @property
+    def started(self) -> bool:
+        return bool(self.beats)
+
+    def report(self, now_ns: int) -> DeviceHealth:
+        alive = self.started and now_ns - self.beats[-1] <= self.alive_ns
+        rate_hz = self._rate_hz(now_ns)
+        return DeviceHealth(
+            alive=alive,
+            rate_ok=alive and rate_hz >= RATE_SHARE * self.declared_hz,
+            valid=self.valid and self.started,
+            rate_hz=rate_hz,
+            declared_hz=self.declared_hz,
+            detail=self.detail,
+        )
+
+    def _rate_hz(self, now_ns: int) -> float:
+        """Beats per second over the window. n beats span between n - 1 and n periods up to now: n - ½ on average."""
+        recent = [t_ns for t_ns in self.beats if t_ns > now_ns - self.window_ns]
+        if len(recent) < 2:
+            return 0.0
+        return (len(recent) - 0.5) / (max(now_ns - recent[0], 1) / 1e9)
+
+
+class Health:
+    """Keeps the beats. `streams` maps names to declared rates (Hz); `cameras` are those that overlap the thermal view."""
+
+    def __init__(
+        self,
+        streams: Mapping[str, float],
+        *,
+        cameras: Iterable[str],
+        thermal: str = "thermal",
+        pipeline: str = "pipeline",
+    ) -> None:
+        self._cameras = tuple(cameras)
+        self._thermal = thermal
+        self._pipeline = pipeline
+        for name in (thermal, pipeline, *self._cameras):
+            if name not in streams:
+                raise ValueError(f"health: stream {name!r} has no declared rate")
+        self._streams: dict[str, _Stream] = {}
+        for name, declared_hz in streams.items():
+            alive_s = max(ALIVE_PERIODS / declared_hz, ALIVE_FLOOR_S)
+            vital = name in (thermal, pipeline)
+            self._streams[name] = _Stream(declared_hz, min(alive_s, VITAL_SILENCE_S) if vital else alive_s)
+        self._conditions: dict[
+            str, bool
+        ] = {}  # nothing is taken for granted: while one is unset, the robot is starting
+        self._first_ns: int | None = None
+        self._good_since_ns: int | None = None
+        self._shown: tuple[str, ...] = ("starting",)
+
+    def beat(self, name: str, t_ns: int) -> None:
+        """Notes that stream `name` delivered something at `t_ns`."""
+        self._streams[name].beat(t_ns)
+
+    def set_valid(self, name: str, valid: bool, detail: str = "") -> None:
+        """Notes whether what the stream delivers is usable (frozen, covered, out of range: `detail` says which)."""
+        stream = self._streams[name]
+        stream.valid, stream.detail = valid, detail
+
+    def set_condition(self, reason: str, ok: bool) -> None:
+        """Notes whether one of CONDITIONS holds screening back (`ok` False) or not; "starting" until all have been set."""
+        if reason not in CONDITIONS:
+            raise ValueError(f"health: {reason!r} is not one of {', '.join(CONDITIONS)}")
+        self._conditions[reason] = ok
+
+    def evaluate(self, now_ns: int) -> HealthReport:
+        """Returns the state at `now_ns`; call it at least twice a second, so that a loss shows within two seconds."""
+        if self._first_ns is None:
+            self._first_ns = now_ns
+        devices = {name: stream.report(now_ns) for name, stream in self._streams.items()}
+        reasons = self._reasons(devices, now_ns - self._first_ns < START_GRACE_S * 1e9)
+        if reasons:
+            self._good_since_ns = None
+            self._shown = reasons
+        else:
+            if self._good_since_ns is None:
+                self._good_since_ns = now_ns
+            if now_ns - self._good_since_ns >= RECOVERY_S * 1e9:
+                self._shown = ()
+        screening = Screening.UNAVAILABLE if self._shown else Screening.AVAILABLE
+        return HealthReport(screening, self._shown, devices)
+
+    def _reasons(self, devices: Mapping[str, DeviceHealth], grace: bool) -> tuple[str, ...]:
+        found = {reason for reason, ok in self._conditions.items() if not ok}
+        waiting = {name for name, stream in self._streams.items() if grace and not stream.started}
+        if waiting & {self._thermal, self._pipeline, *self._cameras} or len(self._conditions) < len(CONDITIONS):
+            found.add("starting")
+        if not devices[self._pipeline].alive and self._pipeline not in waiting:
+            found.add("pipeline_stalled")
+        thermal = devices[self._thermal]
+        if self._thermal not in waiting:
+            if not thermal.alive:
+                found.add("thermal_lost")
+            elif not thermal.valid:
+                found.add("thermal_invalid")
+        usable = any(devices[name].alive and devices[name].valid for name in self._cameras)
+        if not usable and not waiting.intersection(self._cameras):
+            found.add("no_camera")
+        return tuple(reason for reason in REASONS if reason in found)

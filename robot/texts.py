@@ -1,0 +1,66 @@
+"""What codes mean, in English and Chinese, for people: the page shows these, events carry the codes.
+
+The robot estimates temperatures; it finds no illness. The words here never say that it does.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from robot.types import Reason
+
+
+class Text(NamedTuple):
+    en: str
+    zh: str
+
+
+ADVICE = Text(
+    "Elevated body-temperature estimate — measure again with a clinical thermometer",
+    "体温估计值偏高——请用医用体温计复测",
+)
+
+UNAVAILABLE: dict[str, Text] = {
+    "starting": Text("The robot is starting", "机器人正在启动"),
+    "pipeline_stalled": Text("The image processing has stopped turning", "图像处理已停止运行"),
+    "thermal_lost": Text("The thermal sensor sends nothing", "热成像传感器无数据"),
+    "thermal_invalid": Text("The thermal sensor's picture is not usable", "热成像画面不可用"),
+    "reference_lost": Text("The temperature reference is not valid", "温度参考源无效"),
+    "warming_up": Text("The thermal sensor is warming up", "热成像传感器正在预热"),
+    "no_camera": Text("No camera that shares the thermal view is working", "没有与热成像视野重合的可用摄像头"),
+    "calibration_missing": Text("No accepted calibration", "没有已接受的校准"),
+    "out_of_ambient_window": Text("Surroundings are outside the range the method allows", "环境条件超出方法允许范围"),
+}
+"""Why screening is unavailable: robot/health.py's codes, in its order."""
+
+NOT_MEASURED: dict[Reason, Text] = {
+    Reason.TOO_FAR: Text("Too far away", "距离过远"),
+    Reason.TOO_FEW_PIXELS: Text("Face too small in the thermal image", "热图中人脸过小"),
+    Reason.MOVING_BLUR: Text("Moving too fast", "移动过快"),
+    Reason.EXTREME_POSE: Text("Face turned away", "面部朝向偏离"),
+    Reason.OCCLUDED: Text("Face hidden by somebody or something", "面部被遮挡"),
+    Reason.GLASSES: Text("Glasses over the eyes", "眼镜遮挡"),
+    Reason.OUT_OF_VIEW: Text("Outside the thermal view", "不在热成像视野内"),
+    Reason.OUT_OF_AMBIENT_WINDOW: Text("Surroundings outside the allowed range", "环境条件超出允许范围"),
+    Reason.REFERENCE_LOST: Text("Temperature reference not valid", "温度参考源无效"),
+    Reason.WARMING_UP: Text("Thermal sensor warming up", "热成像传感器预热中"),
+    Reason.IMPLAUSIBLE: Text("Reading not plausible", "读数不合理"),
+    Reason.TOO_BRIEF: Text("Seen too briefly", "出现时间过短"),
+    Reason.NO_THERMAL: Text("No thermal image", "无热成像画面"),
+}
+"""Why a person who was seen has no temperature."""
+
+
+def table() -> dict[str, dict[str, dict[str, str]]]:
+    """Returns every text as {language: {group: {code: text}}}, as the page fetches it."""
+    groups: dict[str, dict[str, Text]] = {
+        "unavailable": UNAVAILABLE,
+        "not_measured": {str(reason): text for reason, text in NOT_MEASURED.items()},
+        "advice": {"elevated": ADVICE},
+    }
+    return {
+        language: {
+            name: {code: getattr(text, language) for code, text in group.items()} for name, group in groups.items()
+        }
+        for language in Text._fields
+    }
