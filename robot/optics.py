@@ -34,6 +34,20 @@ class Optic:
         self.rotation: F64 = rotation
         self.position_m: F64 = np.array(calibration.position_m)
 
+    def of_size(self, width_px: int, height_px: int) -> Optic:
+        """Returns this lens for pictures of another size than it was calibrated at (same field across the width)."""
+        if (width_px, height_px) == (self.width_px, self.height_px):
+            return self
+        scale = width_px / self.width_px
+        other = Optic.__new__(Optic)
+        other.__dict__.update(self.__dict__)
+        other.width_px, other.height_px = width_px, height_px
+        other.focal_px = self.focal_px * scale
+        other._matrix = self._matrix.copy()
+        other._matrix[:2] *= scale
+        other._matrix[1, 2] += (height_px - self.height_px * scale) / 2
+        return other
+
     def rays(self, points_px: NDArray[np.floating]) -> F64:
         """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2)."""
         if len(points_px) == 0:
@@ -45,6 +59,18 @@ class Optic:
         rays[:, 2] = 1.0
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
         return rays @ self.rotation
+
+    def sees(self, points_m: F64) -> NDArray[np.bool_]:
+        """Returns which of n points (n × 3) lie in the picture."""
+        pixels, _ = self.project(points_m)
+        with np.errstate(invalid="ignore"):
+            low = (pixels >= 0).all(axis=1)
+            return low & (pixels[:, 0] <= self.width_px - 1) & (pixels[:, 1] <= self.height_px - 1)
+
+    def grid_points_m(self, range_m: float, across: int = 9) -> F64:
+        """Returns points at `range_m` on a grid of the picture's pixels (across² × 3): the field of view, for overlap."""
+        x, y = np.meshgrid(np.linspace(0, self.width_px - 1, across), np.linspace(0, self.height_px - 1, across))
+        return self.position_m + self.rays(np.stack([x.ravel(), y.ravel()], axis=1)) * range_m
 
     def project(self, points_m: F64) -> tuple[F64, F64]:
         """Returns pixels (n × 2) and depths along the axis (n, metres) of n points; pixels are NaN where not in front."""

@@ -17,7 +17,7 @@ from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKin
 
 _KEPT_READINGS = 40
 """About four seconds at 9 Hz; bounds memory for somebody who stands and waits."""
-_BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW, Reason.NO_THERMAL)
+_BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,8 @@ class Policy:
     cohort_age_s: float = 3600.0
     readings_min: int = 3
     decide_s: float = 1.5
+    dry_s: float = 0.6
+    """No new reading for this long: the person is judged by those there are."""
     sure_sd: float = 2.0
     """An estimate is sure when it is this many random uncertainties, plus `sure_c`, from the threshold."""
     sure_c: float = 0.05
@@ -121,10 +123,17 @@ class Screener:
                 verdicts.append(verdict)
         return assessments, verdicts
 
-    def depart(self, now_ns: int, present: Iterable[int]) -> list[Verdict]:
-        """Returns the verdicts on people whose tracks are gone and who had none yet."""
+    def settle(self, now_ns: int, present: Iterable[int]) -> list[Verdict]:
+        """Returns the verdicts on people who had none yet and whose readings ran dry, or whose tracks are gone."""
         here = set(present)
         verdicts = []
+        for track_id, person in self._people.items():
+            dry = person.readings and (now_ns - person.readings[-1].t_mono_ns) * 1e-9 > self.policy.dry_s
+            if dry and person.verdict is None and track_id in here:
+                assessment = self._assess(track_id, person)
+                if assessment is not None:
+                    kind = self._kind(assessment)
+                    verdicts.append(self._conclude(now_ns, track_id, person, kind, assessment, 0))
         for track_id in [track_id for track_id in self._people if track_id not in here]:
             person = self._people.pop(track_id)
             if person.verdict is None:
@@ -133,7 +142,7 @@ class Screener:
 
     def finish(self, now_ns: int) -> list[Verdict]:
         """Returns the verdicts still owed when the robot stops."""
-        return self.depart(now_ns, ())
+        return self.settle(now_ns, ())
 
     def stance(self, track_id: int) -> tuple[VerdictKind | None, Reading | None]:
         """Returns the verdict so far and the newest fused reading of somebody in view, for people to look at."""

@@ -1,0 +1,357 @@
+"""One step of the robot: new frames in, what changed out. Calls the stages in order; same input, same output.
+
+Thermal frames go first: they complete the evidence for an alarm, and tracks are predicted to their moment. The loop in
+app.py steps thermal frames by themselves and acts on the result before it steps camera frames, so a detector at work
+never delays the lamp by more than its own batch.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from calibration.files import Calibration
+from robot.alarm import Alarm, AlarmDesk, AlarmRules
+from robot.config import Settings
+from robot.health import Health, HealthReport
+from robot.interfaces import FaceDetector
+from robot.optics import Optic
+from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
+from robot.registration import Located, RoiLimits, default_face_px_min, locate, thermal_rois
+from robot.screening import Assessment, Coverage, Policy, Screener
+from robot.thermometry import Conditions, Thermometer
+from robot.track import Tracker, TrackerLimits
+from robot.types import (
+    F64,
+    CameraFrame,
+    Faces,
+    IndicatorSignal,
+    NotMeasured,
+    Reading,
+    Reason,
+    Screening,
+    ThermalFrame,
+    ThermalRoi,
+    Track,
+    Verdict,
+)
+
+_HEALTH_NS = 250_000_000
+"""Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
+PIPELINE_HZ = 4.0
+"""Declared rate of the loop itself: it turns at least this often even when no device delivers."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Placed:
+    """A verdict and where the person was."""
+
+    verdict: Verdict
+    camera: str
+    position_m: F64
+    t_position_ns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Raised:
+    """An alarm that begins in this step."""
+
+    alarm: Alarm
+    placed: Placed
+    t_evidence_ns: int
+    """Capture of the thermal frame that completed the evidence."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CoverageReport:
+    since_ns: int
+    coverage: Coverage
+    in_view: int
+
+
+@dataclass(slots=True, eq=False)
+class StepResult:
+    """What one step brought. The indicator is set from `signal` before anything else is done with the rest."""
+
+    signal: IndicatorSignal
+    verdicts: list[Placed] = field(default_factory=list)
+    raised: list[Raised] = field(default_factory=list)
+    acknowledged: list[Alarm] = field(default_factory=list)
+    cleared: list[Alarm] = field(default_factory=list)
+    health: HealthReport | None = None
+    """Set when it changed."""
+    coverage: CoverageReport | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledge:
+    """An officer's answer to an alarm."""
+
+    alarm_id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """What the pipeline knows right now, for people to look at."""
+
+    tracks: list[Track]
+    rois: list[ThermalRoi]
+    faces: dict[str, Faces]
+    health: HealthReport
+    reference: ReferenceState
+
+
+class Pipeline:
+    """Owns the state of all stages. `new_id` gives a name to each alarm, unique for ever."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calibration: Calibration,
+        detector: FaceDetector,
+        started_ns: int,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._detector = detector
+        self._new_id = new_id
+        self._started_ns = started_ns
+        self._thermal = Optic("thermal", calibration.thermal)
+        self._cameras = {
+            camera.name: Optic(camera.name, calibration.cameras[camera.name]) for camera in settings.cameras
+        }
+        self._reference_roi = calibration.reference.roi_px if calibration.reference else None
+        measurement = settings.measurement
+        reflected_c = measurement.ambient_c if measurement.reflected_c is None else measurement.reflected_c
+        conditions = Conditions(measurement.ambient_c, reflected_c, measurement.humidity, measurement.skin_emissivity)
+        self._thermometer = Thermometer(calibration, conditions)
+        rules = ReferenceRules(
+            settings.reference.smoothing_s, settings.reference.tolerance_c, settings.reference.spread_c
+        )
+        self._reference = ReferenceTracker(calibration.reference, calibration.radiometry, reflected_c, rules)
+        self._tracker = Tracker(_tracker_limits(settings))
+        self._limits = RoiLimits(
+            measurement.face_px_min or default_face_px_min(calibration.thermal.width_px),
+            math.radians(measurement.yaw_max_deg),
+        )
+        self._screener = Screener(_policy(settings))
+        alarm = settings.alarm
+        self._desk = AlarmDesk(AlarmRules(alarm.hold_s, alarm.hysteresis_c, alarm.siren_s, alarm.clear_s))
+        self._health = Health(
+            {camera.name: camera.rate_hz for camera in settings.cameras}
+            | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ},
+            cameras=overlapping_cameras(self._cameras, self._thermal),
+        )
+        self._tracks: list[Track] = []
+        self._rois: list[ThermalRoi] = []
+        self._faces: dict[str, Faces] = {}
+        self._places: dict[int, tuple[str, F64, int]] = {}
+        self._reference_state = ReferenceState(False, 0.0, 0.0, "no thermal frame yet")
+        self._report = self._health.evaluate(started_ns)
+        self._reported: HealthReport | None = None
+        self._health_due_ns = started_ns
+        self._coverage_since_ns = started_ns
+        self._first_thermal_ns: int | None = None
+
+    def step(
+        self,
+        frames: Sequence[CameraFrame],
+        thermals: Sequence[ThermalFrame],
+        now_ns: int,
+        commands: Sequence[Acknowledge] = (),
+    ) -> StepResult:
+        """Returns what changed by these frames and commands; either may be empty, time still passes."""
+        result = StepResult(self._signal(now_ns))
+        for command in commands:
+            alarm = self._desk.acknowledge(now_ns, command.alarm_id, command.by)
+            if alarm is not None:
+                result.acknowledged.append(alarm)
+        for thermal in thermals:
+            self._measure(thermal, now_ns, result)
+        if frames:
+            self._look(frames, now_ns)
+        self._close_step(now_ns, result)
+        return result
+
+    def finish(self, now_ns: int) -> StepResult:
+        """Returns the last verdicts: everybody still in view is counted before the robot stops."""
+        result = StepResult(IndicatorSignal(alarm=False, siren=False, unavailable=True))
+        result.verdicts = [self._place(verdict) for verdict in self._screener.finish(now_ns)]
+        result.coverage = self._coverage_report()
+        return result
+
+    def _look(self, frames: Sequence[CameraFrame], now_ns: int) -> None:
+        """Faces of new camera frames move the tracks on."""
+        located: list[Located] = []
+        for frame, faces in zip(frames, self._detector.detect(frames), strict=True):
+            self._health.beat(frame.camera, frame.t_mono_ns)
+            self._faces[frame.camera] = faces
+            located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
+        self._tracks = self._tracker.update(now_ns, located)
+        for track in self._tracks:
+            self._places[track.track_id] = (track.camera, track.position_m, now_ns)
+        self._screener.see(self._tracks)
+
+    def _measure(self, thermal: ThermalFrame, now_ns: int, result: StepResult) -> None:
+        """Faces are read in one thermal frame; verdicts and alarms follow from it."""
+        self._health.beat("thermal", thermal.t_mono_ns)
+        expected = (self._thermal.height_px, self._thermal.width_px)
+        fits = thermal.temp_c.shape == expected
+        size = "×".join(str(side) for side in thermal.temp_c.shape[::-1])
+        self._health.set_valid(
+            "thermal", fits, "" if fits else f"picture is {size}: another sensor than was calibrated"
+        )
+        if not fits:
+            return
+        if self._first_thermal_ns is None:
+            self._first_thermal_ns = thermal.t_mono_ns
+        self._reference_state = self._reference.observe(thermal)
+        tracks = self._confirmed(thermal.t_mono_ns)
+        self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)
+        block = self._block(thermal.t_mono_ns)
+        if block is None:
+            results = self._thermometer.read(thermal, self._rois, self._reference_state)
+        else:
+            results = _blocked(self._rois, block)
+        assessments, verdicts = self._screener.measure(now_ns, results)
+        for track in tracks:
+            self._places[track.track_id] = (track.camera, track.position_m, thermal.t_mono_ns)
+        self._conclude(now_ns, thermal.t_mono_ns, assessments, verdicts, result)
+
+    def _conclude(
+        self,
+        now_ns: int,
+        t_evidence_ns: int,
+        assessments: Sequence[Assessment],
+        verdicts: Sequence[Verdict],
+        result: StepResult,
+    ) -> None:
+        """Verdicts reached go into the result, and the alarms that follow from them."""
+        result.verdicts.extend(self._place(verdict) for verdict in verdicts)
+        for verdict in self._desk.assess(now_ns, assessments, verdicts):
+            alarm = self._desk.open(now_ns, verdict, self._new_id())
+            result.raised.append(Raised(alarm, self._place(verdict), t_evidence_ns))
+
+    def _block(self, t_ns: int) -> Reason | None:
+        """Returns why nobody can be measured at this moment, if so."""
+        settings = self._settings
+        if self._warming_up(t_ns):
+            return Reason.WARMING_UP
+        low, high = settings.screening.ambient_window_c
+        if not low <= settings.measurement.ambient_c <= high:
+            return Reason.OUT_OF_AMBIENT_WINDOW
+        if self._needs_reference() and not self._reference_state.valid:
+            return Reason.REFERENCE_LOST
+        return None
+
+    def _needs_reference(self) -> bool:
+        return self._settings.reference.required and self._settings.screening.policy != "cohort"
+
+    def _warming_up(self, t_ns: int) -> bool:
+        if self._first_thermal_ns is None:
+            return True
+        return (t_ns - self._first_thermal_ns) * 1e-9 < self._settings.thermal.warm_up_s
+
+    def _close_step(self, now_ns: int, result: StepResult) -> None:
+        """What happens as time passes, frames or not: acknowledged alarms end, health and coverage are told."""
+        if now_ns >= self._health_due_ns:
+            self._health_due_ns = now_ns + _HEALTH_NS
+            self._update_health(now_ns, result)
+            self._settle(now_ns, result)
+        result.cleared = self._desk.clear(now_ns)
+        if (now_ns - self._coverage_since_ns) * 1e-9 >= self._settings.coverage.summary_s:
+            result.coverage = self._coverage_report()
+            self._coverage_since_ns = now_ns
+        result.signal = self._signal(now_ns)
+
+    def _settle(self, now_ns: int, result: StepResult) -> None:
+        """People who left, or whose readings ran dry, get their verdict; without a thermal image the reason says so."""
+        if not self._report.devices["thermal"].alive:
+            blind = thermal_rois(self._confirmed(now_ns), now_ns, self._thermal, self._limits, self._reference_roi)
+            self._screener.measure(now_ns, _blocked(blind, Reason.NO_THERMAL))
+        self._tracks = self._tracker.update(now_ns, ())
+        present = [track.track_id for track in self._tracks]
+        self._conclude(now_ns, now_ns, (), self._screener.settle(now_ns, present), result)
+        self._desk.depart(present)
+        here = set(present)
+        self._places = {key: place for key, place in self._places.items() if key in here}
+
+    def _confirmed(self, t_ns: int) -> list[Track]:
+        return [track for track in self._tracker.predict(t_ns) if track.confirmed]
+
+    def _update_health(self, now_ns: int, result: StepResult) -> None:
+        self._health.beat("pipeline", now_ns)
+        low, high = self._settings.screening.ambient_window_c
+        self._health.set_condition("calibration_missing", True)
+        self._health.set_condition("warming_up", self._first_thermal_ns is None or not self._warming_up(now_ns))
+        self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
+        reference_ok = self._reference_state.valid or not self._needs_reference()
+        self._health.set_condition("reference_lost", self._first_thermal_ns is None or reference_ok)
+        self._report = self._health.evaluate(now_ns)
+        if self._report.differs_from(self._reported):
+            self._reported = result.health = self._report
+
+    def _signal(self, now_ns: int) -> IndicatorSignal:
+        alarm, siren, pre_alarm = self._desk.signals(now_ns)
+        unavailable = self._report.screening is Screening.UNAVAILABLE
+        return IndicatorSignal(alarm=alarm, siren=siren, unavailable=unavailable, pre_alarm=pre_alarm)
+
+    def _place(self, verdict: Verdict) -> Placed:
+        camera, position_m, t_ns = self._places.get(verdict.track_id, ("", np.zeros(3), verdict.t_mono_ns))
+        return Placed(verdict, camera, position_m, t_ns)
+
+    def _coverage_report(self) -> CoverageReport:
+        in_view = sum(track.confirmed for track in self._tracks)
+        return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view)
+
+    def stance(self, track_id: int) -> tuple[str | None, Reading | None]:
+        """Returns the verdict so far and the fused reading of somebody in view."""
+        kind, reading = self._screener.stance(track_id)
+        return (None if kind is None else str(kind)), reading
+
+    @property
+    def open_alarms(self) -> tuple[Alarm, ...]:
+        """Alarms that are raised or acknowledged, oldest first."""
+        return self._desk.open_alarms
+
+    @property
+    def coverage(self) -> Coverage:
+        """Counts since the start."""
+        return self._screener.coverage
+
+    def view(self) -> View:
+        """Returns what is known right now; the lists are not changed afterwards."""
+        return View(self._tracks, self._rois, dict(self._faces), self._report, self._reference_state)
+
+
+def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[str]:
+    """Returns the cameras that see a part of what the thermal sensor sees at 1.5 m."""
+    points = thermal.grid_points_m(1.5)
+    return [name for name, camera in cameras.items() if bool(camera.sees(points).any())]
+
+
+def _blocked(rois: Sequence[ThermalRoi], block: Reason) -> list[Reading | NotMeasured]:
+    """Returns the general reason for every face that would otherwise be read; a face's own reason stays."""
+    return [NotMeasured(roi.track_id, roi.t_mono_ns, roi.reason or block) for roi in rois]
+
+
+def _tracker_limits(settings: Settings) -> TrackerLimits:
+    tracking = settings.tracking
+    return TrackerLimits(score_new=tracking.score_new, confirm_hits=tracking.confirm_hits, lost_s=tracking.lost_s)
+
+
+def _policy(settings: Settings) -> Policy:
+    screening = settings.screening
+    return Policy(
+        name=screening.policy,
+        threshold_c=screening.threshold_c,
+        cohort_delta_c=screening.cohort_delta_c,
+        cohort_people=screening.cohort_people,
+        cohort_age_s=screening.cohort_age_s,
+        readings_min=screening.readings_min,
+        decide_s=screening.decide_s,
+    )
