@@ -36,7 +36,7 @@ class FaceSession(Protocol):
 
     @property
     def inputs(self) -> U8:
-        """slots × height × width × 3, BGR; both sides multiples of 32. Zero at first; only the caller writes to it."""
+        """slots × height × width × 3, BGR; both sides multiples of 32. Only one Detector writes to it."""
         ...
 
     def run(self, count: int) -> RawGrids:
@@ -99,7 +99,7 @@ class _Lane:
         self.slots, self._height_px, self._width_px = (int(side) for side in session.inputs.shape[:3])
         self._decoder = GridDecoder(self._width_px, self._height_px, score_min)
         self._enlarge = enlarge
-        self._filled = [Placement(0, 0)] * self.slots
+        self._filled = [Placement(self._width_px, self._height_px)] * self.slots  # by whom, nobody knows
 
     def look(self, frames: Sequence[CameraFrame]) -> tuple[list[F32], list[Placement]]:
         """Returns each frame's decoded rows (before suppression, in input pixels) and its placement; at most `slots` frames."""

@@ -1,0 +1,333 @@
+"""The detector against OpenCV's own use of the same file, and its parts against simple references."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+from drawn_faces import draw_face, scene
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.prepare import prepared
+from models.session import YuNetSession
+from robot.detect import STRIDES, Detector, GridDecoder, RawGrids, letterbox, suppress
+from robot.types import F32, U8, CameraFrame, Faces
+
+SIZES = [(320, 192), (640, 384), (640, 640), (192, 320)]
+SCORES = [0.3, 0.6, 0.9]
+
+
+@pytest.fixture(scope="module")
+def session(yunet_path: Path) -> Callable[[tuple[int, int]], YuNetSession]:
+    """Sessions by size, prepared in the user's cache and shared by the tests of this file."""
+
+    @cache
+    def of(size_px: tuple[int, int]) -> YuNetSession:
+        return YuNetSession(prepared(*size_px), slots=3)
+
+    return of
+
+
+def frame(image: U8, camera: str = "front", full_size_px: tuple[int, int] | None = None, seq: int = 0) -> CameraFrame:
+    size_px = full_size_px or (image.shape[1], image.shape[0])
+    return CameraFrame(camera, seq, 1000 + seq, image, size_px)
+
+
+@cache
+def astronaut() -> U8:
+    return np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])
+
+
+def photo_crowd(width_px: int, height_px: int, count: int, seed: int) -> U8:
+    """Returns the photograph with many small, turned and darkened copies of the face laid over one another."""
+    rng = np.random.default_rng(seed)
+    image = cv2.resize(astronaut(), (width_px, height_px))
+    for _ in range(count):
+        side = int(rng.integers(14, 80))
+        face = cv2.resize(astronaut()[20:190, 150:300], (side, side), interpolation=cv2.INTER_AREA)
+        face = np.clip(face[:, :: rng.choice([-1, 1])] * rng.uniform(0.5, 1.2), 0, 255)
+        x, y = int(rng.integers(0, width_px - side)), int(rng.integers(0, height_px - side))
+        image[y : y + side, x : x + side] = face
+    return image
+
+
+def opencv_faces(model: Path, image: U8, score_min: float) -> F32:
+    """Returns OpenCV's rows: box, landmarks, score."""
+    reference = cv2.FaceDetectorYN.create(str(model), "", image.shape[1::-1], score_min, 0.3, 5000)
+    rows = reference.detect(image)[1]
+    return np.zeros((0, 15), np.float32) if rows is None else rows
+
+
+def rows_of(faces: Faces) -> F32:
+    return np.hstack([faces.boxes_px, faces.landmarks_px.reshape(-1, 10), faces.scores[:, None]])
+
+
+def assert_same_faces(ours: F32, theirs: F32) -> None:
+    """Same count, boxes and landmarks within a pixel, scores within 1e-3; equal scores may change places."""
+    assert len(ours) == len(theirs)
+    if not len(ours):
+        return
+    nearest = np.abs(ours[:, None, :14] - theirs[None, :, :14]).max(axis=2).argmin(axis=1)
+    assert sorted(nearest) == list(range(len(ours)))
+    matched = theirs[nearest]
+    assert np.abs(ours[:, :14] - matched[:, :14]).max() <= 1.0
+    assert np.abs(ours[:, 14] - matched[:, 14]).max() <= 1e-3
+    np.testing.assert_allclose(ours[:, 14], theirs[:, 14], atol=1e-3)  # the order is by score, in both
+
+
+# --- parity -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("score_min", SCORES)
+@pytest.mark.parametrize("size_px", SIZES)
+def test_drawn_scenes_agree_with_opencv(session, yunet_path: Path, size_px: tuple[int, int], score_min: float) -> None:  # type: ignore[no-untyped-def]
+    images = [scene(*size_px, faces=count, seed=count) for count in (0, 1, 3, 8, 30)]
+    found = Detector(session(size_px), score_min=score_min).detect([frame(image) for image in images])
+    for image, faces in zip(images, found, strict=True):
+        assert_same_faces(rows_of(faces), opencv_faces(yunet_path, image, score_min))
+    assert len(found[0]) == 0
+    assert sum(map(len, found)) >= 5
+
+
+@pytest.mark.parametrize("score_min", SCORES)
+def test_photograph_agrees_with_opencv(session, yunet_path: Path, score_min: float) -> None:  # type: ignore[no-untyped-def]
+    photo = astronaut()
+    variants = [
+        cv2.resize(photo, (640, 640)),
+        cv2.resize(photo, (640, 640))[:, ::-1].copy(),
+        cv2.copyMakeBorder(photo, 64, 64, 64, 64, cv2.BORDER_REFLECT_101),
+        cv2.resize(photo[0:256, 100:356], (640, 640)),
+        cv2.rotate(cv2.resize(photo, (640, 640)), cv2.ROTATE_180),
+        photo_crowd(640, 640, 60, seed=1),
+    ]
+    found = Detector(session((640, 640)), score_min=score_min).detect([frame(image) for image in variants])
+    for image, faces in zip(variants, found, strict=True):
+        assert_same_faces(rows_of(faces), opencv_faces(yunet_path, image, score_min))
+    if score_min <= 0.6:
+        assert all(len(faces) >= 1 for faces in found[:4])
+
+
+@pytest.mark.parametrize("score_min", [0.3, 0.45, 0.6, 0.75, 0.9])
+def test_overlapping_crowds_agree_with_opencv(session, yunet_path: Path, score_min: float) -> None:  # type: ignore[no-untyped-def]
+    images = [photo_crowd(640, 384, count, seed=count) for count in (15, 60, 250)]
+    found = Detector(session((640, 384)), score_min=score_min).detect([frame(image) for image in images])
+    for image, faces in zip(images, found, strict=True):
+        assert_same_faces(rows_of(faces), opencv_faces(yunet_path, image, score_min))
+    assert len(found[1]) >= 3
+
+
+@pytest.mark.parametrize("size_px", [(640, 480), (500, 333), (1280, 720), (1921, 1081), (200, 100), (300, 900)])
+def test_letterboxed_frames_agree_with_opencv_on_the_same_resized_picture(  # type: ignore[no-untyped-def]
+    session, yunet_path: Path, size_px: tuple[int, int]
+) -> None:
+    image = cv2.resize(astronaut(), size_px)
+    scale = min(640 / size_px[0], 384 / size_px[1], 1.0)
+    small_px = (round(size_px[0] * scale), round(size_px[1] * scale))
+    small = cv2.resize(image, small_px, interpolation=cv2.INTER_LINEAR if scale >= 0.5 else cv2.INTER_AREA)
+    padded = cv2.copyMakeBorder(small, 0, 384 - small_px[1], 0, 640 - small_px[0], cv2.BORDER_CONSTANT, value=(0, 0, 0))
+    theirs = opencv_faces(yunet_path, padded, 0.5)
+    theirs[:, 0:14:2] *= size_px[0] / small_px[0]
+    theirs[:, 1:14:2] *= size_px[1] / small_px[1]
+    (ours,) = Detector(session((640, 384)), score_min=0.5).detect([frame(image)])
+    assert_same_faces(rows_of(ours), theirs)
+    if min(size_px) > 200:
+        assert len(ours) >= 1
+
+
+# --- frames, cameras, slots -------------------------------------------------------------------------------------------
+
+
+def test_reduced_decoding_changes_neither_place_nor_size_of_a_face(session) -> None:  # type: ignore[no-untyped-def]
+    image = np.full((720, 1280, 3), 120, np.uint8)
+    draw_face(image, (900.0, 400.0), 200)
+    half, quarter = (cv2.resize(image, None, fx=f, fy=f, interpolation=cv2.INTER_AREA) for f in (0.5, 0.25))
+    full, by_half, by_quarter = Detector(session((640, 384))).detect(
+        [frame(image), frame(half, full_size_px=(1280, 720)), frame(quarter, full_size_px=(1280, 720))]
+    )
+    assert len(full) == len(by_half) == len(by_quarter) == 1
+    np.testing.assert_allclose(full.boxes_px, by_half.boxes_px, atol=2)
+    np.testing.assert_allclose(full.boxes_px, by_quarter.boxes_px, atol=12)
+    left, top, width, height = full.boxes_px[0]
+    assert left < 900 < left + width
+    assert top < 400 < top + height
+    right_eye, left_eye = full.landmarks_px[0, :2]
+    assert right_eye[0] < 900 < left_eye[0]  # the person's right is our left
+
+
+def test_one_result_per_frame_in_order_over_cameras_of_different_sizes(session) -> None:  # type: ignore[no-untyped-def]
+    detector = Detector(session((320, 192)), {"wide": session((640, 384)), "left": session((320, 192))})
+    frames = []
+    for index in range(11):  # more than the slots of any session
+        image = np.full((384, 640, 3), 120, np.uint8)
+        if index % 3:
+            draw_face(image, (60.0 + 50 * index, 200.0), 120, seed=index)
+        frames.append(frame(image, ("wide", "left", "rear")[index % 2 + index // 8], seq=index))
+    found = detector.detect(frames)
+    assert [(f.camera, f.t_mono_ns) for f in found] == [(f.camera, f.t_mono_ns) for f in frames]
+    for index, faces in enumerate(found):
+        assert len(faces) == (1 if index % 3 else 0)
+        if index % 3:
+            assert abs(faces.landmarks_px[0, :2, 0].mean() - (60 + 50 * index)) < 12
+        (alone,) = detector.detect([frames[index]])
+        np.testing.assert_array_equal(rows_of(alone), rows_of(faces))
+    assert detector.detect([]) == []
+
+
+def test_nothing_of_an_earlier_larger_picture_is_seen_beside_a_smaller_one(session) -> None:  # type: ignore[no-untyped-def]
+    lane = session((640, 384))
+    detector = Detector(lane)
+    big = scene(640, 384, faces=6, seed=3)
+    assert len(detector.detect([frame(big)])[0]) > 0
+    (found,) = detector.detect([frame(np.full((100, 150, 3), 90, np.uint8))])
+    assert len(found) == 0
+    assert not lane.inputs[0, 100:].any()
+    assert not lane.inputs[0, :, 150:].any()
+
+
+def test_results_outlive_the_next_detection(session) -> None:  # type: ignore[no-untyped-def]
+    detector = Detector(session((640, 384)))
+    (first,) = detector.detect([frame(scene(640, 384, faces=5, seed=1))])
+    before = rows_of(first).copy()
+    detector.detect([frame(scene(640, 384, faces=8, seed=2))])
+    np.testing.assert_array_equal(rows_of(first), before)
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3), (10, 0, 3)])
+def test_frame_that_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match="height × width × 3"):
+        letterbox(np.zeros(shape, np.uint8), np.zeros((32, 32, 3), np.uint8))
+
+
+@given(width=st.integers(1, 700), height=st.integers(1, 700), enlarge=st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_letterbox_keeps_the_shape_fits_and_writes_in_place(width: int, height: int, enlarge: bool) -> None:
+    target = np.zeros((96, 160, 3), np.uint8)
+    placed = letterbox(np.full((height, width, 3), 200, np.uint8), target, enlarge)
+    assert 1 <= placed.width_px <= 160
+    assert 1 <= placed.height_px <= 96
+    if not enlarge:
+        assert placed.width_px <= width
+        assert placed.height_px <= height
+    if enlarge or width > 160 or height > 96:
+        assert placed.width_px == 160 or placed.height_px == 96
+    assert abs(placed.width_px * height - placed.height_px * width) <= max(width, height)  # rounding to whole pixels
+    assert (target[: placed.height_px, : placed.width_px] == 200).all()
+    assert int(target.sum(dtype=np.int64)) == 200 * 3 * placed.height_px * placed.width_px
+
+
+# --- decoding ---------------------------------------------------------------------------------------------------------
+
+
+def grids_of(width_px: int, height_px: int, images: int, seed: int, scale: float = 1.0) -> RawGrids:
+    rng = np.random.default_rng(seed)
+
+    def part(*shape: int) -> F32:
+        return rng.normal(0, scale, shape).astype(np.float32)
+
+    cells = [(width_px // s) * (height_px // s) for s in STRIDES]
+    return [
+        (
+            rng.random((images, n), np.float32),
+            rng.random((images, n), np.float32),
+            part(images, n, 4),
+            part(images, n, 10),
+        )
+        for n in cells
+    ]
+
+
+def decode_slowly(grids: RawGrids, image: int, width_px: int, score_min: float) -> list[list[float]]:
+    """The published formulas, cell by cell."""
+    rows = []
+    for (cls, obj, bbox, kps), s in zip(grids, STRIDES, strict=True):
+        for cell in range(cls.shape[1]):
+            r, c = divmod(cell, width_px // s)
+            score = float(np.sqrt(np.float32(cls[image, cell] * obj[image, cell])))
+            if score < np.float32(score_min):
+                continue
+            b, k = bbox[image, cell].astype(float), kps[image, cell].astype(float)
+            w, h = np.exp(b[2]) * s, np.exp(b[3]) * s
+            row = [(c + b[0]) * s - w / 2, (r + b[1]) * s - h / 2, w, h]
+            for i in range(5):
+                row += [(c + k[2 * i]) * s, (r + k[2 * i + 1]) * s]
+            rows.append([*row, score])
+    return rows
+
+
+@pytest.mark.parametrize("score_min", [0.0, 0.3, 0.8, 1.0])
+def test_decoder_follows_the_published_formulas_for_every_picture_of_a_batch(score_min: float) -> None:
+    grids = grids_of(96, 64, 3, seed=5)
+    decoded = GridDecoder(96, 64, score_min).decode(grids)
+    assert len(decoded) == 3
+    for image, rows in enumerate(decoded):
+        expected = np.array(decode_slowly(grids, image, 96, score_min)).reshape(-1, 15)
+        np.testing.assert_allclose(rows, expected, rtol=1e-5, atol=1e-3)
+
+
+def test_garbage_from_the_network_is_left_out() -> None:
+    grids = grids_of(64, 64, 1, seed=1)
+    cls, obj, bbox, kps = grids[0]
+    cls[:], obj[:] = 0, 0
+    cls[0, :6], obj[0, :6] = 0.9, 0.9
+    bbox[0, 0, 2], bbox[0, 1, 0], kps[0, 2, 3], cls[0, 3], obj[0, 4] = 1000, np.nan, np.inf, np.nan, np.nan
+    for other in grids[1:]:
+        other[1][:] = 0
+    (rows,) = GridDecoder(64, 64, 0.6).decode(grids)
+    assert len(rows) == 1
+    assert np.isfinite(rows).all()
+
+
+# --- suppression ------------------------------------------------------------------------------------------------------
+
+
+def suppress_slowly(
+    boxes: list[list[int]], scores: list[float], score_min: float, nms_iou: float, top_k: int
+) -> list[int]:
+    """Greedy suppression as its definition reads, on whole pixels."""
+
+    def overlap(a: list[int], b: list[int]) -> float:
+        w = max(0, min(a[0] + a[2], b[0] + b[2]) - max(a[0], b[0]))
+        h = max(0, min(a[1] + a[3], b[1] + b[3]) - max(a[1], b[1]))
+        union = a[2] * a[3] + b[2] * b[3] - w * h
+        return 1.0 if union == 0 else w * h / union
+
+    order = sorted((i for i, s in enumerate(scores) if s > score_min), key=lambda i: -scores[i])[:top_k]
+    kept: list[int] = []
+    for i in order:
+        if all(np.float32(overlap(boxes[i], boxes[k])) <= np.float32(nms_iou) for k in kept):
+            kept.append(i)
+    return kept
+
+
+box = st.tuples(st.integers(-20, 100), st.integers(-20, 100), st.integers(0, 60), st.integers(0, 60))
+score = st.sampled_from([0.31, 0.5, 0.5, 0.75, 0.9, 0.90625])  # few values: ties are the rule
+
+
+@given(
+    faces=st.lists(st.tuples(box, score), min_size=2, max_size=40),
+    nms_iou=st.sampled_from([0.1, 0.25, 0.45, 0.7]),
+    top_k=st.sampled_from([1, 3, 5000]),
+    fraction=st.floats(0, 0.9),
+)
+@settings(max_examples=200, deadline=None)
+def test_suppression_is_greedy_by_score_on_whole_pixels(
+    faces: list[tuple[tuple[int, int, int, int], float]], nms_iou: float, top_k: int, fraction: float
+) -> None:
+    rows = np.zeros((len(faces), 15), np.float32)
+    rows[:, :4] = [b for b, _ in faces]
+    rows[:, :4] += np.where(rows[:, :4] < 0, -1, 1) * np.float32(fraction)  # what truncation takes away again
+    rows[:, 14] = [s for _, s in faces]
+    kept = suppress(rows, 0.3, nms_iou, top_k)
+    scores = rows[:, 14].tolist()
+    assert kept.tolist() == suppress_slowly([list(b) for b, _ in faces], scores, 0.3, nms_iou, top_k)
+
+
+def test_lone_candidate_and_none_are_kept_as_they_are() -> None:
+    assert suppress(np.zeros((0, 15), np.float32), 0.6).tolist() == []
+    assert suppress(np.zeros((1, 15), np.float32), 0.6).tolist() == [0]

@@ -1,0 +1,238 @@
+"""Static sizes, batches, and that a stale or damaged prepared file is never used."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from models import __main__ as cli
+from models import prepare as preparing
+from models import session as sessions
+from models.fetch import sha256_of
+from models.manifest import cache_dir, face_detector
+from models.prepare import prepared
+from models.session import CPU, OUTPUT_CHANNELS, STRIDES, YuNetSession
+from robot.errors import ModelError
+
+
+@pytest.fixture
+def cache(yunet_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own that holds the published file, and no network is needed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("PATROL_MODEL_DIR", raising=False)
+    folder = cache_dir()
+    folder.mkdir(parents=True)
+    shutil.copy(yunet_path, folder)
+    return folder
+
+
+@pytest.fixture
+def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "onnx", None)  # importing it now raises ImportError
+
+
+def noise(count: int, height_px: int, width_px: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
+    return np.random.default_rng(seed).integers(0, 256, (count, height_px, width_px, 3), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("size", "nearest"),
+    [((641, 384), "640×384"), ((640, 360), "640×352"), ((0, 10), "32×32"), ((99999, 64), "8192×64")],
+)
+def test_size_that_is_impossible_is_refused_with_the_nearest(cache: Path, size: tuple[int, int], nearest: str) -> None:
+    with pytest.raises(ModelError, match=f"nearest is {nearest}"):
+        prepared(*size)
+
+
+@pytest.mark.parametrize("batch", [0, -1, 65])
+def test_impossible_batch_is_refused(cache: Path, batch: int) -> None:
+    with pytest.raises(ModelError, match="batch"):
+        prepared(64, 64, batch)
+
+
+@pytest.mark.parametrize(("width_px", "height_px", "batch"), [(32, 32, 1), (320, 192, 1), (96, 416, 3), (256, 160, 5)])
+def test_outputs_are_those_of_opencv_for_any_size_and_batch(
+    cache: Path, yunet_path: Path, width_px: int, height_px: int, batch: int
+) -> None:
+    session = YuNetSession(prepared(width_px, height_px, batch), slots=2 * batch)
+    session.inputs[:] = noise(2 * batch, height_px, width_px)
+    grids = session.run(2 * batch)
+    net = cv2.dnn.readNetFromONNX(str(yunet_path))
+    names = [f"{kind}_{stride}" for stride in STRIDES for kind in OUTPUT_CHANNELS]
+    for index, image in enumerate(session.inputs):
+        net.setInput(cv2.dnn.blobFromImage(image))
+        expected = net.forward(names)
+        ours = [part[index] for grid in grids for part in grid]
+        for name, a, b in zip(names, ours, expected, strict=True):
+            kind, stride = name.split("_")
+            assert a.size == (width_px // int(stride)) * (height_px // int(stride)) * OUTPUT_CHANNELS[kind]
+            np.testing.assert_allclose(a.ravel(), b.ravel(), atol=1e-3, err_msg=name)
+
+
+def test_second_time_the_same_file_is_taken_without_onnx(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = prepared(64, 64)
+    written = first.stat().st_mtime_ns
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert prepared(64, 64) == first
+    assert first.stat().st_mtime_ns == written
+
+
+def test_without_onnx_and_without_a_prepared_file_the_error_says_what_to_do(cache: Path, no_onnx: None) -> None:
+    with pytest.raises(ModelError, match="pip install onnx") as caught:
+        prepared(64, 96)
+    assert "1x96x64" in str(caught.value)
+    assert "PATROL_MODEL_DIR" in str(caught.value)
+
+
+def test_prepared_file_of_a_named_directory_needs_no_cache(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = prepared(64, 64)
+    handed = tmp_path / "stick" / made.name
+    handed.parent.mkdir()
+    shutil.move(made, handed)
+    monkeypatch.setenv("PATROL_MODEL_DIR", str(handed.parent))
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert prepared(64, 64) == handed
+    assert YuNetSession(handed).inputs.shape == (1, 64, 64, 3)
+
+
+def test_damaged_prepared_file_is_made_anew(cache: Path) -> None:
+    path = prepared(64, 64)
+    content = path.read_bytes()
+    path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    lines: list[str] = []
+    assert prepared(64, 64, progress=lines.append) == path
+    assert path.read_bytes() == content
+    assert any("damaged" in line for line in lines)
+
+
+def test_file_of_another_recipe_is_not_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old = prepared(64, 64)
+    monkeypatch.setattr(preparing, "RECIPE", preparing.RECIPE + 1)
+    assert prepared(64, 64) != old
+    monkeypatch.setattr(sessions, "RECIPE", preparing.RECIPE)
+    with pytest.raises(ModelError, match="not a file that this version prepared"):
+        YuNetSession(old)
+
+
+def test_metadata_and_name_say_what_it_was_made_from(cache: Path) -> None:
+    path = prepared(64, 96)
+    model = face_detector()
+    assert path.name.startswith(f"yunet-2023mar-{model.sha256[:12]}-r{preparing.RECIPE}-1x96x64-")
+    assert YuNetSession(path).model_sha256 == model.sha256
+
+
+def test_prepared_graph_has_only_static_shapes(cache: Path) -> None:
+    graph = onnx.shape_inference.infer_shapes(onnx.load(prepared(160, 96, 2))).graph
+    values = [*graph.input, *graph.output, *graph.value_info]
+    assert len(values) > 80
+    for value in values:
+        for dim in value.type.tensor_type.shape.dim:
+            assert dim.HasField("dim_value") and dim.dim_value > 0, value.name
+
+
+def test_file_that_is_not_the_described_graph_is_refused(cache: Path, tmp_path: Path) -> None:
+    garbage = tmp_path / "garbage.onnx"
+    garbage.write_bytes(b"\x08\x06garbage")
+    with pytest.raises(ModelError, match=r"garbage\.onnx"):
+        preparing.static_graph(garbage, 64, 64, 1, face_detector())
+    with pytest.raises(ModelError, match="does not load"):
+        YuNetSession(garbage)
+
+
+def test_published_file_is_refused_as_a_prepared_one(yunet_path: Path) -> None:
+    with pytest.raises(ModelError, match="python -m models prepare"):
+        YuNetSession(yunet_path)
+
+
+def test_slots_that_do_not_fit_the_batch_are_refused(cache: Path) -> None:
+    with pytest.raises(ModelError, match="batch of 2"):
+        YuNetSession(prepared(64, 64, 2), slots=3)
+    session = YuNetSession(prepared(64, 64), slots=2)
+    with pytest.raises(ValueError, match="2 slots"):
+        session.run(3)
+
+
+def test_run_looks_only_at_the_slots_asked_for_and_reuses_its_memory(cache: Path) -> None:
+    session = YuNetSession(prepared(64, 64), slots=3)
+    session.inputs[:] = noise(3, 64, 64)
+    all_three = [part.copy() for grid in session.run(3) for part in grid]
+    session.inputs[:2] = noise(2, 64, 64, seed=9)
+    two = [part for grid in session.run(2) for part in grid]
+    assert all(part.shape[0] == 2 for part in two)
+    third = [part[2] for grid in session.run(3) for part in grid]
+    for a, b, c in zip(all_three, two, third, strict=True):
+        assert not np.array_equal(a[:2], b)
+        np.testing.assert_array_equal(a[2], c)
+    assert [part.ctypes.data for grid in session.run(2) for part in grid] == [part.ctypes.data for part in two]
+    assert session.run(0)[0][0].shape[0] == 0
+
+
+def test_absent_provider_falls_back_to_the_cpu_with_a_reason(cache: Path) -> None:
+    session = YuNetSession(prepared(64, 64), providers=["NoSuchExecutionProvider", CPU])
+    assert session.providers == (CPU,)
+    assert len(session.provider_notes) == 1
+    assert "NoSuchExecutionProvider" in session.provider_notes[0]
+
+
+class _Broken:
+    """A provider that starts but infers rubbish, or fails."""
+
+    def __init__(self, outcome: object) -> None:
+        self.outcome = outcome
+
+    def get_providers(self) -> list[str]:
+        return ["Broken", CPU]
+
+    def run(self, names: list[str], _inputs: object) -> list[np.ndarray]:  # type: ignore[type-arg]
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        return [np.full((1, 1, 1), self.outcome, np.float32)] * len(names)
+
+
+class _SilentlyCpu(_Broken):
+    def get_providers(self) -> list[str]:
+        return [CPU]
+
+
+@pytest.mark.parametrize(
+    ("stand_in", "reason"),
+    [
+        (_Broken(0.9), "differ"),
+        (_Broken(float("nan")), "differ"),
+        (_Broken(RuntimeError("no kernel image")), "no kernel image"),
+        (_SilentlyCpu(0.0), "did not start"),
+    ],
+    ids=["wrong", "not a number", "raises", "silent fallback"],
+)
+def test_provider_is_trusted_only_after_a_real_inference(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, stand_in: _Broken, reason: str
+) -> None:
+    real = sessions._open
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["Broken", CPU])
+    monkeypatch.setattr(
+        sessions,
+        "_open",
+        lambda path, provider, threads: stand_in if provider == "Broken" else real(path, provider, threads),
+    )
+    session = YuNetSession(prepared(64, 64), providers=["Broken"])
+    assert session.providers == (CPU,)
+    assert reason in session.provider_notes[0]
+
+
+def test_command_line_prepares_sizes(cache: Path, capsys) -> None:  # type: ignore[no-untyped-def]
+    assert cli.main(["prepare", "64x32", "32x64"]) == 0
+    paths = [Path(line) for line in capsys.readouterr().out.splitlines()]
+    assert [path.name.rsplit("-", 2)[1] for path in paths] == ["1x32x64", "1x64x32"]
+    assert all(sha256_of(path).startswith(path.stem.rsplit("-", 1)[1]) for path in paths)
+    assert cli.main(["prepare", "65x32"]) == 1
+    with pytest.raises(SystemExit):
+        cli.main(["prepare", "wide"])
