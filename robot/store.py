@@ -1,0 +1,397 @@
+"""The event database: SQLite, write-ahead log, every commit on disk before append() returns.
+
+One writer (the pipeline's thread) and any number of readers, which never block it. A damaged database is moved aside
+and a new one begun (docs/decisions/0030-damaged-database.md). A store that cannot write raises StoreError; whoever
+writes through EventLog keeps screening meanwhile and saves later what was kept in memory.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from robot import events
+from robot.errors import StoreError
+from robot.events import Event
+
+log = logging.getLogger(__name__)
+
+VERSION = 1
+_CHUNK = 256
+_TABLES = """
+CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    type TEXT NOT NULL,
+    alarm TEXT,                      -- which alarm it is about, if any
+    t_utc TEXT NOT NULL,             -- fixed width: sorts as text
+    json BLOB NOT NULL
+) STRICT;
+CREATE INDEX events_by_time ON events (t_utc);
+CREATE INDEX events_by_alarm ON events (alarm) WHERE alarm IS NOT NULL;
+CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
+CREATE TABLE audit (
+    n INTEGER PRIMARY KEY,
+    t_utc TEXT NOT NULL,
+    who TEXT NOT NULL,
+    role TEXT NOT NULL,
+    address TEXT NOT NULL,
+    action TEXT NOT NULL
+) STRICT;
+CREATE TABLE numbering (floor_seq INTEGER NOT NULL) STRICT;  -- last number used before this database was begun
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    seq: int
+    id: str
+    json: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AuditEntry:
+    """Who did what with which right. `t_utc` as in the events."""
+
+    t_utc: str
+    who: str
+    role: str
+    address: str
+    action: str
+
+
+class Store:
+    """The writer. Raises StoreError when the database cannot be opened; `outbox`: keep a copy of what is yet to be sent."""
+
+    def __init__(self, path: Path, *, outbox: bool = False, busy_timeout_s: float = 0.5) -> None:
+        self.path = path
+        self.moved_aside: Path | None = None
+        """Where a damaged database was put when this one was opened."""
+        self._outbox = outbox
+        self._busy_timeout_s = busy_timeout_s
+        self._lock_file = _lock(path)
+        try:
+            self._db = self._open_or_begin_anew()
+            with _store_errors(path):
+                self._last_seq = _last_seq(self._db)
+        except BaseException:
+            os.close(self._lock_file)
+            raise
+
+    def append(self, event: Event | Sequence[Event]) -> None:
+        """Saves one event or several, all or none; on disk when it returns. Raises StoreError; numbers must rise."""
+        batch = [event] if not isinstance(event, Sequence) else event
+        if not batch:
+            return
+        last_seq = self._last_seq
+        for one in batch:
+            if one.seq <= last_seq:
+                raise ValueError(f"event {one.seq} after {last_seq}: numbers must rise")
+            last_seq = one.seq
+        rows = [
+            (e.seq, e.id, events.event_type(e), getattr(e.data, "alarm", None), e.t_utc, events.encode(e))
+            for e in batch
+        ]
+        with self._transaction():
+            self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
+            if self._outbox:
+                self._db.executemany("INSERT INTO outbox VALUES (?, ?)", [row[:2] for row in rows])
+        self._last_seq = last_seq
+
+    def last_seq(self) -> int:
+        """Returns the highest number ever saved, 0 if none."""
+        return self._last_seq
+
+    def since(self, seq: int, limit: int = 1000) -> list[StoredEvent]:
+        """Returns up to `limit` events after number `seq`, in order."""
+        with _store_errors(self.path):
+            return _since(self._db, seq, None, limit)
+
+    def outbox_pending(self, limit: int = 100) -> list[StoredEvent]:
+        """Returns the oldest events that have not been handed over."""
+        with _store_errors(self.path):
+            found = self._db.execute(
+                "SELECT seq, events.id, json FROM outbox JOIN events USING (seq) ORDER BY seq LIMIT ?", (limit,)
+            )
+            return [StoredEvent(*row) for row in found.fetchall()]
+
+    def outbox_done(self, ids: Iterable[str]) -> None:
+        """Forgets events (by id) that the receiver has confirmed; unknown ids are no error."""
+        with self._transaction():
+            self._db.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in ids])
+
+    def audit(self, entry: AuditEntry) -> None:
+        """Adds a line to the audit log."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO audit (t_utc, who, role, address, action) VALUES (?, ?, ?, ?, ?)",
+                (entry.t_utc, entry.who, entry.role, entry.address, entry.action),
+            )
+
+    def audit_log(self, limit: int = 1000) -> list[AuditEntry]:
+        """Returns the newest audit entries, newest first."""
+        with _store_errors(self.path):
+            found = self._db.execute(
+                "SELECT t_utc, who, role, address, action FROM audit ORDER BY n DESC LIMIT ?", (limit,)
+            )
+            return [AuditEntry(*row) for row in found.fetchall()]
+
+    def enforce_retention(self, now_unix_ns: int, *, hours: float, rows: int = 1_000_000, limit: int = 5000) -> int:
+        """Removes what is older than `hours` or beyond the newest `rows` (events and audit), at most `limit` events in
+        one call so that it never holds the pipeline up; returns how many events went.
+
+        Kept whatever their age: the newest event, and `alarm.raised` of alarms that nobody has acknowledged.
+        """
+        before = events.rfc3339(max(0, now_unix_ns - round(hours * 3600e9)))
+        with self._transaction():
+            gone = self._db.execute(
+                """
+                DELETE FROM events WHERE seq IN (
+                    SELECT seq FROM events AS old
+                    WHERE (t_utc < :before OR seq <= :last_seq - :rows) AND seq < :last_seq
+                        AND NOT (type = 'alarm.raised' AND NOT EXISTS (
+                            SELECT 1 FROM events AS ack WHERE ack.alarm = old.alarm AND ack.type = 'alarm.acknowledged'))
+                    ORDER BY seq LIMIT :limit)
+                """,
+                {"before": before, "rows": rows, "limit": limit, "last_seq": self._last_seq},
+            ).rowcount
+            self._db.execute("DELETE FROM outbox WHERE seq NOT IN (SELECT seq FROM events)")
+            self._db.execute("DELETE FROM audit WHERE t_utc < ? OR n <= (SELECT max(n) FROM audit) - ?", (before, rows))
+        return gone
+
+    def close(self) -> None:
+        """Folds the write-ahead log into the database and releases it. Idempotent."""
+        if self._lock_file < 0:
+            return
+        with suppress(sqlite3.Error):
+            self._db.close()
+        os.close(self._lock_file)
+        self._lock_file = -1
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with _store_errors(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def _open_or_begin_anew(self) -> sqlite3.Connection:
+        try:
+            return self._open(0)
+        except sqlite3.DatabaseError as error:
+            if not _is_damage(error):
+                raise StoreError(_explain(self.path, error)) from error
+            last_seq = _highest_readable_seq(self.path)
+            self.moved_aside = _move_aside(self.path)
+            log.error(
+                "the event database %s is damaged (%s): moved to %s; a new one begins after event %d",
+                self.path, error, self.moved_aside, last_seq,
+            )  # fmt: skip
+        with _store_errors(self.path):
+            return self._open(last_seq)
+
+    def _open(self, floor_seq: int) -> sqlite3.Connection:
+        db = sqlite3.connect(
+            self.path, timeout=self._busy_timeout_s, isolation_level=None, check_same_thread=False, cached_statements=64
+        )
+        try:
+            db.execute("PRAGMA journal_mode = WAL")
+            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA journal_size_limit = 16777216")
+            verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+            if verdict != "ok":
+                raise sqlite3.DatabaseError(f"malformed: {verdict}")
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                begin = f"INSERT INTO numbering VALUES ({int(floor_seq)}); PRAGMA user_version = {VERSION};"
+                db.executescript(f"BEGIN; {_TABLES} {begin} COMMIT;")
+            elif version != VERSION:
+                raise StoreError(f"{self.path}: was written by another version ({version}, this one reads {VERSION}); "
+                                 "move it away or set another store.path")  # fmt: skip
+        except BaseException:
+            db.close()
+            raise
+        return db
+
+
+class StoreReader:
+    """A reader with its own connection, for one thread at a time. Opened at the first use, so that it may precede the store."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._db: sqlite3.Connection | None = None
+
+    def last_seq(self) -> int:
+        """Returns the highest number ever saved, 0 if none; raises StoreError."""
+        with _store_errors(self.path):
+            return _last_seq(self._connection())
+
+    def since(self, seq: int, before_seq: int | None = None, limit: int = 256) -> list[StoredEvent]:
+        """Returns up to `limit` events after `seq` (and before `before_seq`), in order; raises StoreError."""
+        with _store_errors(self.path):
+            return _since(self._connection(), seq, before_seq, limit)
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+            self._db = None
+
+    def _connection(self) -> sqlite3.Connection:
+        if self._db is None:
+            uri = f"{self.path.absolute().as_uri()}?mode=ro"
+            self._db = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
+        return self._db
+
+
+class EventLog:
+    """A store that the pipeline can lean on: what cannot be saved now is kept in memory, in order, and saved later."""
+
+    def __init__(self, store: Store, *, capacity: int = 10_000) -> None:
+        self.store = store
+        self.fault = ""
+        """Why saving fails, or empty."""
+        self.lost = 0
+        """Events that fell out of memory before they could be saved."""
+        self._capacity = capacity
+        self._waiting: deque[Event] = deque()
+
+    @property
+    def waiting(self) -> int:
+        """How many events are in memory only."""
+        return len(self._waiting)
+
+    def append(self, new: Sequence[Event] = ()) -> bool:
+        """Saves what waits, then `new`; returns False (and keeps them) if the store cannot. Never raises StoreError."""
+        self._waiting.extend(new)
+        while self._waiting:
+            chunk = list(islice(self._waiting, _CHUNK))  # a long backlog is not encoded again at every failing attempt
+            try:
+                self.store.append(chunk)
+            except StoreError as error:
+                self._keep(error)
+                return False
+            for _ in chunk:
+                self._waiting.popleft()
+        if self.fault:
+            log.warning("events are saved again (%d were lost)", self.lost)
+            self.fault = ""
+        return True
+
+    def _keep(self, error: StoreError) -> None:
+        if not self.fault:
+            log.error("%s; events are kept in memory meanwhile", error)
+        self.fault = str(error)
+        while len(self._waiting) > self._capacity:
+            self._waiting.popleft()
+            self.lost += 1
+
+
+def _since(db: sqlite3.Connection, seq: int, before_seq: int | None, limit: int) -> list[StoredEvent]:
+    found = db.execute(
+        "SELECT seq, id, json FROM events WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
+        (seq, before_seq if before_seq is not None else 2**62, limit),
+    )
+    return [StoredEvent(*row) for row in found.fetchall()]
+
+
+def _last_seq(db: sqlite3.Connection) -> int:
+    row = db.execute("SELECT max((SELECT coalesce(max(seq), 0) FROM events), floor_seq) FROM numbering").fetchone()
+    return int(row[0])
+
+
+def _lock(path: Path) -> int:
+    """Returns an open, locked file beside the database, so that two robots never number events in the same one."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+    except OSError as error:
+        raise StoreError(f"{path}: the event database cannot be made there ({error.strerror}); "
+                         "check that the folder exists and that this user may write to it")  from error  # fmt: skip
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        raise StoreError(f"{path}: another process is using the event database; stop it first") from error
+    return handle
+
+
+def _is_damage(error: sqlite3.DatabaseError) -> bool:
+    code = getattr(error, "sqlite_errorcode", None)
+    if code is not None:
+        return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return "malformed" in str(error)
+
+
+def _highest_readable_seq(path: Path) -> int:
+    """Returns the highest event number that can still be read from a damaged database, 0 if none."""
+    queries = (
+        "SELECT seq FROM events ORDER BY seq DESC LIMIT 1",
+        "SELECT seq FROM outbox ORDER BY seq DESC LIMIT 1",
+        "SELECT floor_seq FROM numbering",
+    )
+    highest = 0
+    try:
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+    except sqlite3.Error:
+        return 0
+    with closing(db):
+        for query in queries:
+            with suppress(sqlite3.Error, TypeError, ValueError):
+                highest = max(highest, int(db.execute(query).fetchone()[0]))
+        with suppress(sqlite3.Error):  # page by page from the front: what comes before the damage
+            for (seq,) in db.execute("SELECT seq FROM events ORDER BY seq"):
+                highest = max(highest, seq)
+    return highest
+
+
+def _move_aside(path: Path) -> Path:
+    number = 1
+    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    for suffix in ("-wal", "-shm"):
+        with suppress(FileNotFoundError):
+            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
+    return path.rename(target)
+
+
+@contextmanager
+def _store_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors become StoreError with advice."""
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise StoreError(_explain(path, error)) from error
+
+
+def _explain(path: Path, error: sqlite3.Error) -> str:
+    text = str(error)
+    hints = {
+        "full": "free some space or lower store.retention_hours",
+        "readonly": "the file or its file system is read-only; check its owner and the disk",
+        "I/O": "the disk fails or is gone; check it",
+        "unable to open": "check that the folder exists and that this user may write to it",
+        "locked": "another process holds the database; stop it",
+        "malformed": "the database is damaged; restart the robot, it will move the file aside",
+        "not a database": "the database is damaged; restart the robot, it will move the file aside",
+    }
+    advice = next((hint for part, hint in hints.items() if part in text), "see the journal")
+    return f"{path}: {text}; {advice}"
