@@ -28,6 +28,8 @@ FOREHEAD_SHARED, FOREHEAD_OWN = 0.8, 0.9
 AMBIENT_REFERENCE_C = 24.0
 FEBRILE_ABOVE_C = 37.3
 EYES_BELOW_CROWN_M = 0.11
+NEARNESS = 1.6
+"""Above 1, more ways lead close by the robot than far from it: people walk over to look at it."""
 FRONT_HALF_ANGLE_RAD = math.radians(28)
 
 Point = tuple[float, float]
@@ -199,7 +201,8 @@ def _screened_way(rng: np.random.Generator, crowd: CrowdFile) -> _Way:
 
 
 def _way(rng: np.random.Generator, crowd: CrowdFile, front: bool) -> _Way:
-    closest_m = float(rng.uniform(*crowd.closest_m))
+    low, high = crowd.closest_m
+    closest_m = low + (high - low) * float(rng.uniform()) ** NEARNESS
     azimuth = float(rng.uniform(-1, 1)) * (FRONT_HALF_ANGLE_RAD if front else math.pi)
     if rng.uniform() < crowd.approach_share:
         screened = abs(azimuth) < FRONT_HALF_ANGLE_RAD * 0.7 and closest_m < 1.7

@@ -25,8 +25,8 @@ PERSONAL_SPACE_M = 0.65
 MAX_ACCELERATION_M_S2 = 6.0
 REACHED_M = 0.35
 LOOK_WITHIN_M = 4.0
-NECK_RAD = math.radians(72)
-"""How far a head turns on its shoulders."""
+NECK_RAD = math.radians(80)
+"""How far a head turns from the way one walks, shoulders helping."""
 HEAD_TURN_RAD_S = math.radians(220)
 BODY_TURN_RAD_S = math.radians(150)
 EYES_BEFORE_HEAD_M = 0.09
@@ -200,7 +200,7 @@ class Walk:
         since_s = (self._step - walker.track.first_step) * STEP_S
         beside = next((off for start, end, off in walker.glances if start <= since_s < end), None)
         looks = plan.looks and range_m < LOOK_WITHIN_M and beside is not None
-        if looks and abs(_wrap(to_robot - walker.body)) < NECK_RAD + 0.2:
+        if looks and abs(_wrap(to_robot - walker.body)) < NECK_RAD + 0.25:
             face = to_robot + (beside or 0.0)
             eyes_m = plan.person.height_m
             # People look at the robot with their eyes as much as with the neck: half of the angle, at most 20°.
