@@ -5,7 +5,8 @@ PatrolError
 ├── CalibrationError   (also ValueError)   a calibration file is refused
 ├── ModelError         (also RuntimeError) the detector's file is missing, wrong or cannot run
 ├── DeviceError        (also OSError)      a device failed: the owner reopens it with backoff
-│   └── DeviceTimeout  (also TimeoutError) nothing arrived in time: same treatment, counted apart
+│   ├── DeviceTimeout  (also TimeoutError) nothing arrived in time: same treatment, counted apart
+│   └── EndOfStream                        a recording is over: not reopened, its reader ends
 ├── StoreError         (also OSError)      the event database cannot be used
 └── ProtocolError      (also ValueError)   a client sent something that the protocol does not allow
 
@@ -41,6 +42,10 @@ class DeviceError(PatrolError, OSError):
 
 class DeviceTimeout(DeviceError, TimeoutError):
     """A device is open but sent nothing within the time allowed."""
+
+
+class EndOfStream(DeviceError):
+    """A finite source (a video, a folder of images) has given its last frame; opening it again would start it anew."""
 
 
 class StoreError(PatrolError, OSError):

@@ -1,0 +1,181 @@
+"""Camera that sends MJPEG over HTTP: mjpg-streamer, ustreamer, IP cameras. Decodes only what is read, and only the newest."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import select
+import socket
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from drivers.address import parse
+from drivers.http_stream import HttpStream, open_stream
+from drivers.jpeg import size_px
+from drivers.jpeg_image import check_scale, decode
+from drivers.mjpeg_stream import JpegPart, MjpegParser, boundary_of, capture_time_ns
+from robot.errors import DeviceError, DeviceTimeout
+from robot.types import CameraFrame, DeviceInfo
+
+_WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
+_MAX_READS_AHEAD = 64
+"""How often to look for still newer bytes before a picture is handed out: a sender faster than us must not hold us for ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """The newest picture nobody has read yet; `number` counts from 0 since opening."""
+
+    part: JpegPart
+    t_mono_ns: int
+    number: int
+
+
+class MjpegHttpCamera:
+    """One MJPEG stream. The constructor returns when the first picture has arrived; raises DeviceError, DeviceTimeout, ConfigError.
+
+    `decode_scale` 1, 2, 4 or 8 reduces while decoding. `latency_ms` is subtracted from the time of arrival when the stream carries
+    no believable X-Timestamp. A name and password in the URL are used for basic authentication and never shown.
+    `seq` counts the good pictures received; a gap is one that was overtaken by a newer one before it was read.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        name: str,
+        decode_scale: int = 1,
+        keep_jpeg: bool = True,
+        *,
+        latency_ms: float = 0.0,
+        open_timeout_s: float = 3.0,
+    ) -> None:
+        check_scale(decode_scale)
+        self._shown = parse(url).shown
+        self._name = name
+        self._decode_scale = decode_scale
+        self._keep_jpeg = keep_jpeg
+        self._latency_ns = round(latency_ms * 1e6)
+        self._undecodable = 0
+        self._received = 0
+        self._waiting: _Waiting | None = None
+        self._ended = False
+        stream = open_stream(url, self._shown, open_timeout_s)
+        self._sock = stream.sock
+        try:
+            self._parser = MjpegParser(_boundary(stream, self._shown))
+            self._poll = select.poll()
+            self._poll.register(self._sock, select.POLLIN)
+            self._take(self._parser.feed(stream.rest))
+            self._info = self._await_first(str(stream.headers.get("Server", "MJPEG over HTTP")), open_timeout_s)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def info(self) -> DeviceInfo:
+        """Address without secrets, the server's name for itself, width and height of the first picture."""
+        return self._info
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """`truncated_jpeg`, `bad_part`, `bad_length`, `oversized` and `resync` as the parser counts them; `undecodable_jpeg`."""
+        return {**self._parser.faults, **({"undecodable_jpeg": self._undecodable} if self._undecodable else {})}
+
+    def read(self, timeout_s: float) -> CameraFrame:
+        """Returns the newest picture that has arrived, waiting for one if none has; pictures that cannot be decoded are counted.
+
+        Raises DeviceTimeout after `timeout_s` without a picture, DeviceError when the connection is over. After a timeout the
+        camera can be read again: nothing that has arrived is lost.
+        """
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            waiting = self._newest(deadline_s, timeout_s)
+            decoded = decode(waiting.part.payload, self._decode_scale)
+            if decoded is None:
+                self._undecodable += 1
+                continue
+            image_bgr, full_size_px = decoded
+            return CameraFrame(
+                camera=self._name,
+                seq=waiting.number - self._undecodable,
+                t_mono_ns=waiting.t_mono_ns,
+                image_bgr=image_bgr,
+                full_size_px=full_size_px,
+                jpeg=waiting.part.payload if self._keep_jpeg else None,
+            )
+
+    def close(self) -> None:
+        """Idempotent; wakes a `read` in another thread, which then raises DeviceError."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RDWR)
+        self._sock.close()
+
+    def _await_first(self, model: str, timeout_s: float) -> DeviceInfo:
+        deadline_s = time.monotonic() + timeout_s
+        while True:
+            first = self._newest(deadline_s, timeout_s)
+            size = size_px(first.part.payload)
+            if size is not None:
+                self._waiting = first
+                return DeviceInfo(self._shown, model, "", *size)
+            self._undecodable += 1
+
+    def _newest(self, deadline_s: float, timeout_s: float) -> _Waiting:
+        while True:
+            self._drain(deadline_s)
+            waiting, self._waiting = self._waiting, None
+            if waiting is not None:
+                return waiting
+            remaining_s = deadline_s - time.monotonic()
+            if remaining_s <= 0:
+                raise DeviceTimeout(f"{self._shown}: connected, but no picture came within {timeout_s:g} s")
+            self._poll.poll(math.ceil(remaining_s * 1000))
+
+    def _drain(self, deadline_s: float) -> None:
+        """Takes everything that has already arrived, within reason."""
+        reads = 0
+        while not self._ended and self._receive():
+            reads += 1
+            if reads >= _MAX_READS_AHEAD and (self._waiting is not None or time.monotonic() > deadline_s):
+                return
+        if self._ended and self._waiting is None:
+            raise DeviceError(f"{self._shown}: the camera closed the connection")
+
+    def _receive(self) -> bool:
+        try:
+            count = self._sock.recv_into(self._parser.space())
+        except _WOULD_BLOCK:
+            return False
+        except OSError as error:
+            raise DeviceError(f"{self._shown}: the connection broke: {error}") from error
+        if count == 0:
+            self._ended = True
+            return False
+        self._take(self._parser.received(count))
+        return True
+
+    def _take(self, parts: list[JpegPart]) -> None:
+        if not parts:
+            return
+        arrival_ns = time.monotonic_ns()
+        self._received += len(parts)
+        t_mono_ns = capture_time_ns(parts[-1].headers.get("x-timestamp"), arrival_ns, time.time_ns())
+        if t_mono_ns is None:
+            t_mono_ns = arrival_ns - self._latency_ns
+        self._waiting = _Waiting(parts[-1], t_mono_ns, self._received - 1)
+
+
+def _boundary(stream: HttpStream, shown: str) -> str | None:
+    content_type = str(stream.headers.get("Content-Type", "nothing"))
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("multipart/"):
+        return boundary_of(content_type)
+    if kind.startswith("image/"):
+        raise DeviceError(
+            f"{shown}: this is a single picture ({kind}); use the camera's stream address, often …?action=stream"
+        )
+    raise DeviceError(
+        f"{shown}: the server sends {kind} instead of multipart/x-mixed-replace; is this the stream's address?"
+    )

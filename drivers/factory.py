@@ -1,0 +1,81 @@
+"""From an address to an open device. Each driver is imported only when an address asks for it, with the libraries it needs."""
+
+from __future__ import annotations
+
+from drivers.address import Address, parse
+from robot.errors import ConfigError
+from robot.interfaces import Camera, Indicator, ThermalSensor
+
+CAMERA_SCHEMES = ("http", "https", "file")
+THERMAL_SCHEMES = ("senxor", "gymcu")
+INDICATOR_SCHEMES = ("gpiozero",)
+_PLANNED = {"picamera2", "v4l2", "gstreamer", "gpiod"}
+
+
+def open_camera(address_text: str, name: str, decode_scale: int = 1) -> Camera:
+    """Opens a camera; pictures carry `name` and are reduced by `decode_scale` (1, 2, 4, 8) where they are JPEG.
+
+    Raises ConfigError for an address that is wrong, is not a camera's, or has no driver; DeviceError if the device cannot be opened.
+    """
+    address = parse(address_text)
+    match address.scheme:
+        case "http" | "https":
+            from drivers.camera_mjpeg_http import MjpegHttpCamera
+
+            return MjpegHttpCamera(address.target, name, decode_scale)
+        case "file":
+            return _open_file(address, name, decode_scale)
+    raise _unusable(address, "a camera", CAMERA_SCHEMES)
+
+
+def open_thermal(address_text: str) -> ThermalSensor:
+    """Opens a thermal sensor. Raises ConfigError and DeviceError as `open_camera` does."""
+    address = parse(address_text)
+    match address.scheme:
+        case "senxor":
+            from drivers.thermal_senxor import SenxorSensor
+
+            return SenxorSensor(address)
+        case "gymcu":
+            from drivers.thermal_gymcu import GymcuSensor
+
+            return GymcuSensor(address)
+    raise _unusable(address, "a thermal sensor", THERMAL_SCHEMES)
+
+
+def open_indicator(address_text: str) -> Indicator:
+    """Opens lamp and siren, all off. Raises ConfigError and DeviceError as `open_camera` does."""
+    address = parse(address_text)
+    if address.scheme != "gpiozero":
+        raise _unusable(address, "an indicator", INDICATOR_SCHEMES)
+    from drivers.indicator_gpiozero import GpiozeroIndicator
+
+    pins = {
+        name: address.integer(name, 0) if name in address.params else None
+        for name in ("red", "amber", "green", "siren")
+    }
+    return GpiozeroIndicator(**pins, active_high=address.flag("active_high", True))
+
+
+def _open_file(address: Address, name: str, decode_scale: int) -> Camera:
+    """`rate_hz=0` stands for as fast as possible."""
+    from drivers.camera_file import FileCamera
+
+    rate_hz = address.number("rate_hz", 0.0) if "rate_hz" in address.params else None
+    return FileCamera(
+        address.target,
+        name,
+        rate_hz=rate_hz or None,
+        loop=address.flag("loop", False),
+        decode_scale=decode_scale,
+        as_fast_as_possible=rate_hz == 0,
+    )
+
+
+def _unusable(address: Address, wanted: str, schemes: tuple[str, ...]) -> ConfigError:
+    usable = ", ".join(f"{scheme}:" for scheme in schemes)
+    if address.scheme in _PLANNED:
+        return ConfigError(
+            f'address "{address.shown}": there is no driver for {address.scheme} yet (for {wanted} use {usable})'
+        )
+    return ConfigError(f'address "{address.shown}": {address.scheme} is not {wanted} (use {usable})')
