@@ -54,6 +54,7 @@ class ReadingData(Part, frozen=True):
     roi_px: Box
     face_px_thermal: float
     distance_m: float
+    skin_by_roi_c: dict[str, float] = {}
 
 
 class ScreeningData(Part, frozen=True):
@@ -71,8 +72,11 @@ class ScreeningData(Part, frozen=True):
     calibration_id: str
     camera: str
     position_m: Point
+    t_position_ns: Annotated[NanoSeconds, Meta(description="when the person was at position_m")]
     first_seen_ns: NanoSeconds
     in_range_ns: NanoSeconds | None
+    margins_c: dict[str, float] = {}
+    revision: Annotated[int, Meta(ge=0, description="1: later readings turned normal into elevated")] = 0
 
 
 class AlarmRaisedData(Part, frozen=True):
@@ -88,6 +92,7 @@ class AlarmRaisedData(Part, frozen=True):
     calibration_id: str
     camera: str
     position_m: Point
+    t_position_ns: Annotated[NanoSeconds, Meta(description="when the person was at position_m")]
     t_evidence_ns: Annotated[NanoSeconds, Meta(description="capture of the thermal frame that completed the evidence")]
     t_lamp_ns: Annotated[NanoSeconds, Meta(description="when the lamp's pin was set")]
     latency_ms: float
@@ -278,6 +283,7 @@ def reading_data(reading: Reading) -> ReadingData:
         roi_px=_four(reading.roi_px),
         face_px_thermal=reading.face_px_thermal,
         distance_m=reading.distance_m,
+        skin_by_roi_c=dict(reading.skin_by_roi_c),
     )
     for name in data.__struct_fields__:
         value = getattr(data, name)
@@ -286,7 +292,9 @@ def reading_data(reading: Reading) -> ReadingData:
     return data
 
 
-def screening_data(verdict: Verdict, *, calibration_id: str, camera: str, position_m: Sequence[float]) -> ScreeningData:
+def screening_data(
+    verdict: Verdict, *, calibration_id: str, camera: str, position_m: Sequence[float], t_position_ns: int
+) -> ScreeningData:
     """Returns the data of `screening.completed`."""
     return ScreeningData(
         person=verdict.track_id,
@@ -301,8 +309,11 @@ def screening_data(verdict: Verdict, *, calibration_id: str, camera: str, positi
         calibration_id=calibration_id,
         camera=camera,
         position_m=_point(position_m),
+        t_position_ns=t_position_ns,
         first_seen_ns=verdict.first_seen_ns,
         in_range_ns=verdict.in_range_ns,
+        margins_c={name: float(margin) for name, margin in verdict.margins_c.items()},
+        revision=verdict.revision,
     )
 
 
@@ -313,6 +324,7 @@ def alarm_raised_data(
     calibration_id: str,
     camera: str,
     position_m: Sequence[float],
+    t_position_ns: int,
     t_evidence_ns: int,
     t_lamp_ns: int,
 ) -> AlarmRaisedData:
@@ -330,6 +342,7 @@ def alarm_raised_data(
         calibration_id=calibration_id,
         camera=camera,
         position_m=_point(position_m),
+        t_position_ns=t_position_ns,
         t_evidence_ns=t_evidence_ns,
         t_lamp_ns=t_lamp_ns,
         latency_ms=(t_lamp_ns - t_evidence_ns) / 1e6,

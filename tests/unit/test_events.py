@@ -60,7 +60,12 @@ UNMEASURED = replace(
 
 
 def every_data() -> list[events.Data]:
-    where: dict[str, Any] = {"calibration_id": "c-1", "camera": "front", "position_m": [1.5, -0.25, 1.6]}
+    where: dict[str, Any] = {
+        "calibration_id": "c-1",
+        "camera": "front",
+        "position_m": [1.5, -0.25, 1.6],
+        "t_position_ns": 4_900_000_000,
+    }
     device = events.DeviceData(alive=True, rate_ok=True, valid=False, rate_hz=8.7, declared_hz=9.0, detail="frozen")
     at = events.rfc3339(0)
     return [
@@ -177,6 +182,7 @@ def test_an_alarm_needs_a_reading() -> None:
             calibration_id="",
             camera="",
             position_m=[0, 0, 0],
+            t_position_ns=0,
             t_evidence_ns=0,
             t_lamp_ns=0,
         )

@@ -42,7 +42,7 @@ def raised(alarm: str, seq: int, t_unix_ns: int) -> Event:
     )  # fmt: skip
     data = events.AlarmRaisedData(
         alarm=alarm, person=1, reading=reading, readings=5, threshold_c=37.3, policy="absolute", margin_c=0.2,
-        calibration_id="c", camera="front", position_m=(1, 0, 1.6), t_evidence_ns=1, t_lamp_ns=2, latency_ms=1e-6,
+        calibration_id="c", camera="front", position_m=(1, 0, 1.6), t_position_ns=1, t_evidence_ns=1, t_lamp_ns=2, latency_ms=1e-6,
     )  # fmt: skip
     return wrap(data, seq, t_unix_ns)
 
