@@ -30,8 +30,9 @@ FACE_TOP, FACE_BOTTOM, FACE_HALF_WIDTH = 0.47, -0.86, 0.5
 HEAD_RADIUS_M = 0.105
 HEAD_BEHIND_EYES_M = 0.09
 BODY_RADIUS_M = 0.19
-SHOULDERS_BELOW_EYES_M = 0.27
-"""What stands in the way: a ball for the head and an upright cylinder for the rest of a person."""
+NECK_RADIUS_M = 0.065
+SHOULDERS_BELOW_EYES_M = 0.25
+"""What stands in the way: a ball for the head, upright cylinders for the neck and for the rest of a person."""
 
 MARGIN_PX = 2.0
 MAX_YAW_DEG = 35.0
@@ -172,7 +173,10 @@ def visible_share(optic: Optic, poses: tuple[PersonPose, ...], faces_m: F64, whi
     behind = np.stack([pose.facing for pose in poses]) * HEAD_BEHIND_EYES_M
     heads = eyes - behind
     rays = faces_m[which] - origin
-    hidden = _near_heads(rays, heads - origin) | _near_bodies(rays, heads - origin, eyes[:, 2] - origin[2])
+    relative, eye_heights = heads - origin, eyes[:, 2] - origin[2]
+    hidden = _near_heads(rays, relative)
+    hidden |= _near_cylinders(rays, relative, BODY_RADIUS_M, eye_heights - SHOULDERS_BELOW_EYES_M)
+    hidden |= _near_cylinders(rays, relative, NECK_RADIUS_M, eye_heights)
     hidden[np.arange(len(which)), :, which] = False
     share: F64 = 1.0 - hidden.any(axis=2).mean(axis=1)
     return share
@@ -186,15 +190,13 @@ def _near_heads(rays: F64, heads: F64) -> Bools:
     return result
 
 
-def _near_bodies(rays: F64, heads: F64, eye_heights: F64) -> Bools:
-    """The same for the upright cylinders below the shoulders."""
+def _near_cylinders(rays: F64, heads: F64, radius_m: float, tops: F64) -> Bools:
+    """The same for upright cylinders under the heads, from the floor up to `tops` (heights above the lens)."""
     level = np.einsum("fpk,fpk->fp", rays[..., :2], rays[..., :2])[:, :, None]
     along = np.einsum("fpk,hk->fph", rays[..., :2], heads[:, :2]) / level
     squared = np.einsum("hk,hk->h", heads[:, :2], heads[:, :2]) - along**2 * level
     height = along * rays[..., 2][:, :, None]
-    result: Bools = (
-        (along > 0) & (along < 1) & (squared < BODY_RADIUS_M**2) & (height < eye_heights - SHOULDERS_BELOW_EYES_M)
-    )
+    result: Bools = (along > 0) & (along < 1) & (squared < radius_m**2) & (height < tops)
     return result
 
 
