@@ -145,48 +145,49 @@ class GridDecoder:
         self._score_min = np.float32(score_min)
         # score² = cls·obj and cls ≤ 1, so obj alone rules out nearly every cell; the margin covers rounding.
         self._obj_min = np.float32(score_min * score_min * (1 - 1e-5))
-        self._cells = [_cell_origins(width_px // stride, height_px // stride) for stride in STRIDES]
+        self._counts = [(width_px // stride) * (height_px // stride) for stride in STRIDES]
+        self._cells = np.concatenate([_cells(width_px // s, height_px // s, s) for s in STRIDES])
 
     def decode(self, grids: RawGrids) -> list[F32]:
         """Returns for each picture its candidates, n × 15: left, top, width, height, five landmarks (x, y), score; input pixels.
 
-        In FaceDetectorYN's order: stride 8, 16, 32, row by row. Cells below `score_min` are left out before any square root
-        or exponential is taken; garbage (SANE_PX) is left out too.
+        In FaceDetectorYN's order: stride 8, 16, 32, row by row. Cells that cannot reach `score_min` are left out before
+        any square root or exponential is taken; garbage (SANE_PX) is left out too.
         """
-        images: list[NDArray[np.intp]] = []
-        parts: list[F32] = []
-        for grid, stride, origins in zip(grids, STRIDES, self._cells, strict=True):
-            image, rows = self._decode_stride(grid, stride, origins)
-            images.append(image)
-            parts.append(rows)
-        image_of, rows = np.concatenate(images), np.concatenate(parts)
-        return [rows[image_of == image] for image in range(grids[0][0].shape[0])]
-
-    def _decode_stride(
-        self, grid: tuple[F32, F32, F32, F32], stride: int, origins: F32
-    ) -> tuple[NDArray[np.intp], F32]:
-        cls, obj, bbox, kps = grid
-        image, cell = np.nonzero(obj >= self._obj_min)
-        score = np.sqrt(np.clip(cls[image, cell], 0, 1) * np.clip(obj[image, cell], 0, 1))
-        good = score >= self._score_min
-        image, cell, score = image[good], cell[good], score[good]
-        origin = origins[cell]
-        box = bbox[image, cell]
+        image, cell, cls, obj, bbox, kps = self._candidates(grids)
+        score = np.sqrt(np.clip(cls, 0, 1) * np.clip(obj, 0, 1))
+        at = self._cells[cell]
+        origin, stride = at[:, :2], at[:, 2:]
         rows = np.empty((len(cell), 15), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # garbage is dropped below, not warned about
-            size = np.exp(box[:, 2:]) * stride
-            rows[:, 0:2] = (origin + box[:, :2]) * stride - size / 2
+            size = np.exp(bbox[:, 2:]) * stride
+            rows[:, 0:2] = (origin + bbox[:, :2]) * stride - size / 2
             rows[:, 2:4] = size
-            rows[:, ROW_LANDMARKS] = (kps[image, cell] + np.tile(origin, 5)) * stride
+            rows[:, ROW_LANDMARKS] = (kps + np.tile(origin, 5)) * stride
         rows[:, ROW_SCORE] = score
-        sane = (np.abs(rows) < SANE_PX).all(axis=1)
-        return (image, rows) if sane.all() else (image[sane], rows[sane])
+        good = (score >= self._score_min) & (np.abs(rows) < SANE_PX).all(axis=1)
+        return [rows[good & (image == index)] for index in range(grids[0][0].shape[0])]
+
+    def _candidates(self, grids: RawGrids) -> tuple[NDArray[np.intp], NDArray[np.intp], F32, F32, F32, F32]:
+        """Returns image, cell (over all strides) and the network's four values of every cell that may reach the least score."""
+        images, cells, values, offset = [], [], [], 0
+        for (cls, obj, bbox, kps), count in zip(grids, self._counts, strict=True):
+            flat = np.flatnonzero(obj.reshape(-1) >= self._obj_min)  # far cheaper than nonzero in two dimensions
+            image, cell = np.divmod(flat, count)
+            images.append(image)
+            cells.append(cell + offset)
+            values.append(
+                (cls.reshape(-1)[flat], obj.reshape(-1)[flat], bbox.reshape(-1, 4)[flat], kps.reshape(-1, 10)[flat])
+            )
+            offset += count
+        cls, obj, bbox, kps = (np.concatenate(part) for part in zip(*values, strict=True))
+        return np.concatenate(images), np.concatenate(cells), cls, obj, bbox, kps
 
 
-def _cell_origins(columns: int, rows: int) -> F32:
-    """Returns column and row of each cell, row by row: cells × 2."""
+def _cells(columns: int, rows: int, stride: int) -> F32:
+    """Returns column, row and stride of each cell, row by row: cells × 3."""
     row, column = np.mgrid[0:rows, 0:columns]
-    return np.stack([column.ravel(), row.ravel()], axis=1).astype(np.float32)
+    return np.stack([column.ravel(), row.ravel(), np.full(rows * columns, stride)], axis=1).astype(np.float32)
 
 
 def suppress(rows: F32, score_min: float, nms_iou: float = NMS_IOU, top_k: int = TOP_K) -> NDArray[np.intp]:
@@ -204,11 +205,12 @@ def suppress(rows: F32, score_min: float, nms_iou: float = NMS_IOU, top_k: int =
 
 def _to_full_size(frame: CameraFrame, rows: F32, placement: Placement) -> Faces:
     """Returns the faces in pixels of the picture before the driver's and our own reductions."""
-    ratio: F32 = np.divide(frame.full_size_px, placement).astype(np.float32)
+    ratio = (frame.full_size_px[0] / placement.width_px, frame.full_size_px[1] / placement.height_px)
+    points_px = rows[:, :ROW_SCORE] * np.array(ratio * 7, np.float32)  # place and size of the box, five landmarks: x, y
     return Faces(
         camera=frame.camera,
         t_mono_ns=frame.t_mono_ns,
-        boxes_px=rows[:, ROW_BOX] * np.tile(ratio, 2),
-        landmarks_px=rows[:, ROW_LANDMARKS].reshape(-1, 5, 2) * ratio,
+        boxes_px=points_px[:, ROW_BOX],
+        landmarks_px=points_px[:, ROW_LANDMARKS].reshape(-1, 5, 2),
         scores=rows[:, ROW_SCORE].copy(),
     )

