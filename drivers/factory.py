@@ -50,11 +50,12 @@ def open_indicator(address_text: str) -> Indicator:
         raise _unusable(address, "an indicator", INDICATOR_SCHEMES)
     from drivers.indicator_gpiozero import GpiozeroIndicator
 
-    pins = {
-        name: address.integer(name, 0) if name in address.params else None
-        for name in ("red", "amber", "green", "siren")
-    }
-    return GpiozeroIndicator(**pins, active_high=address.flag("active_high", True))
+    def pin(name: str) -> int | None:
+        return address.integer(name, 0) if name in address.params else None
+
+    return GpiozeroIndicator(
+        pin("red"), pin("amber"), pin("green"), pin("siren"), active_high=address.flag("active_high", True)
+    )
 
 
 def _open_file(address: Address, name: str, decode_scale: int) -> Camera:

@@ -9,6 +9,8 @@ SOI = b"\xff\xd8\xff"
 """Start of image, and the first byte of the marker that must follow."""
 EOI = b"\xff\xd9"
 
+_FIRST_MARKER = 0xC0
+"""Everything below is reserved; seen where a marker should be, it is the text of the next part."""
 _MARKER_EOI = 0xD9
 _MARKER_SOI = 0xD8
 _MARKER_SOS = 0xDA
@@ -65,7 +67,7 @@ class JpegWalker:
             return 1
         if marker in _WITHOUT_LENGTH:
             return 2
-        if marker in (0x00, _MARKER_SOI, _MARKER_EOI):
+        if marker < _FIRST_MARKER or marker in (_MARKER_SOI, _MARKER_EOI):
             return BROKEN
         if end < pos + 4:
             return MORE

@@ -209,6 +209,9 @@ class MjpegParser:
         torn_by = buf.find(self._delimiter, start, start + extent) if self._delimiter else -1
         if torn_by < 0 and found != BROKEN and walker.scan_start is not None:
             torn_by = buf.find(SOI, walker.scan_start, found)
+            if torn_by >= 0 and not self._delimiter:
+                # The text before the next picture holds its headers.
+                torn_by = max(walker.scan_start, torn_by - _PREFIX_BYTES)
         if torn_by >= 0:
             return self._fault("truncated_jpeg", torn_by)
         if found == BROKEN:

@@ -1,0 +1,192 @@
+"""Lamp and siren on gpiozero's mock pins: what is lit, in which order, and what is never lit together."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPin
+
+from drivers.indicator_gpiozero import GpiozeroIndicator
+from robot.errors import DeviceError
+from robot.types import IndicatorSignal
+
+PINS = {"red": 17, "amber": 27, "green": 22, "siren": 23}
+AVAILABLE = IndicatorSignal(alarm=False, siren=False, unavailable=False)
+ALARM = IndicatorSignal(alarm=True, siren=True, unavailable=False)
+SILENCED = IndicatorSignal(alarm=True, siren=False, unavailable=False)
+UNAVAILABLE = IndicatorSignal(alarm=False, siren=False, unavailable=True)
+BOTH = IndicatorSignal(alarm=True, siren=True, unavailable=True)
+PRE_ALARM = IndicatorSignal(alarm=False, siren=False, unavailable=False, pre_alarm=True)
+NEVER_S = 100.0
+
+
+class RecordingPin(MockPin):  # type: ignore[misc]
+    """Notes every write to any pin, in order, with the thread that made it."""
+
+    log: list[tuple[str, bool, str]] = []  # noqa: RUF012 - shared by all pins on purpose
+
+    def _set_state(self, value: bool) -> None:
+        names = {f"GPIO{number}": name for name, number in PINS.items()}
+        self.log.append((names[self.info.name], bool(value), threading.current_thread().name))
+        super()._set_state(value)
+
+
+@pytest.fixture
+def writes() -> Iterator[list[tuple[str, bool, str]]]:
+    previous, Device.pin_factory = Device.pin_factory, MockFactory(pin_class=RecordingPin)
+    RecordingPin.log.clear()
+    yield RecordingPin.log
+    Device.pin_factory.reset()
+    Device.pin_factory = previous
+    assert not [thread for thread in threading.enumerate() if thread.name == "indicator-blink"]
+
+
+def make(half_period_s: float = NEVER_S, **settings: bool) -> GpiozeroIndicator:
+    return GpiozeroIndicator(
+        **PINS, **settings, blink_half_period_s=half_period_s, slow_blink_half_period_s=2 * half_period_s
+    )
+
+
+def lit() -> set[str]:
+    return {name for name, number in PINS.items() if Device.pin_factory.pin(number).state}
+
+
+@pytest.mark.parametrize(
+    ("signal", "expected"),
+    [
+        (AVAILABLE, {"green"}),
+        (PRE_ALARM, {"green", "red"}),
+        (ALARM, {"red", "siren"}),
+        (SILENCED, {"red"}),
+        (UNAVAILABLE, {"amber"}),
+        (BOTH, {"red", "siren", "amber"}),
+        (IndicatorSignal(alarm=False, siren=True, unavailable=False), {"green"}),
+    ],
+)
+def test_each_signal_from_every_other(
+    signal: IndicatorSignal, expected: set[str], writes: list[tuple[str, bool, str]]
+) -> None:
+    indicator = make()
+    assert lit() == set()
+    for other in (AVAILABLE, PRE_ALARM, ALARM, SILENCED, UNAVAILABLE, BOTH):
+        indicator.show(other)
+        indicator.show(signal)
+        assert lit() == expected
+    indicator.close()
+    assert lit() == set()
+    indicator.close()
+
+
+def test_red_is_the_first_pin_of_an_alarm_and_set_by_the_caller(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make()
+    me = threading.current_thread().name
+    for before in (AVAILABLE, UNAVAILABLE):
+        indicator.show(before)
+        writes.clear()
+        indicator.show(BOTH if before is UNAVAILABLE else ALARM)
+        assert writes[:2] == [("red", True, me), ("siren", True, me)]
+    indicator.close()
+
+
+def test_green_and_amber_are_never_lit_together(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make()
+    indicator.show(AVAILABLE)
+    writes.clear()
+    indicator.show(UNAVAILABLE)
+    indicator.show(AVAILABLE)
+    assert [(name, value) for name, value, _ in writes] == [
+        ("green", False),
+        ("amber", True),
+        ("amber", False),
+        ("green", True),
+    ]
+    indicator.close()
+
+
+def test_same_signal_again_writes_no_pin(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make()
+    indicator.show(BOTH)
+    writes.clear()
+    for _ in range(100):
+        indicator.show(IndicatorSignal(alarm=True, siren=True, unavailable=True))
+    assert not writes
+    indicator.close()
+
+
+def test_change_of_one_part_leaves_the_blinking_of_the_other_alone(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make()
+    indicator.show(UNAVAILABLE)
+    writes.clear()
+    indicator.show(BOTH)
+    assert "amber" not in {name for name, _, _ in writes}
+    indicator.close()
+
+
+def wait_for_edges(writes: list[tuple[str, bool, str]], name: str, count: int) -> list[bool]:
+    deadline_s = time.monotonic() + 10
+    while len(edges := [value for pin, value, _ in list(writes) if pin == name]) < count:
+        assert time.monotonic() < deadline_s
+        time.sleep(0.002)
+    return edges[:count]
+
+
+@pytest.mark.parametrize(("signal", "name"), [(UNAVAILABLE, "amber"), (BOTH, "amber"), (PRE_ALARM, "red")])
+def test_blinking(signal: IndicatorSignal, name: str, writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make(half_period_s=0.01)
+    writes.clear()
+    indicator.show(signal)
+    assert wait_for_edges(writes, name, 5) == [True, False, True, False, True]
+    indicator.show(SILENCED)
+    assert lit() == {"red"}
+    time.sleep(0.05)
+    assert lit() == {"red"}
+    indicator.close()
+
+
+def test_active_low(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make(active_high=False)
+    assert lit() == set(PINS)
+    indicator.show(ALARM)
+    assert lit() == {"amber", "green"}
+    writes.clear()
+    indicator.close()
+    assert ("red", True, threading.current_thread().name) in writes
+
+
+def test_absent_lamps_are_left_out(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = GpiozeroIndicator(red=17, amber=None, green=None, siren=None)
+    for signal in (AVAILABLE, BOTH):
+        indicator.show(signal)
+    assert {name for name, _, _ in writes} == {"red"}
+    indicator.close()
+    with pytest.raises(DeviceError, match="no pin"):
+        GpiozeroIndicator(None, None, None, None)
+    with pytest.raises(DeviceError, match="closed"):
+        indicator.show(AVAILABLE)
+
+
+def test_pin_that_cannot_be_had_releases_the_others(writes: list[tuple[str, bool, str]]) -> None:
+    for bad in (17, 99, "NOSUCH"):
+        with pytest.raises(DeviceError, match=f"pin {bad} for green"):
+            GpiozeroIndicator(red=17, amber=27, green=bad, siren=23)
+    make().close()
+
+
+def test_failing_pin_is_a_device_error_and_tried_again(monkeypatch: pytest.MonkeyPatch, writes: list[object]) -> None:
+    indicator = make()
+
+    def fail(self: MockPin, value: bool) -> None:
+        raise OSError("bus gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordingPin, "_set_state", fail)
+        patch.setattr(RecordingPin, "state", property(MockPin._get_state, fail), raising=False)
+        with pytest.raises(DeviceError, match="bus gone"):
+            indicator.show(ALARM)
+    indicator.show(ALARM)
+    assert lit() == {"red", "siren"}
+    indicator.close()
