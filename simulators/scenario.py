@@ -8,23 +8,26 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from robot.errors import ConfigError
 from simulators import settings
+from simulators.faults import FaultPlan
 from simulators.rig import DEFAULT_RIG
 
 FOLDER = Path(__file__).parent / "scenarios"
+
+THERMAL, ALL_CAMERAS = "thermal", "cameras"
+"""Devices of a [[fault]], beside the cameras' own names."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(gt=0, le=50)]
 BodyC = Annotated[float, Meta(ge=30, le=43)]
 Triple = tuple[float, float, float]
-DEVICES = ("thermal", "front", "left", "right", "rear_left", "rear_right", "cameras", "all")
 
 
 class CrowdFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,15 +109,14 @@ class HotObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     until_s: Seconds = 1e9
 
 
-class FaultFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Something that breaks: which device, when, for how long."""
+class CameraFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that breaks in a camera; [[fault]] with a camera's name (or "cameras") as its device."""
 
-    kind: Annotated[str, Meta(pattern="^[a-z][a-z_]*$")]
-    device: Literal["thermal", "front", "left", "right", "rear_left", "rear_right", "cameras", "all"]
+    kind: Literal["stop", "truncated_jpeg", "black"]
+    """No pictures, pictures cut off in the middle, or a lens cap."""
+    device: str
     at_s: Seconds
-    for_s: Seconds = 0.0
-    amount: float = 1.0
-    """What it means depends on the kind: a rate, a count, a share."""
+    for_s: Seconds = 1e9
 
 
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,7 +132,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()
     hot_object: tuple[HotObjectFile, ...] = ()
-    fault: tuple[FaultFile, ...] = ()
+    fault: tuple[dict[str, Any], ...] = ()
+    """What breaks when. Device "thermal" takes the kinds and parameters of faults.py, cameras those of CameraFault."""
     name: str = "unnamed"
     """Filled in from the file's name."""
 
@@ -138,14 +141,14 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def load_scenario(name: str) -> Scenario:
     """Returns the scenario of that built-in name or path; raises ConfigError listing every problem of the file."""
     path = settings.resolve(name, FOLDER, "scenario")
-    scenario = settings.load(path, Scenario)
+    scenario = settings.load(path, Scenario, _faults_problems)
     check(scenario, str(path))
     return msgspec.structs.replace(scenario, name=path.stem)
 
 
 def parse_scenario(text: str, name: str = "unnamed") -> Scenario:
     """Returns the scenario that the TOML text describes; raises ConfigError listing every problem."""
-    scenario = settings.parse(text, Scenario, name)
+    scenario = settings.parse(text, Scenario, name, _faults_problems)
     check(scenario, name)
     return msgspec.structs.replace(scenario, name=name)
 
@@ -177,3 +180,46 @@ def check(scenario: Scenario, source: str) -> None:
             problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
     if problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
+
+
+def thermal_faults(scenario: Scenario, seed: int) -> FaultPlan:
+    """Returns what breaks in the thermal sensor and on its line; times count from the scenario's start."""
+    tables = [_without_device(table) for table in scenario.fault if table["device"] == THERMAL]
+    return FaultPlan.from_dicts(tables, seed)
+
+
+def camera_faults(scenario: Scenario, camera: str) -> tuple[CameraFault, ...]:
+    """Returns what breaks in that camera."""
+    return tuple(
+        msgspec.convert(table, CameraFault) for table in scenario.fault if table["device"] in (camera, ALL_CAMERAS)
+    )
+
+
+def _faults_problems(tables: dict[str, Any]) -> list[str]:
+    faults = tables.get("fault", [])
+    if not isinstance(faults, list):
+        return []
+    return [
+        problem
+        for index, table in enumerate(faults)
+        if isinstance(table, dict)
+        for problem in _fault_problems(index, table)
+    ]
+
+
+def _fault_problems(index: int, table: dict[str, Any]) -> list[str]:
+    at = f"fault[{index}]"
+    device = table.get("device")
+    if not isinstance(device, str):
+        return [f'{at}.device: missing or no text (name "thermal", a camera, or "cameras")']
+    if device != THERMAL:
+        return settings.problems_of(table, CameraFault, f"{at}.")
+    try:
+        FaultPlan.from_dicts([_without_device(table)])
+    except ConfigError as error:
+        return [problem.replace("faults[0]", at, 1) for problem in error.problems]
+    return []
+
+
+def _without_device(table: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in table.items() if key != "device"}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 import typing
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,31 +18,41 @@ import msgspec
 from robot.errors import ConfigError
 
 T = TypeVar("T", bound=msgspec.Struct)
+Check = Callable[[dict[str, Any]], list[str]]
 
 
-def load(path: Path, kind: type[T]) -> T:
-    """Returns the file's content as `kind`; raises ConfigError with every problem (`file: path: what (what to do)`)."""
+def load(path: Path, kind: type[T], also: Check | None = None) -> T:
+    """Returns the file's content as `kind`; raises ConfigError with every problem (`file: path: what (what to do)`).
+
+    `also` looks at the raw tables for problems that the types cannot tell.
+    """
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: cannot be read: {error} (name an existing UTF-8 file)") from error
-    return parse(text, kind, str(path))
+    return parse(text, kind, str(path), also)
 
 
-def parse(text: str, kind: type[T], source: str) -> T:
+def parse(text: str, kind: type[T], source: str, also: Check | None = None) -> T:
     """Like `load`, from text; `source` names it in the problems."""
     try:
         tables = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{source}: is not valid TOML: {error} (mend the line named)") from error
-    problems: list[str] = []
-    _walk(tables, kind, "", problems)
+    problems = problems_of(tables, kind) + (also(tables) if also else [])
     if not problems:
         try:
             return msgspec.convert(tables, kind, strict=True)
         except msgspec.ValidationError as error:
             problems.append(str(error))
     raise ConfigError([f"{source}: {problem}" for problem in problems])
+
+
+def problems_of(table: dict[str, Any], kind: type[msgspec.Struct], at: str = "") -> list[str]:
+    """Returns everything that keeps the table from being a `kind`; `at` goes before each key."""
+    problems: list[str] = []
+    _walk(table, kind, at, problems)
+    return problems
 
 
 def resolve(name: str, folder: Path, noun: str) -> Path:

@@ -8,7 +8,7 @@ import pytest
 
 from robot.errors import ConfigError
 from simulators import settings
-from simulators.scenario import FOLDER, load_scenario, parse_scenario
+from simulators.scenario import FOLDER, camera_faults, load_scenario, parse_scenario, thermal_faults
 
 BUILT_IN = ("crowd", "fast-walkers", "grid", "quiet", "realistic", "station-square")
 
@@ -44,8 +44,14 @@ def test_every_fault_is_reported_at_once() -> None:
     body_c = 60.0
     hats = true
     [[fault]]
-    kind = "stall"
+    kind = "stop"
     device = "front"
+    [[fault]]
+    kind = "flipped_bits"
+    device = "thermal"
+    [[fault]]
+    kind = "stall"
+    at_s = 3.0
     """
     with pytest.raises(ConfigError) as error:
         parse_scenario(text, "mine")
@@ -59,6 +65,8 @@ def test_every_fault_is_reported_at_once() -> None:
         "person[0].body_c",
         "person[0].hats",
         "fault[0].at_s",
+        "fault[1].kind",
+        "fault[2].device",
     }
     assert all(problem.startswith("mine: ") for problem in problems)
     assert any("did you mean 'ambient_c'" in problem for problem in problems)
@@ -97,3 +105,29 @@ def test_unknown_name_and_missing_file_say_what_to_do(tmp_path: Path) -> None:
     broken.write_text("description = ")
     with pytest.raises(ConfigError, match="not valid TOML"):
         load_scenario(str(broken))
+
+
+def test_faults_find_their_devices() -> None:
+    text = """
+    description = "x"
+    [[fault]]
+    kind = "flipped_bit"
+    device = "thermal"
+    at_s = 10.0
+    for_s = 5.0
+    count = 2
+    [[fault]]
+    kind = "stop"
+    device = "left"
+    at_s = 20.0
+    [[fault]]
+    kind = "black"
+    device = "cameras"
+    at_s = 30.0
+    for_s = 1.0
+    """
+    scenario = parse_scenario(text)
+    plan = thermal_faults(scenario, 1)
+    assert plan.active(12.0) == ("flipped_bit",) and plan.active(16.0) == ()
+    assert [fault.kind for fault in camera_faults(scenario, "left")] == ["stop", "black"]
+    assert [fault.kind for fault in camera_faults(scenario, "front")] == ["black"]
