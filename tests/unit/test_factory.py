@@ -1,0 +1,71 @@
+"""Addresses lead to the right driver, with its settings, and load no other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
+
+from drivers.factory import open_camera, open_indicator, open_thermal
+from robot.errors import ConfigError, DeviceError
+from robot.types import IndicatorSignal
+
+
+def test_file_camera_with_its_settings(tmp_path: Path) -> None:
+    cv2.imwrite(str(tmp_path / "1.jpg"), np.zeros((48, 64, 3), np.uint8))
+    camera = open_camera(f"file:{tmp_path}?rate_hz=0&loop=1", "front", 2)
+    frames = [camera.read(1) for _ in range(3)]  # more than there are, without a pause
+    assert frames[0].camera == "front" and frames[0].image_bgr.shape == (24, 32, 3)
+    camera.close()
+    paced = open_camera(f"file:{tmp_path}?rate_hz=4&loop=1", "front")
+    first, second = paced.read(1), paced.read(1)
+    assert second.t_mono_ns - first.t_mono_ns == 250_000_000
+    paced.close()
+
+
+def test_indicator_with_its_pins() -> None:
+    previous, Device.pin_factory = Device.pin_factory, MockFactory()
+    indicator = open_indicator("gpiozero:?red=5&siren=6&active_high=0")
+    indicator.show(IndicatorSignal(alarm=True, siren=False, unavailable=True))
+    assert [Device.pin_factory.pin(number).state for number in (5, 6)] == [False, True]
+    indicator.close()
+    Device.pin_factory.reset()
+    Device.pin_factory = previous
+
+
+def test_absent_devices_are_device_errors(tmp_path: Path) -> None:
+    with pytest.raises(DeviceError):
+        open_camera(f"file:{tmp_path}/absent.mp4", "a")
+    with pytest.raises(DeviceError):
+        open_camera("http://127.0.0.1:1/", "a")
+    for scheme in ("senxor", "gymcu"):
+        with pytest.raises(DeviceError):
+            open_thermal(f"{scheme}:{tmp_path}/absent")
+
+
+@pytest.mark.parametrize("address", ["picamera2:0", "v4l2:/dev/video0", "gstreamer:0"])
+def test_drivers_not_built_yet_say_so(address: str) -> None:
+    with pytest.raises(ConfigError, match=r"no driver for \w+ yet .* http:, https:, file:"):
+        open_camera(address, "a")
+
+
+def test_device_of_another_kind_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"senxor is not a camera \(use http:, https:, file:\)"):
+        open_camera("senxor:/dev/ttyACM0", "a")
+    with pytest.raises(ConfigError, match=r"file is not a thermal sensor \(use senxor:, gymcu:\)"):
+        open_thermal("file:a.mp4")
+    with pytest.raises(ConfigError, match="there is no driver for gpiod yet"):
+        open_indicator("gpiod:/dev/gpiochip0?red=17")
+    with pytest.raises(ConfigError, match="unknown scheme"):
+        open_camera("usb:0", "a")
+
+
+def test_libraries_are_loaded_only_when_an_address_needs_them() -> None:
+    code = "import sys, drivers.factory; sys.exit(any(name in sys.modules for name in ('gpiozero', 'cv2', 'serial')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
