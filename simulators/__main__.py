@@ -1,0 +1,200 @@
+"""`patrol-sim`: runs a scenario's devices, lists what there is, scores a run, takes pictures of a moment."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+from robot.errors import ConfigError, PatrolError
+from simulators import rig, settings
+from simulators import scenario as scenarios
+
+# Rendering and devices are imported where they are used: `list` and `score` need neither cv2's start-up nor ports.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code: 0 done, 1 a device failed, 2 a wrong argument or file."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    except (PatrolError, OSError) as error:
+        print(f"patrol-sim: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="patrol-sim", description="Simulated station for the patrol robot.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    listing = commands.add_parser("list", help="scenarios and rigs that are built in")
+    listing.add_argument("--json", action="store_true", help="one JSON object")
+    listing.set_defaults(command=_list)
+
+    run = commands.add_parser("run", help="run a scenario's devices until Ctrl-C; one JSON line when they are ready")
+    _scenario_arguments(run)
+    run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
+    run.add_argument("--port", type=_port, default=0, help="port of the cameras (default: a free one)")
+    run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
+    run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
+    run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
+    run.add_argument("--start-at", type=int, metavar="NS", help="second 0 of the scenario, on CLOCK_MONOTONIC")
+    run.set_defaults(command=_run)
+
+    score = commands.add_parser("score", help="hold the robot's events against the truth")
+    score.add_argument("--truth", type=Path, required=True, metavar="FILE", help="written by run --truth")
+    score.add_argument("--events", type=Path, required=True, metavar="FILE", help="the robot's events, JSON lines")
+    score.add_argument("--in-range", type=_seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
+    score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    score.set_defaults(command=_score)
+
+    snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
+    _scenario_arguments(snapshot)
+    snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
+    snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
+    snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
+    snapshot.set_defaults(command=_snapshot)
+    return parser
+
+
+def _scenario_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("scenario", help="a built-in name (patrol-sim list) or a .toml file")
+    parser.add_argument("--seed", type=_natural, help="instead of the scenario's own")
+    parser.add_argument("--rig", metavar="NAME", help="instead of the scenario's own: a built-in name or a .toml file")
+
+
+def _port(text: str) -> int:
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
+    return value
+
+
+def _natural(text: str) -> int:
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return value
+
+
+def _list(options: argparse.Namespace) -> int:
+    known = {name: scenarios.load_scenario(name) for name in settings.names(scenarios.FOLDER)}
+    rigs = {name: settings.load(rig.FOLDER / f"{name}.toml", rig.RigFile) for name in settings.names(rig.FOLDER)}
+    if options.json:
+        found: dict[str, Any] = {
+            "scenarios": {
+                name: {"description": s.description, "seed": s.seed, "rig": s.rig} for name, s in known.items()
+            },
+            "rigs": {
+                name: {"sensor": r.thermal.family, "cameras": [c.name for c in r.camera]} for name, r in rigs.items()
+            },
+        }
+        print(json.dumps(found, ensure_ascii=False))
+        return 0
+    table = Table("scenario", "seed", "rig", "what it is")
+    for name, scenario in known.items():
+        table.add_row(name, str(scenario.seed), scenario.rig, scenario.description)
+    sensors = Table("rig", "sensor", "pixels", "view", "rate")
+    for name, file in rigs.items():
+        thermal = file.thermal
+        pixels = f"{thermal.width_px}×{thermal.height_px}"
+        sensors.add_row(name, thermal.family, pixels, f"{thermal.horizontal_fov_deg:g}°", f"{thermal.rate_hz:g} Hz")
+    console = Console()
+    console.print(table)
+    console.print(sensors)
+    return 0
+
+
+def _run(options: argparse.Namespace) -> int:
+    from simulators.devices import Station
+
+    scenario = scenarios.load_scenario(options.scenario)
+    with tempfile.TemporaryDirectory(prefix="patrol-sim-") as temporary:
+        station = Station(
+            scenario,
+            seed=options.seed,
+            rig_name=options.rig,
+            host=options.host,
+            port=options.port,
+            thermal_link=options.thermal_link or Path(temporary) / "thermal",
+            truth_path=options.truth,
+            start_at_ns=options.start_at,
+        )
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, lambda *_: station.stop())
+        try:
+            station.start()
+            ready = {"ready": True, "scenario": scenario.name, "seed": station.scene.seed, "rig": station.rig_name}
+            print(json.dumps(ready | station.addresses()), flush=True)
+            station.wait(options.duration)
+        finally:
+            station.close()
+    if station.failure is not None:
+        print(f"patrol-sim: a device failed: {station.failure!r}", file=sys.stderr)
+        return 1
+    print(f"frames: {dict(station.counts)}", file=sys.stderr)
+    return 0
+
+
+def _score(options: argparse.Namespace) -> int:
+    from simulators import score, truth
+
+    result = score.score(truth.read(options.truth), _events(options.events), in_range_s=options.in_range)
+    if options.json:
+        print(score.to_json(result))
+    else:
+        Console().print(score.table(result))
+    return 0
+
+
+def _events(path: Path) -> list[dict[str, Any]]:
+    """Events of a JSON lines file; lines that are no JSON object are named."""
+    try:
+        lines = path.read_bytes().splitlines()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error} (name a file with one event a line)") from error
+    events, problems = [], []
+    for number, line in enumerate(lines, start=1):
+        try:
+            if line.strip():
+                events.append(msgspec.json.decode(line, type=dict[str, Any]))
+        except msgspec.DecodeError as error:
+            problems.append(f"{path}: line {number} is no event: {error}")
+    if problems:
+        raise ConfigError(problems)
+    return events
+
+
+def _snapshot(options: argparse.Namespace) -> int:
+    from simulators import snapshot
+
+    scenario = scenarios.load_scenario(options.scenario)
+    for path in snapshot.write(
+        scenario, options.at, options.out, seed=options.seed, rig_name=options.rig, boxes=options.boxes
+    ):
+        print(path)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,64 @@
+"""`patrol-sim`: what it lists, scores and refuses. Its devices are tried in tests/system."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from simulators.__main__ import main
+from simulators.rig import load_rig
+from simulators.scenario import load_scenario
+from simulators.scene import Scene
+from simulators.truth import TruthWriter, header
+
+
+@pytest.fixture
+def truth_path(tmp_path: Path) -> Path:
+    path, scene, rig = tmp_path / "truth.jsonl", Scene(load_scenario("grid")), load_rig()
+    with path.open("wb") as file:
+        writer = TruthWriter(file, header("grid", 1, "mi1602", rig, 0, scene.at(0.0)), rig)
+        for k in range(20):
+            writer.add(scene.at(k / 10))
+    return path
+
+
+def test_list_names_scenarios_and_rigs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["list", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {"quiet", "station-square", "crowd"} <= set(found["scenarios"])
+    assert found["rigs"]["mi0802"]["sensor"] == "MI0802"
+    assert main(["list"]) == 0
+    assert "station-square" in capsys.readouterr().out
+
+
+def test_score_reads_files_and_prints_one_object(
+    truth_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reading = {"body_c": 38.3, "uncertainty_c": 0.2}
+    data = {"verdict": "elevated", "reading": reading, "position_m": [1.2, -0.05, 1.6]}
+    events = [
+        {"seq": 1, "type": "screening.completed", "t_mono_ns": 1_000_000_000, "data": data},
+        {"seq": 2, "type": "alarm.raised", "t_mono_ns": 1_100_000_000, "data": data},
+    ]
+    path = tmp_path / "events.jsonl"
+    path.write_text("\n".join(json.dumps(event) for event in events))
+    assert main(["score", "--truth", str(truth_path), "--events", str(path), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["people"], found["in_range"], found["febrile_in_range"], found["alarmed"]) == (5, 5, 2, 1)
+    assert found["temp_bias_c"] == -0.1
+    assert main(["score", "--truth", str(truth_path), "--events", str(path)]) == 0
+    assert "sensitivity 50%" in capsys.readouterr().out
+
+
+def test_wrong_files_are_told_with_exit_code_2(
+    truth_path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "events.jsonl"
+    bad.write_text('{"seq": 1}\nnonsense\n[1]\n')
+    assert main(["score", "--truth", str(truth_path), "--events", str(bad)]) == 2
+    told = capsys.readouterr().err
+    assert "line 2" in told and "line 3" in told
+    assert main(["score", "--truth", str(bad), "--events", str(bad)]) == 2
+    assert main(["score", "--truth", str(tmp_path / "none"), "--events", str(bad)]) == 2
