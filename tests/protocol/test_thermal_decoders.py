@@ -135,6 +135,13 @@ def test_a_damaged_frame_costs_only_itself(wire: Wire, fault: faults.WireFault) 
         assert any(decoder.faults.get(kind) for kind in ("bad_checksum", "bad_length", "bad_header", "resyncs"))
 
 
+@each_wire
+def test_a_frame_torn_in_its_first_bytes_does_not_hide_the_next(wire: Wire) -> None:
+    for length in range(1, 24):
+        decoder = wire.decoder()
+        assert_images(temperatures(decoder, wire.frames[0][:length] + wire.frames[1], wire.frames[2]), wire, 1, 2)
+
+
 @small_wires
 def test_every_bit_flip_is_noticed(wire: Wire) -> None:
     data = wire.frames[0]

@@ -351,6 +351,26 @@ def test_the_line_does_not_echo_and_survives_clients(start: Start) -> None:
             assert port.read(18) == b"   #000ARREG050266"
 
 
+def test_what_the_device_sends_before_anyone_listens_does_not_come_back() -> None:
+    class Chatty(Mute):
+        heard = b""
+
+        def on_bytes(self, data: bytes) -> bytes:
+            self.heard += data
+            return b""
+
+        def frame(self, temp_c: np.ndarray) -> bytes:
+            return b"a line\n"
+
+    firmware = Chatty()
+    with PtyDevice(firmware, lambda: np.zeros((1, 1))) as device:
+        deadline_s = time.monotonic() + TIMEOUT_S
+        while device.frames_sent < 5 and time.monotonic() < deadline_s:
+            time.sleep(0.005)
+    assert device.frames_sent >= 5
+    assert firmware.heard == b""
+
+
 def test_a_link_never_replaces_a_file(tmp_path: Path) -> None:
     precious = tmp_path / "notes"
     precious.write_text("keep")
