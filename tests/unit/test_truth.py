@@ -92,6 +92,14 @@ def test_someone_in_front_hides_someone_behind_and_not_the_other_way_round() -> 
     assert far.cameras["front"].visible < 0.8
 
 
+def test_someone_tall_behind_hides_nothing_and_nobody_hides_themselves() -> None:
+    # On the straight line from the sensor over the near face, so that only the order along it can tell.
+    near, _ = observe(state("1.0, 0.0, eyes_height_m = 1.6", "1.8, 0.03, eyes_height_m = 2.13"), RIG)
+    assert near.visible == 1.0
+    away, _ = observe(state("1.5, 0.0, look_off_deg = 180.0", "2.0, 0.9"), RIG)
+    assert away.visible == 1.0 and away.yaw_deg > 170 and not away.measurable
+
+
 def test_partly_hidden_lies_between_and_falls_as_they_line_up() -> None:
     shares = []
     for y in (0.6, 0.15, 0.1, 0.0):
@@ -103,7 +111,7 @@ def test_partly_hidden_lies_between_and_falls_as_they_line_up() -> None:
 
 
 def test_a_tall_body_hides_a_low_face() -> None:
-    _, child = observe(state("1.2, 0.0, eyes_height_m = 1.75", "1.9, 0.0, eyes_height_m = 1.15"), RIG)
+    _, child = observe(state("1.2, 0.13, eyes_height_m = 1.75", "1.9, 0.0, eyes_height_m = 1.15"), RIG)
     assert child.visible < 0.3
     # The same low face beside the body is free.
     _, child = observe(state("1.2, 0.6, eyes_height_m = 1.75", "1.9, 0.0, eyes_height_m = 1.15"), RIG)
