@@ -1,0 +1,228 @@
+"""A scenario's devices, running: cameras over HTTP, the thermal sensor on a pseudo-terminal, the truth in a file.
+
+One clock for all of them, CLOCK_MONOTONIC, which the robot on the same machine reads too. Everything that decides what
+is seen is elsewhere and pure; here are threads, pace and the order of starting and stopping.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators.firmware_gymcu import GymcuFirmware
+from simulators.firmware_senxor import SenxorFirmware
+from simulators.pty import PtyDevice
+from simulators.render_thermal import ThermalRenderer
+from simulators.render_visible import VisibleRenderer
+from simulators.rig import load_rig
+from simulators.scenario import CameraFault, Scenario, camera_faults, thermal_faults
+from simulators.scene import Scene
+from simulators.server_mjpeg import MjpegServer
+from simulators.truth import RATE_HZ, TruthWriter, header
+from simulators.world import Optic, Rig, SceneState
+
+JPEG_QUALITY = 85
+GYMCU_BAUD = 460_800
+"""The module as a technician leaves it: saved at the only speed that carries 8 frames a second."""
+JOIN_S = 5.0
+
+
+class Station:
+    """The simulated station of one scenario. `start`, then `wait`, then `close` (idempotent)."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        *,
+        thermal_link: Path,
+        seed: int | None = None,
+        rig_name: str | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        truth_path: Path | None = None,
+        start_at_ns: int | None = None,
+    ) -> None:
+        self.scene = Scene(scenario, seed)
+        self.rig_name = rig_name or scenario.rig
+        self.rig = load_rig(self.rig_name, self.scene.seed)
+        self.counts: Counter[str] = Counter()
+        """Frames by device, and `late` for camera frames left out because rendering fell behind."""
+        self.failure: BaseException | None = None
+        self._scene_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._threads: list[threading.Thread] = []
+        self._truth_path = truth_path
+        self._truth_file: BinaryIO | None = None
+        self._thermal_link = thermal_link
+        self._pty: PtyDevice | None = None
+        self._server = MjpegServer(host, port, [camera.name for camera in self.rig.cameras])
+        self._visible = {camera.name: VisibleRenderer(camera, self.scene.seed) for camera in self.rig.cameras}
+        self._thermal = ThermalRenderer(self.rig, self.scene.seed)
+        self._faults = {camera.name: camera_faults(scenario, camera.name) for camera in self.rig.cameras}
+        self._t0_ns = start_at_ns
+
+    @property
+    def t0_mono_ns(self) -> int:
+        """When second 0 of the scenario is."""
+        if self._t0_ns is None:
+            raise RuntimeError("the station has not been started")
+        return self._t0_ns
+
+    def start(self) -> None:
+        """Opens every device; second 0 is now unless a time was given. Raises OSError if port or link cannot be had."""
+        # Several renderings share this machine with the robot: cv2's own threads would only get in the way.
+        cv2.setNumThreads(1)
+        self.state_at(0.0)
+        if self._t0_ns is None:
+            self._t0_ns = time.monotonic_ns()
+        if self._truth_path is not None:
+            self._truth_file = self._truth_path.open("wb")
+        self._server.start()
+        self._pty = self._open_thermal()
+        self._spawn("cameras", self._run_cameras)
+        if self._truth_file is not None:
+            self._spawn("truth", self._run_truth)
+
+    def wait(self, seconds: float | None) -> bool:
+        """Waits until `stop`, a failed thread or the time is over; returns whether it ended before that time."""
+        return self._ended.wait(seconds)
+
+    def stop(self) -> None:
+        """Lets `wait` return; safe in a signal handler."""
+        self._ended.set()
+
+    def close(self) -> None:
+        """Ends threads, closes devices and the truth file."""
+        self._ended.set()
+        for thread in self._threads:
+            thread.join(JOIN_S)
+        if self._pty is not None:
+            self._pty.close()
+            self._pty = None
+        self._server.stop()
+        if self._truth_file is not None:
+            self._truth_file.close()
+            self._truth_file = None
+
+    def __enter__(self) -> Station:
+        self.start()
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.close()
+
+    def addresses(self) -> dict[str, object]:
+        """Returns what a configuration names: camera URLs by name and the thermal address."""
+        base = f"http://{self._server.host}:{self._server.port}"
+        return {
+            "cameras": {camera.name: f"{base}/{camera.name}.mjpg" for camera in self.rig.cameras},
+            "thermal": thermal_address(self.rig, self._thermal_link),
+            "truth": None if self._truth_path is None else str(self._truth_path),
+            "t0_mono_ns": self.t0_mono_ns,
+        }
+
+    def state_at(self, t_s: float) -> SceneState:
+        """The scene at that second, from any thread."""
+        with self._scene_lock:
+            return self.scene.at(t_s)
+
+    def _now_s(self) -> float:
+        return (time.monotonic_ns() - self.t0_mono_ns) / 1e9
+
+    def _spawn(self, name: str, run: Callable[[], None]) -> None:
+        def guarded() -> None:
+            try:
+                run()
+            except BaseException as error:  # a dead device must end the simulation, not go unnoticed
+                self.failure = error
+                self._ended.set()
+
+        thread = threading.Thread(target=guarded, name=f"sim {name}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
+
+    def _open_thermal(self) -> PtyDevice:
+        senxor = self.rig.traits.family != "MLX90640"
+        firmware = SenxorFirmware(self.rig.traits.family) if senxor else GymcuFirmware(GYMCU_BAUD, 8.0, True)
+        return PtyDevice(
+            firmware,
+            self._thermal_frame,
+            # A SenXor could do more than the rig says; the GY-MCU sends as often as it is told to.
+            rate_hz=self.rig.traits.rate_hz if senxor else None,
+            link_path=self._thermal_link,
+            faults=thermal_faults(self.scene.scenario, self.scene.seed),
+            start_s=self.t0_mono_ns / 1e9,
+        )
+
+    def _thermal_frame(self) -> NDArray[np.float32] | None:
+        try:
+            self.counts["thermal"] += 1
+            return self._thermal.render(self.state_at(self._now_s()))
+        except BaseException as error:
+            self.failure = error
+            self._ended.set()
+            return None
+
+    def _run_cameras(self) -> None:
+        """All cameras by turns, evenly spaced, in one thread: rendering never takes more than one core."""
+        cameras = self.rig.cameras
+        slot_s = 1.0 / (self.rig.camera_rate_hz * len(cameras))
+        slot = 0
+        begin = time.monotonic()
+        while not self._ended.wait(max(0.0, begin + slot * slot_s - time.monotonic())):
+            camera = cameras[slot % len(cameras)]
+            if self._server.wants(camera.name):
+                self._send(camera)
+            slot += 1
+            behind = int((time.monotonic() - begin) / slot_s) - slot
+            if behind > 0:
+                self.counts["late"] += behind
+                slot += behind
+
+    def _send(self, camera: Optic) -> None:
+        t_mono_ns = time.monotonic_ns()
+        t_s = (t_mono_ns - self.t0_mono_ns) / 1e9
+        kinds = {fault.kind for fault in self._faults[camera.name] if _active(fault, t_s)}
+        if "stop" in kinds:
+            return
+        picture = self._visible[camera.name].render(self.state_at(t_s))
+        if "black" in kinds:
+            picture = np.zeros_like(picture)
+        jpeg = encode_jpeg(picture)
+        if "truncated_jpeg" in kinds:
+            jpeg = jpeg[: len(jpeg) // 2]
+        self._server.publish(camera.name, jpeg, t_mono_ns)
+        self.counts[camera.name] += 1
+
+    def _run_truth(self) -> None:
+        assert self._truth_file is not None
+        scene = self.scene
+        first = header(scene.scenario.name, scene.seed, self.rig_name, self.rig, self.t0_mono_ns, self.state_at(0.0))
+        writer = TruthWriter(self._truth_file, first, self.rig)
+        number = 0
+        while not self._ended.wait(max(0.0, number / RATE_HZ - self._now_s())):
+            writer.add(self.state_at(number / RATE_HZ))
+            number += 1
+
+
+def thermal_address(rig: Rig, link: Path) -> str:
+    """Returns the address that a robot's configuration gives for this rig's sensor on that line."""
+    return f"gymcu:{link}?baud={GYMCU_BAUD}" if rig.traits.family == "MLX90640" else f"senxor:{link}"
+
+
+def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
+    """Returns the picture (height × width × 3, BGR) as a camera would compress it."""
+    _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return data.tobytes()
+
+
+def _active(fault: CameraFault, t_s: float) -> bool:
+    return fault.at_s <= t_s < fault.at_s + fault.for_s
