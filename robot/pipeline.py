@@ -37,6 +37,7 @@ from robot.types import (
     ThermalRoi,
     Track,
     Verdict,
+    VerdictKind,
 )
 
 _HEALTH_NS = 250_000_000
@@ -308,10 +309,9 @@ class Pipeline:
         in_view = sum(track.confirmed for track in self._tracks)
         return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view)
 
-    def stance(self, track_id: int) -> tuple[str | None, Reading | None]:
+    def stance(self, track_id: int) -> tuple[VerdictKind | None, Reading | None]:
         """Returns the verdict so far and the fused reading of somebody in view."""
-        kind, reading = self._screener.stance(track_id)
-        return (None if kind is None else str(kind)), reading
+        return self._screener.stance(track_id)
 
     @property
     def open_alarms(self) -> tuple[Alarm, ...]:

@@ -8,7 +8,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from rich.console import Console
@@ -17,6 +17,9 @@ from rich.table import Table
 from robot.errors import ConfigError, PatrolError
 from simulators import rig, settings
 from simulators import scenario as scenarios
+
+if TYPE_CHECKING:
+    from simulators.devices import Station
 
 # Rendering and devices are imported where they are used: `list` and `score` need neither cv2's start-up nor ports.
 
@@ -52,6 +55,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
     run.add_argument("--start-at", type=int, metavar="NS", help="second 0 of the scenario, on CLOCK_MONOTONIC")
+    run.add_argument("--config", type=Path, metavar="DIR", help="write robot.toml and calibration.json for them here")
+    run.add_argument(
+        "--stream-port", type=_port, default=8765, help="the robot's port in that robot.toml (%(default)s)"
+    )
     run.set_defaults(command=_run)
 
     score = commands.add_parser("score", help="hold the robot's events against the truth")
@@ -145,6 +152,8 @@ def _run(options: argparse.Namespace) -> int:
         try:
             station.start()
             ready = {"ready": True, "scenario": scenario.name, "seed": station.scene.seed, "rig": station.rig_name}
+            if options.config is not None:
+                ready["config"] = str(_write_config(station, options.config, options.stream_port))
             print(json.dumps(ready | station.addresses()), flush=True)
             station.wait(options.duration)
         finally:
@@ -154,6 +163,16 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     print(f"frames: {dict(station.counts)}", file=sys.stderr)
     return 0
+
+
+def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
+    from simulators import robot_config
+
+    air = station.scene.scenario
+    addresses = station.addresses()
+    cameras, thermal = addresses["cameras"], addresses["thermal"]
+    assert isinstance(cameras, dict) and isinstance(thermal, str)
+    return robot_config.write(folder, station.rig, cameras, thermal, air.ambient_c, air.humidity, stream_port)
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -1,0 +1,52 @@
+# `make run` and `make test` set themselves up; nothing else is needed beforehand but Python 3.11 or newer.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check lint types imports unit system bench clean
+
+help:  ## what there is
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## virtual environment, packages, face detector
+
+# Two steps, so that a change of code never installs anything, and a change of packages does.
+$(STAMP): setup.cfg pyproject.toml models/manifest.toml
+	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed (apt-get install python3 python3-venv)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing packages into $(VENV) (some minutes the first time) …"
+	@$(BIN)/pip install --quiet --editable '.[dev]'
+	@$(BIN)/python -m models prepare 640x384 320x192 >/dev/null
+	@touch $@
+
+run: $(STAMP)  ## the simulated station and the robot; Ctrl-C ends both
+	@$(BIN)/patrol demo $(ARGS)
+
+test: check  ## every check that CI runs
+check: lint types imports unit system
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP)
+	$(BIN)/mypy
+
+imports: $(STAMP)
+	$(BIN)/lint-imports
+
+unit: $(STAMP)
+	$(BIN)/pytest -n 2 --dist loadfile -m "not system" tests
+
+system: $(STAMP)  # whole processes share the two cores: one at a time
+	$(BIN)/pytest -m system tests
+
+bench: $(STAMP)  ## figures of this machine
+	$(BIN)/patrol bench latency
+
+clean:  ## remove the virtual environment and everything built
+	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,0 +1,116 @@
+"""`patrol`: run | demo | check-config | bench.
+
+Exit codes: 0 done, 1 a figure or a device is not as it should be, 2 wrong arguments or settings, 70 a bug.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+
+from robot.errors import ConfigError, PatrolError
+
+# Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.command(options)
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"patrol: {problem}", file=sys.stderr)
+        return 2
+    except PatrolError as error:
+        print(f"patrol: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="patrol", description="Onboard software of the patrol robot.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    run = commands.add_parser("run", help="the robot itself, until Ctrl-C or SIGTERM")
+    run.add_argument("--config", type=Path, required=True, metavar="FILE")
+    run.add_argument("--verbose", action="store_true", help="log debugging detail")
+    run.set_defaults(command=_run)
+
+    demo = commands.add_parser("demo", help="a simulated station and the unchanged robot; at the end the score")
+    demo.add_argument("--scenario", default="station-square", help="a built-in name or a .toml file (%(default)s)")
+    demo.add_argument("--seed", type=int, help="instead of the scenario's own")
+    demo.add_argument("--rig", help="instead of the scenario's own: mi1602, mi0802, mlx90640 or a .toml file")
+    demo.add_argument("--duration", type=float, metavar="S", help="seconds of the scenario (default: until Ctrl-C)")
+    demo.add_argument("--port", type=int, default=8765, help="of the page and the events (%(default)s; 0: a free one)")
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep events, truth and logs here")
+    demo.add_argument("--json", action="store_true", help="the score as one JSON object on the last line")
+    demo.set_defaults(command=_demo)
+
+    check = commands.add_parser("check-config", help="every problem of a configuration at once")
+    check.add_argument("config", type=Path, metavar="FILE")
+    check.set_defaults(command=_check_config)
+
+    bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
+    bench.add_argument("name", choices=("latency",))
+    bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    bench.add_argument("--alarms", type=int, default=200, help="how many alarms to time (%(default)s)")
+    bench.set_defaults(command=_bench)
+    return parser
+
+
+def _run(options: argparse.Namespace) -> int:
+    from robot import config
+    from robot.app import App
+    from robot.logs import set_up
+
+    set_up(logging.DEBUG if options.verbose else logging.INFO, os.environ)
+    app = App(config.load(options.config))
+    app.supervisor.catch_signals()
+    return app.run()
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from robot.demo import run_demo
+
+    return run_demo(
+        scenario=options.scenario,
+        seed=options.seed,
+        rig=options.rig,
+        duration_s=options.duration,
+        port=options.port,
+        keep=options.keep,
+        as_json=options.json,
+    )
+
+
+def _check_config(options: argparse.Namespace) -> int:
+    from robot import config
+    from robot.app import problems
+
+    settings = config.load(options.config)
+    found = problems(settings)
+    if found:
+        raise ConfigError(found)
+    print(f"{options.config}: {len(settings.cameras)} cameras, thermal sensor and calibration fit together")
+    return 0
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from robot.bench_latency import run_bench
+
+    figures = run_bench(options.alarms)
+    if options.json:
+        print(json.dumps(figures))
+    else:
+        for name, value in figures.items():
+            print(f"{name:>24}  {value}")
+    return 0 if figures["lamp_p99_ms"] <= 50.0 else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,335 @@
+"""Composition root and the pipeline's loop: the one place that knows drivers, models, clocks and threads together.
+
+Order of effects in a step: lamp and siren, then the store, then the stream. The siren waits for no disk and no network.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable, Sequence
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+
+from calibration import files
+from drivers import factory
+from drivers.address import parse as parse_address
+from models.manifest import face_detector
+from models.prepare import prepared
+from models.session import YuNetSession
+from robot import config
+from robot.capture import CaptureSet
+from robot.config import CameraSettings, Settings
+from robot.detect import Detector
+from robot.errors import CalibrationError, ConfigError, PatrolError, StoreError
+from robot.events import (
+    CalibrationLoadedData,
+    Data,
+    EventFactory,
+    SystemStartedData,
+    SystemStoppingData,
+    encode,
+    rfc3339,
+)
+from robot.interfaces import Camera, Indicator
+from robot.metrics import Metrics
+from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.report import step_data
+from robot.showing import Showing
+from robot.store import AuditEntry, EventLog, Store
+from robot.stream import StreamServer
+from robot.stream_session import Access, Principal
+from robot.stream_session import Acknowledge as AcknowledgeMessage
+from robot.supervisor import ServiceNotifier, Supervisor
+from robot.types import CameraFrame, IndicatorSignal, ThermalFrame
+
+log = logging.getLogger(__name__)
+
+TURN_S = 0.1
+"""The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
+_RETENTION_EVERY_NS = 600 * 1_000_000_000
+_EXIT_BUG = 70
+DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
+"""What the lamp shows before the first step: screening is not available yet."""
+
+
+def problems(settings: Settings) -> list[str]:
+    """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell."""
+    found: list[str] = []
+    for where, address, usable in _addresses(settings):
+        try:
+            parsed = parse_address(address)
+            if parsed.scheme not in usable:
+                found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
+        except ConfigError as error:
+            found.extend(f"{where}: {problem}" for problem in error.problems)
+    try:
+        calibration = files.load(Path(settings.calibration.file))
+    except CalibrationError as error:
+        return [*found, f"calibration.file: {error}"]
+    found.extend(_calibration_problems(settings, calibration))
+    return found
+
+
+def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
+    pairs: list[tuple[str, str, tuple[str, ...]]] = [
+        (f"cameras[{index}].address", camera.address, factory.CAMERA_SCHEMES)
+        for index, camera in enumerate(settings.cameras)
+    ]
+    pairs.append(("thermal.address", settings.thermal.address, factory.THERMAL_SCHEMES))
+    if settings.indicator.address:
+        pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
+    return pairs
+
+
+def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
+    found = [
+        f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
+        for index, camera in enumerate(settings.cameras)
+        if camera.name not in calibration.cameras
+    ]
+    now = dt.datetime.now(dt.UTC)
+    if files.expired(calibration, now) and settings.calibration.expired == "refuse":
+        found.append(
+            f"calibration.file: {calibration.id} was valid until {calibration.valid_until_utc}: calibrate again, "
+            'or set calibration.expired = "warn" to run with a warning'
+        )
+    if calibration.reference is None and settings.reference.required and settings.screening.policy != "cohort":
+        found.append(
+            "reference.required: the calibration has no reference plate, so nobody would ever be screened; "
+            "calibrate the plate, or set reference.required = false and accept the larger uncertainty"
+        )
+    return found
+
+
+def decode_scale(full_px: tuple[int, int], network_px: tuple[int, int]) -> int:
+    """Returns how far a JPEG may be reduced while decoding (1, 2, 4, 8) without losing pixels that the detector would see."""
+    placed = min(network_px[0] / full_px[0], network_px[1] / full_px[1])
+    return max((scale for scale in (1, 2, 4, 8) if scale * placed <= 1.0), default=1)
+
+
+class App:
+    """The whole robot as one object: made from settings, run until told to stop."""
+
+    def __init__(self, settings: Settings, supervisor: Supervisor | None = None) -> None:
+        found = problems(settings)
+        if found:
+            raise ConfigError(found)
+        self.settings = settings
+        self.supervisor = supervisor or Supervisor()
+        self._notifier = ServiceNotifier()
+        self.calibration = files.load(Path(settings.calibration.file))
+        self._commands: deque[Acknowledge] = deque(maxlen=1000)
+        self._audit: deque[AuditEntry] = deque(maxlen=1000)
+        self.metrics = Metrics()
+        self.on_step: Callable[[StepResult, int], None] | None = None
+        """Called after lamp and siren were set, with the time they were; for measurements."""
+
+    def run(self) -> int:
+        """Runs until a signal, the end of recorded input, or a bug; returns the exit code."""
+        cv2.setNumThreads(1)
+        settings = self.settings
+        store = Store(Path(settings.store.path))
+        self._log = EventLog(store)
+        self._events = EventFactory(
+            settings.robot.name, settings.robot.place, store.last_seq() + 1, lambda: str(uuid.uuid4())
+        )
+        self._indicator = self._open_indicator()
+        try:
+            self._indicate(DARK)
+            detector = self._open_detector()
+            self._capture = self._make_capture()
+            self._pipeline = Pipeline(
+                settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4())
+            )
+            self._showing = Showing(self._pipeline, settings, time.time_ns)
+            self.stream = self._make_stream()
+            self.stream.start()
+            log.info("page and events at %s", self.stream.url)
+            return self._work()
+        finally:
+            if self._indicator is not None:
+                self._indicator.close()
+            store.close()
+
+    def _work(self) -> int:
+        try:
+            self._tell(self._opening_data())
+            self._capture.start()
+            thread = threading.Thread(target=self._guarded_loop, name="pipeline")
+            thread.start()
+            self.supervisor.wait()
+            self._notifier.tell("STOPPING=1")
+            self._capture.wake()
+            thread.join(timeout=10.0)
+            if thread.is_alive():
+                log.critical("the pipeline does not end; leaving it")
+                return _EXIT_BUG
+            self._capture.stop(timeout_s=5.0)
+            self._tell([SystemStoppingData(reason=self.supervisor.reason)])
+        finally:
+            self.stream.stop(3.0)
+        return _EXIT_BUG if self.supervisor.failed else 0
+
+    def _guarded_loop(self) -> None:
+        try:
+            self._loop()
+        except BaseException as error:  # a bug: the process must end, and the service manager start it anew
+            self.supervisor.fail("pipeline", error)
+
+    def _loop(self) -> None:
+        ready = False
+        retention_due_ns = time.monotonic_ns()
+        while not self.supervisor.stopping:
+            frames, thermals = self._capture.wait(TURN_S)
+            self._turn(frames, thermals)
+            now_ns = time.monotonic_ns()
+            if not ready:
+                ready = True
+                self._notifier.tell("READY=1")
+            self._notifier.progress(now_ns)
+            self._write_audit()
+            if now_ns >= retention_due_ns:
+                retention_due_ns = now_ns + _RETENTION_EVERY_NS
+                self._enforce_retention()
+            if self._capture.ended and not frames and not thermals:
+                self.supervisor.stop("end of the recordings")
+        self._act(self._pipeline.finish(time.monotonic_ns()))
+
+    def _turn(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame]) -> None:
+        """Thermal frames, commands and the passing of time first; pictures after the lamp has been set."""
+        commands = [self._commands.popleft() for _ in range(len(self._commands))]
+        if thermals or commands or not frames:
+            start_ns = time.monotonic_ns()
+            self._act(self._pipeline.step((), thermals, start_ns, commands))
+            self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
+        if frames:
+            start_ns = time.monotonic_ns()
+            self._act(self._pipeline.step(frames, (), start_ns))
+            self.metrics.camera_step(time.monotonic_ns() - start_ns, len(frames))
+        self._showing.update(frames, thermals, time.monotonic_ns())
+
+    def _act(self, result: StepResult) -> None:
+        self._indicate(result.signal)
+        t_lamp_ns = time.monotonic_ns()
+        if self.on_step is not None:
+            self.on_step(result, t_lamp_ns)
+        data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, time.time_ns())
+        if data or self._log.waiting:
+            self._tell(data)
+        self.metrics.count(result)
+
+    def _tell(self, data: Sequence[Data]) -> None:
+        """Events go to the store first, then to the stream; a store that fails keeps them in memory and says so."""
+        now_ns, now_unix_ns = time.monotonic_ns(), time.time_ns()
+        events = [self._events.make(item, t_unix_ns=now_unix_ns, t_mono_ns=now_ns) for item in data]
+        self._log.append(events)
+        for event in events:
+            self.stream.publish(event.seq, encode(event))
+
+    def _indicate(self, signal: IndicatorSignal) -> None:
+        if self._indicator is None:
+            return
+        try:
+            self._indicator.show(signal)
+        except PatrolError as error:
+            self.metrics.indicator_faults.inc()
+            log.error("lamp and siren cannot be set: %s", error)
+
+    def _write_audit(self) -> None:
+        while self._audit:
+            try:
+                self._log.store.audit(self._audit[0])
+            except StoreError as error:
+                log.error("the audit log cannot be written, %d entries wait: %s", len(self._audit), error)
+                return
+            self._audit.popleft()
+
+    def _enforce_retention(self) -> None:
+        try:
+            self._log.store.enforce_retention(time.time_ns(), hours=self.settings.store.retention_hours)
+        except StoreError as error:
+            log.error("old events cannot be removed: %s", error)
+
+    def _opening_data(self) -> list[Data]:
+        calibration = self.calibration
+        expired = files.expired(calibration, dt.datetime.now(dt.UTC))
+        warnings = (f"expired on {calibration.valid_until_utc}",) if expired else ()
+        return [
+            SystemStartedData(
+                version=metadata.version("patrol-robot"),
+                config_sha256=config.sha256(self.settings),
+                detector=face_detector().name,
+                providers=self._providers,
+            ),
+            CalibrationLoadedData(
+                calibration_id=calibration.id, valid_until=calibration.valid_until_utc, warnings=warnings
+            ),
+        ]
+
+    def _open_indicator(self) -> Indicator | None:
+        address = self.settings.indicator.address
+        if not address:
+            log.warning("no lamp and no siren are configured: alarms show on the page and in the event stream only")
+            return None
+        return factory.open_indicator(address)
+
+    def _open_detector(self) -> Detector:
+        settings = self.settings.detection
+        sessions: dict[tuple[int, int], YuNetSession] = {}
+        for camera in self.settings.cameras:
+            if camera.network_px not in sessions:
+                path = prepared(*camera.network_px)
+                sessions[camera.network_px] = YuNetSession(
+                    path, slots=len(self.settings.cameras), threads=settings.threads, providers=settings.providers
+                )
+        by_camera = {camera.name: sessions[camera.network_px] for camera in self.settings.cameras}
+        first = next(iter(sessions.values()))
+        self._providers = first.providers
+        for note in first.provider_notes:
+            log.warning("%s", note)
+        return Detector(first, by_camera, score_min=settings.score_min, nms_iou=settings.nms_iou)
+
+    def _make_capture(self) -> CaptureSet:
+        def opener(camera: CameraSettings) -> Callable[[], Camera]:
+            optic = self.calibration.cameras[camera.name]
+            scale = decode_scale((optic.width_px, optic.height_px), camera.network_px)
+            return lambda: factory.open_camera(camera.address, camera.name, scale)
+
+        thermal = self.settings.thermal.address
+        return CaptureSet(
+            {camera.name: opener(camera) for camera in self.settings.cameras},
+            {"thermal": lambda: factory.open_thermal(thermal)},
+            self.supervisor.fail,
+        )
+
+    def _make_stream(self) -> StreamServer:
+        def take(message: AcknowledgeMessage) -> None:
+            self._commands.append(Acknowledge(message.alarm, message.by))
+            self._audit.append(_audit_entry(message.principal, message.address, f"acknowledge {message.alarm}"))
+            self._capture.wake()
+
+        def note(access: Access) -> None:
+            self._audit.append(_audit_entry(access.principal, access.address, f"access {access.path}"))
+
+        self.metrics.watch(self._capture.statuses)
+        return StreamServer(
+            self.settings.stream,
+            Path(self.settings.store.path),
+            get_state=lambda: self._showing.state,
+            latest_preview=self._showing.preview,
+            previews=self._showing.previews,
+            on_command=take,
+            on_access=note,
+            registry=self.metrics.registry,
+        )
+
+
+def _audit_entry(principal: Principal, address: str, action: str) -> AuditEntry:
+    return AuditEntry(rfc3339(time.time_ns()), principal.name, principal.role.name.lower(), address, action)

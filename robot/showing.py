@@ -1,0 +1,112 @@
+"""What people get to look at: the state of the moment and the newest pictures, kept ready for the stream's threads.
+
+The pipeline's thread writes, the stream's threads read; everything handed over is immutable and replaced as a whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+from robot.alarm import Alarm
+from robot.config import Settings
+from robot.events import CoverageData, device_data, rfc3339
+from robot.live import LiveAlarm, LivePerson, LiveState, Preview
+from robot.pipeline import Pipeline, View
+from robot.preview import camera_preview, thermal_preview
+from robot.types import CameraFrame, Faces, ThermalFrame, Track
+
+_EVERY_NS = 250_000_000
+
+
+class Showing:
+    """`update` is the pipeline's side; `state` and `preview` are the stream's."""
+
+    def __init__(self, pipeline: Pipeline, settings: Settings, unix_ns: Callable[[], int]) -> None:
+        self._pipeline = pipeline
+        self._settings = settings
+        self._unix_ns = unix_ns
+        self._pictures: dict[str, tuple[CameraFrame, Faces | None]] = {}
+        self._thermal: ThermalFrame | None = None
+        self._view = pipeline.view()
+        self._due_ns = 0
+        self._began = rfc3339(unix_ns())
+        self._since_raised: dict[str, str] = {}
+        self.state = self._state(0)
+
+    @property
+    def previews(self) -> tuple[str, ...]:
+        """Names of the pictures there are: the cameras and `thermal`."""
+        return (*(camera.name for camera in self._settings.cameras), "thermal")
+
+    def update(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame], now_ns: int) -> None:
+        """Takes over the newest frames, and four times a second the state."""
+        if frames:
+            faces = self._pipeline.view().faces
+            for frame in frames:
+                self._pictures[frame.camera] = (frame, faces.get(frame.camera))
+        if thermals:
+            self._thermal = thermals[-1]
+        if now_ns >= self._due_ns:
+            self._due_ns = now_ns + _EVERY_NS
+            self.state = self._state(now_ns)
+
+    def preview(self, name: str, may_see_faces: bool) -> Preview | None:
+        """Returns the newest picture of that name, or None before the first."""
+        if name == "thermal":
+            return None if self._thermal is None else thermal_preview(self._thermal, self._view.rois)
+        picture = self._pictures.get(name)
+        return None if picture is None else camera_preview(*picture, may_see_faces)
+
+    def _state(self, now_ns: int) -> LiveState:
+        view = self._view = self._pipeline.view()
+        coverage = self._pipeline.coverage
+        unix_ns = self._unix_ns()
+        return LiveState(
+            robot=self._settings.robot.name,
+            place=self._settings.robot.place,
+            t_utc=rfc3339(unix_ns),
+            screening=view.health.screening.value,
+            reasons=view.health.reasons,
+            people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),
+            alarms=tuple(self._alarm(alarm, unix_ns - now_ns) for alarm in self._pipeline.open_alarms),
+            coverage=CoverageData(
+                since_utc=self._began,
+                until_utc=rfc3339(unix_ns),
+                seen=coverage.seen,
+                measured=coverage.measured,
+                elevated=coverage.elevated,
+                not_measured=dict(coverage.not_measured),
+                in_view_now=sum(track.confirmed for track in view.tracks),
+            ),
+            devices=device_data(view.health.devices),
+            threshold_c=self._settings.screening.threshold_c,
+        )
+
+    def _person(self, track: Track, view: View, now_ns: int) -> LivePerson:
+        verdict, reading = self._pipeline.stance(track.track_id)
+        reasons: Mapping[int, str] = {roi.track_id: str(roi.reason) for roi in view.rois if roi.reason is not None}
+        state = "done" if verdict else "measuring" if reading else "approaching"
+        seen_s = (now_ns - track.last_seen_ns) / 1e9
+        x_m, y_m, z_m = (round(float(value), 2) for value in track.position_m)
+        return LivePerson(
+            person=track.track_id,
+            position_m=(x_m, y_m, z_m),
+            state="hidden" if seen_s > 0.5 else state,
+            verdict=None if verdict is None else verdict.value,
+            reason=reasons.get(track.track_id),
+            body_c=None if reading is None else round(reading.body_c, 2),
+            uncertainty_c=None if reading is None else round(reading.uncertainty_c, 2),
+        )
+
+    def _alarm(self, alarm: Alarm, unix_minus_mono_ns: int) -> LiveAlarm:
+        reading = alarm.verdict.reading
+        assert reading is not None, "an alarm is raised on a reading only"
+        return LiveAlarm(
+            alarm=alarm.alarm_id,
+            person=alarm.track_id,
+            state="raised" if alarm.acknowledged_ns is None else "acknowledged",
+            t_utc=rfc3339(alarm.raised_ns + unix_minus_mono_ns),
+            body_c=round(reading.body_c, 2),
+            uncertainty_c=round(reading.uncertainty_c, 2),
+            by=alarm.acknowledged_by or None,
+        )

@@ -1,0 +1,82 @@
+"""The calibration file of a simulated robot: its lenses, plate and sensor as a good calibration would have found them.
+
+Lenses and places come from the rig, which is their truth. What only a measurement can tell, the size-of-source curve, was
+measured with `patrol-sim size-of-source` and lies in size_of_source.toml.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import tomllib
+from importlib import metadata
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from calibration.files import (
+    Calibration,
+    OpticCalibration,
+    RadiometryCalibration,
+    ReferenceCalibration,
+    SiteOffset,
+)
+from simulators.world import Optic, Rig
+
+REGIONS = ("canthi", "upper_face", "forehead")
+CURVES = Path(__file__).with_name("size_of_source.toml")
+_SKIN_TO_BODY = {
+    # The simulator's people follow these (simulators/people.py); offsets at 24 °C, slopes per °C of ambient.
+    "canthi": SiteOffset(1.25, -0.08, 24.0, 0.15),
+    "upper_face": SiteOffset(1.25, -0.08, 24.0, 0.15),
+    "forehead": SiteOffset(1.65, -0.12, 24.0, 0.20),
+}
+
+
+def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime) -> Calibration:
+    """Returns the calibration of this rig, valid for a year from `now_utc`."""
+    traits, reference = rig.traits, rig.reference
+    curves = tomllib.loads(CURVES.read_text(encoding="utf-8")).get(traits.family, {})
+    return Calibration(
+        id=f"simulated-{traits.family.lower()}",
+        robot=robot,
+        created_utc=now_utc.isoformat(timespec="seconds"),
+        valid_until_utc=(now_utc + dt.timedelta(days=365)).isoformat(timespec="seconds"),
+        made_by="patrol-sim calibration",
+        software=f"patrol-robot {metadata.version('patrol-robot')}",
+        cameras={optic.name: optic_calibration(optic, f"sim-{optic.name}") for optic in rig.cameras},
+        thermal=optic_calibration(rig.thermal, f"sim-{traits.family.lower()}"),
+        radiometry=RadiometryCalibration(
+            netd_c=max(traits.netd_c, 0.01),
+            quantum_c=traits.quantum_c,
+            fixed_pattern_sd_c=traits.fixed_pattern_c,
+            absolute_sd_c=0.5,
+            size_of_source={
+                name: [tuple(row) for row in curves.get(name, [[4, 0, 0.2], [40, 0, 0.1]])] for name in REGIONS
+            },
+        ),
+        site=dict(_SKIN_TO_BODY),
+        reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity)
+        if reference.present
+        else None,
+        note="made from the simulated rig, not by a measurement",
+    )
+
+
+def optic_calibration(optic: Optic, serial: str) -> OpticCalibration:
+    """Returns one lens in the calibration file's form."""
+    vector, _ = cv2.Rodrigues(optic.rotation)
+    x_m, y_m, z_m = (float(value) for value in optic.position_m)
+    k1, k2, p1, p2, k3 = (float(value) for value in np.ravel(optic.distortion)[:5])
+    return OpticCalibration(
+        serial=serial,
+        width_px=optic.width_px,
+        height_px=optic.height_px,
+        fx_px=float(optic.matrix[0, 0]),
+        fy_px=float(optic.matrix[1, 1]),
+        cx_px=float(optic.matrix[0, 2]),
+        cy_px=float(optic.matrix[1, 2]),
+        distortion=(k1, k2, p1, p2, k3),
+        rotation_vector=(float(vector[0, 0]), float(vector[1, 0]), float(vector[2, 0])),
+        position_m=(x_m, y_m, z_m),
+    )

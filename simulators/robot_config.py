@@ -1,0 +1,81 @@
+"""The robot's configuration and calibration for a simulated station: what a technician would write for these devices."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from pathlib import Path
+
+from calibration import files
+from simulators.nameplate import calibration_of
+from simulators.world import Rig
+
+CONFIG, CALIBRATION = "robot.toml", "calibration.json"
+_PINS = "gpiozero:?red=17&amber=27&green=22&siren=23"
+
+
+def write(
+    folder: Path,
+    rig: Rig,
+    cameras: Mapping[str, str],
+    thermal: str,
+    ambient_c: float,
+    humidity: float,
+    stream_port: int,
+) -> Path:
+    """Writes robot.toml and calibration.json into `folder` and returns the former's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC)), folder / CALIBRATION)
+    path = folder / CONFIG
+    path.write_text(robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port), encoding="utf-8")
+    return path
+
+
+def robot_toml(
+    rig: Rig, cameras: Mapping[str, str], thermal: str, ambient_c: float, humidity: float, stream_port: int
+) -> str:
+    """Returns the text of robot.toml, with a word on what matters."""
+    tables = "\n".join(
+        f'[[cameras]]\nname = "{name}"\naddress = "{url}"\nrate_hz = {rig.camera_rate_hz:g}\nnetwork_px = [640, 384]\n'
+        for name, url in cameras.items()
+    )
+    required = str(rig.reference.present).lower()
+    return f"""# Settings of the patrol robot in front of a simulated station. Nothing here says "simulation": addresses choose the devices.
+[robot]
+name = "sim-1"
+site = "simulated"
+place = "West square (simulated)"
+
+{tables}
+[thermal]
+address = "{thermal}"
+rate_hz = {rig.traits.rate_hz:g}
+# A real sensor needs 30 minutes after a cold start; the simulated one is born warm.
+warm_up_s = 1.0
+
+[reference]
+required = {required}
+
+[measurement]
+# Of the station's air; a technician sets it for the day.
+ambient_c = {ambient_c:g}
+humidity = {humidity:g}
+
+[screening]
+policy = "absolute"
+threshold_c = 37.3
+
+[indicator]
+# Real pins on a Pi; on a laptop set GPIOZERO_PIN_FACTORY=mock.
+address = "{_PINS}"
+
+[calibration]
+file = "{CALIBRATION}"
+
+[store]
+path = "events.sqlite3"
+
+[stream]
+host = "127.0.0.1"
+port = {stream_port}
+"""
