@@ -218,9 +218,11 @@ def test_close_in_another_thread_ends_a_read() -> None:
         camera = MjpegHttpCamera(server.url, "a")
         camera.read(2)
         threading.Timer(0.1, camera.close).start()
+        started_s = time.monotonic()
         with pytest.raises(DeviceError) as caught:
             camera.read(20)
         assert not isinstance(caught.value, DeviceTimeout)
+        assert time.monotonic() - started_s < 15
         hold.set()
 
 

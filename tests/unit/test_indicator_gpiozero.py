@@ -117,21 +117,24 @@ def test_same_signal_again_writes_no_pin(writes: list[tuple[str, bool, str]]) ->
     indicator.close()
 
 
-def test_change_of_one_part_leaves_the_blinking_of_the_other_alone(writes: list[tuple[str, bool, str]]) -> None:
-    indicator = make()
-    indicator.show(UNAVAILABLE)
-    writes.clear()
-    indicator.show(BOTH)
-    assert "amber" not in {name for name, _, _ in writes}
-    indicator.close()
-
-
 def wait_for_edges(writes: list[tuple[str, bool, str]], name: str, count: int) -> list[bool]:
     deadline_s = time.monotonic() + 10
     while len(edges := [value for pin, value, _ in list(writes) if pin == name]) < count:
         assert time.monotonic() < deadline_s
         time.sleep(0.002)
     return edges[:count]
+
+
+def test_change_of_one_part_leaves_the_blinking_of_the_other_alone(writes: list[tuple[str, bool, str]]) -> None:
+    indicator = make(half_period_s=0.4)
+    indicator.show(UNAVAILABLE)
+    writes.clear()
+    wait_for_edges(writes, "amber", 1)  # now dark
+    writes.clear()
+    indicator.show(BOTH)
+    me = threading.current_thread().name
+    assert [(name, value) for name, value, thread in writes if thread == me] == [("red", True), ("siren", True)]
+    indicator.close()
 
 
 @pytest.mark.parametrize(("signal", "name"), [(UNAVAILABLE, "amber"), (BOTH, "amber"), (PRE_ALARM, "red")])
@@ -178,15 +181,22 @@ def test_pin_that_cannot_be_had_releases_the_others(writes: list[tuple[str, bool
 
 def test_failing_pin_is_a_device_error_and_tried_again(monkeypatch: pytest.MonkeyPatch, writes: list[object]) -> None:
     indicator = make()
+    indicator.show(AVAILABLE)
 
-    def fail(self: MockPin, value: bool) -> None:
-        raise OSError("bus gone")
+    original = RecordingPin._set_state
+
+    def fail_to_switch_off(self: RecordingPin, value: bool) -> None:
+        if not value:
+            raise OSError("bus gone")
+        original(self, value)
 
     with monkeypatch.context() as patch:
-        patch.setattr(RecordingPin, "_set_state", fail)
-        patch.setattr(RecordingPin, "state", property(MockPin._get_state, fail), raising=False)
+        patch.setattr(RecordingPin, "_set_state", fail_to_switch_off)
         with pytest.raises(DeviceError, match="bus gone"):
             indicator.show(ALARM)
+    assert {"red", "siren"} < lit()  # what comes first was shown
+    indicator.show(AVAILABLE)
+    assert lit() == {"green"}
     indicator.show(ALARM)
     assert lit() == {"red", "siren"}
     indicator.close()

@@ -182,6 +182,28 @@ def test_memory_is_bounded_and_the_stream_recovers(head: bytes, fault: str) -> N
     assert parser.faults[fault] == 1
 
 
+def test_torn_part_whose_length_ends_exactly_where_a_later_picture_ends() -> None:
+    later = part(jpeg(b"later"))
+    torn = b"\xff\xd8\xff\xe0\x00\x04JF" + SOS + b"abc"
+    parser = MjpegParser(BOUNDARY)
+    parts = parser.feed(part(torn, len(torn) + len(b"\r\n") + len(later) - len(b"\r\n")) + later)
+    assert [one.payload for one in parts] == [jpeg(b"later")]
+    assert parser.faults == {"truncated_jpeg": 1}
+
+
+def test_part_torn_after_its_first_bytes_costs_nothing_of_the_next() -> None:
+    parser = MjpegParser(BOUNDARY)
+    parts = parser.feed(part(b"\xff\xd8\xff", None)[:-2] + part(jpeg(b"next")))
+    assert [one.payload for one in parts] == [jpeg(b"next")]
+
+
+def test_pictures_without_length_survive_the_moving_of_the_buffer() -> None:
+    data = b"".join(part(jpeg(bytes([value]) * 150_000, thumbnail=True), None) for value in range(10))
+    parts, faults, _ = run(data, list(range(0, len(data), 10_007)))
+    assert [one.payload[-3] for one in parts] == list(range(10))
+    assert not faults
+
+
 def test_small_streams_stay_small() -> None:
     parser = MjpegParser(BOUNDARY)
     for _ in range(300):
