@@ -225,10 +225,8 @@ def regions(grid: Grid, person: Person) -> Regions:
     of = look(person.face_seed)
     skin = grid.polygon(outline(of))
     neck_half = 0.27
-    neck = grid.polygon(
-        [(-neck_half, -0.5), (neck_half, -0.5), (neck_half + 0.02, -1.0), (0.38, -1.12), (0.2, NECK_END_Y)]
-        + [(-0.2, NECK_END_Y), (-0.38, -1.12), (-neck_half - 0.02, -1.0)]
-    )
+    edge = [(neck_half, -0.5), (neck_half + 0.02, -1.0), (0.38, -1.12), (0.2, NECK_END_Y)]
+    neck = grid.polygon(edge + [(-x, y) for x, y in reversed(edge)])
     ears = np.maximum(
         grid.ellipse(-0.505, -0.08, 0.055, 0.13, 0.01, -0.1), grid.ellipse(0.505, -0.08, 0.055, 0.13, 0.01, 0.1)
     )

@@ -1,0 +1,170 @@
+"""What the simulated thermal sensor reports of the station, °C per pixel. Pure: the same scene and moment give the same frame.
+
+Rendered in band radiance on a canvas four times finer than the sensor, then what a real sensor adds, in the order in which it
+happens: atmosphere, point spread, averaging over each pixel, reference plate, firmware's conversion to °C (emissivity 1),
+fixed pattern, common offset with drift, temporal noise. Quantisation happens where the frame is encoded.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators import backdrop, figure, radiance
+from simulators.faces import look
+from simulators.faces_thermal import SCALE, thermal_texture
+from simulators.figure import Disc, Figure
+from simulators.projection import Projector
+from simulators.world import F64, Optic, Rig, SceneState
+
+F32 = NDArray[np.float32]
+
+FINE = 4
+"""Canvas pixels per sensor pixel, along each axis."""
+_BLUR_AT = 2
+_SHIFT = 4
+_CLOTHES_EMISSIVITY = 0.95
+_HOT_EMISSIVITY = 0.95
+_VAPOUR_COVER = 0.5
+
+
+class ThermalRenderer:
+    """Draws scenes for the thermal sensor of a rig; fixed pattern, drift and noise follow from the seed."""
+
+    def __init__(self, rig: Rig, seed: int) -> None:
+        self._rig = rig
+        self._seed = seed & 0xFFFFFFFF
+        self._optic = _finer(rig.thermal, FINE)
+        self._projector = Projector(self._optic)
+        rng = np.random.default_rng([self._seed, 0xF1ED])
+        shape = (rig.thermal.height_px, rig.thermal.width_px)
+        self._pattern = (rng.standard_normal(shape) * rig.traits.fixed_pattern_c).astype(np.float32)
+        # The pattern is the deviation from the common offset, which is a trait of its own.
+        self._pattern -= self._pattern.mean()
+        self._empty_key: float | None = None
+        self._empty = np.zeros((self._optic.height_px, self._optic.width_px), np.float32)
+        self._canvas = np.empty_like(self._empty)
+
+    def render(self, state: SceneState, t_s: float | None = None) -> F32:
+        """The frame at `t_s` seconds after the start (by default the scene's own time): height × width, °C."""
+        t_s = state.t_s if t_s is None else t_s
+        apparent = radiance.to_temp(self._sensor_radiance(state)).astype(np.float32)
+        apparent += self._pattern
+        apparent += np.float32(self._common_offset_c(t_s))
+        netd = self._rig.traits.netd_c
+        if netd > 0:
+            frame = round(t_s * self._rig.traits.rate_hz)
+            rng = np.random.default_rng([self._seed, 0x401E, frame & 0xFFFFFFFF])
+            apparent += rng.standard_normal(apparent.shape, dtype=np.float32) * np.float32(netd)
+        return apparent
+
+    def _common_offset_c(self, t_s: float) -> float:
+        """Offset at the start plus a drift that grows evenly up to its limit."""
+        traits = self._rig.traits
+        drift = traits.drift_c_per_min * t_s / 60.0
+        return traits.offset_c + float(np.clip(drift, -traits.drift_limit_c, traits.drift_limit_c))
+
+    def _sensor_radiance(self, state: SceneState) -> F32:
+        air = round(state.ambient_c, 1)
+        self._canvas[...] = self._background(air)
+        for thing in figure.things(state, self._projector):
+            tau = radiance.transmission(thing.distance_m, state.ambient_c, state.humidity)
+            if isinstance(thing, Disc):
+                self._draw_disc(thing, tau, state.ambient_c)
+            else:
+                self._draw_figure(thing, tau, state.ambient_c)
+        width, height = self._rig.thermal.width_px, self._rig.thermal.height_px
+        half = cv2.resize(self._canvas, (width * _BLUR_AT, height * _BLUR_AT), interpolation=cv2.INTER_AREA)
+        sigma = self._rig.traits.psf_sigma_px * _BLUR_AT
+        if sigma > 0.05:
+            half = cv2.GaussianBlur(half, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
+        out = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
+        plate = self._rig.reference
+        if plate.present:
+            left, top, plate_width, plate_height = plate.roi_px
+            value = radiance.surface(plate.temp_c, plate.emissivity, state.ambient_c)
+            out[top : top + plate_height, left : left + plate_width] = float(value)
+        return out
+
+    def _background(self, ambient_c: float) -> F32:
+        if self._empty_key != ambient_c:
+            shape = (self._optic.width_px, self._optic.height_px)
+            temp = backdrop.thermal(self._optic, *shape, ambient_c, self._seed)
+            self._empty = radiance.of_temp(temp).astype(np.float32)
+            self._empty_key = ambient_c
+        return self._empty
+
+    def _draw_figure(self, seen: Figure, tau: float, ambient_c: float) -> None:
+        person = seen.pose.person
+        of = look(person.face_seed)
+        # Clothes lie 3 to 5 °C above the air, the same for one person always.
+        clothes_c = ambient_c + 3.0 + 2.0 * (person.face_seed * 0.618 % 1.0)
+        hair_c = ambient_c + 0.3 * (person.forehead_c - ambient_c)
+        skull_c = person.forehead_c - 1.0 if of.hair_style == "bald" and not person.hat else hair_c
+        temps_c = dict.fromkeys(figure.DRAW_ORDER, clothes_c)
+        temps_c[figure.SHADE] = clothes_c - 0.2
+        temps_c[figure.BACK_NECK] = person.forehead_c - 0.6
+        for leg in (figure.LEG_LEFT, figure.LEG_RIGHT):
+            temps_c[leg] = clothes_c - 0.8
+        for part in figure.DRAW_ORDER:
+            polygon = seen.parts[part]
+            if polygon is not None:
+                points = np.round(polygon * (1 << _SHIFT)).astype(np.int32)
+                value = _seen(temps_c[part], _CLOTHES_EMISSIVITY, tau, ambient_c)
+                cv2.fillConvexPoly(self._canvas, points, value, cv2.LINE_8, _SHIFT)
+        if seen.head_px is not None:
+            centre, axes, tilt = seen.head_px
+            value = _seen(skull_c, self._rig.traits.emissivity_skin, tau, ambient_c)
+            self._ellipse(centre, axes, tilt, value)
+        if seen.face is not None:
+            self._draw_face(seen, seen.face, tau, ambient_c)
+
+    def _draw_face(self, seen: Figure, face: F64, tau: float, ambient_c: float) -> None:
+        box = figure.patch_box(face, self._optic.width_px, self._optic.height_px)
+        if box is None:
+            return
+        emissivity = self._rig.traits.emissivity_skin
+        texture = thermal_texture(seen.pose.person, ambient_c, seen.pose.mouth_open, emissivity)
+        level = 0
+        while level + 1 < len(texture.levels) and SCALE / 2 ** (level + 1) >= seen.scale_px:
+            level += 1
+        left, top, right, bottom = box
+        move = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
+        matrix = move @ face @ figure.texel_matrix(SCALE / 2**level)
+        patch = cv2.warpPerspective(texture.levels[level], matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+        leaving, cover = patch[..., 0], patch[..., 1]
+        region = self._canvas[top:bottom, left:right]
+        region *= 1.0 - cover
+        region += leaving * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
+
+    def _draw_disc(self, disc: Disc, tau: float, ambient_c: float) -> None:
+        value = _seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, ambient_c)
+        radius = max(disc.radius_px, 0.75)
+        if disc.thing.kind != "vapour":
+            self._ellipse(disc.center_px, (radius, radius), 0.0, value)
+            return
+        before = self._canvas.copy()
+        self._ellipse(disc.center_px, (radius, radius), 0.0, value)
+        cv2.addWeighted(self._canvas, _VAPOUR_COVER, before, 1.0 - _VAPOUR_COVER, 0.0, dst=self._canvas)
+
+    def _ellipse(self, centre: F64, axes: tuple[float, float], tilt: float, value: float) -> None:
+        fixed = 1 << _SHIFT
+        cx, cy = round(float(centre[0]) * fixed), round(float(centre[1]) * fixed)
+        half_axes = (round(axes[0] * fixed), round(axes[1] * fixed))
+        cv2.ellipse(self._canvas, (cx, cy), half_axes, tilt, 0, 360, value, -1, cv2.LINE_8, _SHIFT)
+
+
+def _seen(temp_c: float, emissivity: float, tau: float, ambient_c: float) -> float:
+    """Radiance that arrives from a surface through the air; the air itself adds its own."""
+    air = float(radiance.of_temp(ambient_c))
+    return tau * float(radiance.surface(temp_c, emissivity, ambient_c)) + (1.0 - tau) * air
+
+
+def _finer(optic: Optic, factor: int) -> Optic:
+    """The same lens on a canvas `factor` times finer; the corner of the first pixel stays where it is."""
+    matrix = optic.matrix.copy()
+    matrix[:2] *= factor
+    matrix[:2, 2] += (factor - 1) / 2.0
+    width, height = optic.width_px * factor, optic.height_px * factor
+    return Optic(optic.name, width, height, matrix, optic.distortion, optic.rotation, optic.position_m)

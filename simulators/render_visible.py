@@ -1,0 +1,194 @@
+"""What one camera of the robot sees of the simulated station. Pure: the same scene gives the same picture.
+
+Fast by design: the empty square is drawn once, with noise, in a few variants; per frame only people are drawn, each face
+with one perspective warp of the fitting copy of its texture into the rectangle it covers.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from simulators import backdrop, figure
+from simulators.faces import look
+from simulators.faces_visible import SCALE, visible_texture
+from simulators.figure import Disc, Figure
+from simulators.projection import Projector
+from simulators.world import F64, Optic, SceneState
+
+U8 = NDArray[np.uint8]
+Colour = tuple[float, float, float]
+
+_VARIANTS = 3
+_NOISE_SIGMA = 2.0
+_SHIFT = 4
+
+
+class VisibleRenderer:
+    """Draws scenes for one camera; keeps its backdrops and buffers (about five pictures of memory)."""
+
+    def __init__(self, optic: Optic, seed: int) -> None:
+        self._projector = Projector(optic)
+        self._size = (optic.width_px, optic.height_px)
+        self._seed = seed & 0xFFFFFFFF
+        rng = np.random.default_rng([self._seed, 0xCA3])
+        empty = backdrop.visible(optic, 0)
+        shape = (optic.height_px, optic.width_px, 3)
+        noise = (rng.standard_normal(shape, dtype=np.float32) * _NOISE_SIGMA).round()
+        self._brighter = np.clip(noise, 0, 255).astype(np.uint8)
+        self._darker = np.clip(-noise, 0, 255).astype(np.uint8)
+        self._empty = []
+        for k in range(_VARIANTS):
+            shifted = np.roll(noise, (37 * (k + 1), 91 * (k + 1)), axis=(0, 1))
+            self._empty.append(np.clip(empty + shifted, 0, 255).astype(np.uint8))
+
+    def render(self, state: SceneState) -> U8:
+        """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep."""
+        moment = round(state.t_s * 1e6)
+        frame = self._empty[moment * 7919 % 65537 % _VARIANTS].copy()
+        for thing in figure.things(state, self._projector):
+            if isinstance(thing, Disc):
+                _draw_disc(frame, thing)
+                continue
+            box = self._draw_figure(frame, thing)
+            if box is not None:
+                self._add_noise(frame, box, moment)
+        return frame
+
+    def _draw_figure(self, frame: U8, seen: Figure) -> tuple[int, int, int, int] | None:
+        of = look(seen.pose.person.face_seed)
+        gain = _light_gain(seen.pose.eyes_m)
+        skin = _lit(of.skin_bgr, gain * 0.72)
+        hair = skin if of.hair_style == "bald" else _lit(of.hair_bgr, gain * 0.8)
+        if seen.pose.person.hat:
+            hair = _lit(of.trousers_bgr, gain * 0.9)
+        shirt, trousers = _lit(of.shirt_bgr, gain), _lit(of.trousers_bgr, gain)
+        colours: dict[int, Colour] = {
+            figure.LEG_RIGHT: _lit(trousers, 0.86),
+            figure.LEG_LEFT: trousers,
+            figure.TORSO: shirt,
+            figure.SHADE: _lit(shirt, 0.88),
+            figure.ARM_RIGHT: _lit(shirt, 0.8),
+            figure.ARM_LEFT: _lit(shirt, 0.8),
+            figure.BACK_NECK: skin,
+        }
+        for part in figure.DRAW_ORDER:
+            polygon = seen.parts[part]
+            if polygon is not None:
+                points = np.round(polygon * (1 << _SHIFT)).astype(np.int32)
+                cv2.fillConvexPoly(frame, points, colours[part], cv2.LINE_8, _SHIFT)
+        if seen.head_px is not None:
+            _ellipse(frame, seen.head_px, hair)
+        if seen.face is not None:
+            self._draw_face(frame, seen, seen.face, gain)
+        return self._bounds(seen)
+
+    def _draw_face(self, frame: U8, seen: Figure, face: F64, gain: float) -> None:
+        box = figure.patch_box(face, *self._size)
+        if box is None:
+            return
+        texture = visible_texture(seen.pose.person, seen.pose.mouth_open)
+        level = 0
+        while level + 1 < len(texture.levels) and SCALE / 2 ** (level + 1) >= seen.scale_px:
+            level += 1
+        left, top, right, bottom = box
+        move = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
+        matrix = move @ face @ figure.texel_matrix(SCALE / 2**level)
+        patch = cv2.warpPerspective(texture.levels[level], matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
+        region = frame[top:bottom, left:right]
+        colour = cv2.cvtColor(patch, cv2.COLOR_BGRA2BGR)
+        open_part = cv2.cvtColor(cv2.bitwise_not(cv2.extractChannel(patch, 3)), cv2.COLOR_GRAY2BGR)
+        behind = cv2.multiply(region, open_part, scale=1.0 / 255.0)
+        cv2.addWeighted(colour, gain, behind, 1.0, 0.0, dst=region)
+
+    def _bounds(self, seen: Figure) -> tuple[int, int, int, int] | None:
+        """The rectangle that the person covers, within the picture."""
+        corners = [p for p in seen.parts if p is not None]
+        if seen.head_px is not None:
+            centre, (rx, ry), _ = seen.head_px
+            corners.append(np.array([centre - max(rx, ry), centre + max(rx, ry)]))
+        if not corners:
+            return None
+        every = np.concatenate(corners)
+        low = np.maximum(every.min(axis=0), 0).astype(int)
+        high = np.minimum(every.max(axis=0) + 1, self._size).astype(int)
+        if (high <= low).any():
+            return None
+        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
+
+    def _add_noise(self, frame: U8, box: tuple[int, int, int, int], moment: int) -> None:
+        left, top, right, bottom = box
+        width, height = right - left, bottom - top
+        # Another cut-out of the same noise every time: as good as new noise, and no random numbers per frame.
+        dx = (moment * 31 + left) % (self._size[0] - width + 1)
+        dy = (moment * 17 + top) % (self._size[1] - height + 1)
+        region = frame[top:bottom, left:right]
+        cv2.add(region, self._brighter[dy : dy + height, dx : dx + width], dst=region)
+        cv2.subtract(region, self._darker[dy : dy + height, dx : dx + width], dst=region)
+
+
+def _light_gain(eyes_m: F64) -> float:
+    """Gentle light and shade over the square, between 0.84 and 1.08."""
+    return float(0.96 + 0.12 * np.sin(0.55 * eyes_m[0] + 0.8) * np.cos(0.45 * eyes_m[1]))
+
+
+def _lit(colour: Colour, gain: float) -> Colour:
+    b, g, r = (min(float(c) * gain, 255.0) for c in colour)
+    return b, g, r
+
+
+def _ellipse(frame: U8, head: tuple[F64, tuple[float, float], float], colour: Colour) -> None:
+    centre, (rx, ry), tilt = head
+    fixed = 1 << _SHIFT
+    cv2.ellipse(
+        frame,
+        (round(float(centre[0]) * fixed), round(float(centre[1]) * fixed)),
+        (round(rx * fixed), round(ry * fixed)),
+        tilt,
+        0,
+        360,
+        colour,
+        -1,
+        cv2.LINE_AA,
+        _SHIFT,
+    )
+
+
+def _draw_disc(frame: U8, disc: Disc) -> None:
+    kind = disc.thing.kind
+    x, y, r = float(disc.center_px[0]), float(disc.center_px[1]), max(disc.radius_px, 1.0)
+    if kind == "lamp":
+        _ellipse(frame, (disc.center_px, (r * 1.15, r * 1.15), 0.0), (70, 72, 74))
+        _ellipse(frame, (disc.center_px, (r, r), 0.0), (236, 250, 255))
+    elif kind == "cup":
+        points = np.array([(x - r, y - r), (x + r, y - r), (x + 0.72 * r, y + r), (x - 0.72 * r, y + r)])
+        cv2.fillConvexPoly(frame, np.round(points * 16).astype(np.int32), (228, 232, 236), cv2.LINE_AA, _SHIFT)
+        _ellipse(frame, (np.array((x, y - r)), (r, 0.25 * r), 0.0), (40, 62, 96))
+    elif kind == "heater":
+        points = np.array([(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)])
+        cv2.fillConvexPoly(frame, np.round(points * 16).astype(np.int32), (58, 60, 64), cv2.LINE_AA, _SHIFT)
+        for k in range(4):
+            yk = y - r * 0.7 + k * r * 0.45
+            cv2.line(
+                frame, (int(x - 0.8 * r), int(yk)), (int(x + 0.8 * r), int(yk)), (40, 92, 226), max(1, int(r / 12))
+            )
+    else:
+        _puff(frame, x, y, r)
+
+
+def _puff(frame: U8, x: float, y: float, r: float) -> None:
+    """Vapour: a pale cloud that half hides what is behind."""
+    height, width = frame.shape[:2]
+    left, top, right, bottom = (
+        max(int(x - r), 0),
+        max(int(y - r), 0),
+        min(int(x + r) + 1, width),
+        min(int(y + r) + 1, height),
+    )
+    if right <= left or bottom <= top:
+        return
+    columns, rows = np.meshgrid(np.arange(left, right), np.arange(top, bottom))
+    cover = 0.45 * np.clip(1.0 - ((columns - x) ** 2 + (rows - y) ** 2) / (r * r), 0.0, 1.0)[..., None]
+    region = frame[top:bottom, left:right]
+    region[...] = (region * (1.0 - cover) + 235.0 * cover).astype(np.uint8)
