@@ -1,0 +1,136 @@
+"""What the live view sends: the state of the moment as JSON text, pictures as binary messages.
+
+A picture is one binary message: length of the header (4 bytes, big-endian), the header (JSON), the JPEG. Nothing here
+is kept; what must not be lost is an event.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from robot.events import CoverageData, DeviceData, Point
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """Base: frozen, by keyword."""
+
+
+class LivePerson(Part, frozen=True):
+    person: int
+    position_m: Point
+    state: str
+    """Where they are in the process: `approaching`, `measuring`, `done`, …"""
+    verdict: Literal["normal", "elevated", "not_measured"] | None = None
+    reason: str | None = None
+    body_c: float | None = None
+    uncertainty_c: float | None = None
+
+
+class LiveAlarm(Part, frozen=True):
+    alarm: str
+    person: int
+    state: Literal["raised", "acknowledged"]
+    t_utc: str
+    body_c: float
+    uncertainty_c: float
+    position_m: Point | None = None
+    by: str | None = None
+
+
+class LiveState(Part, frozen=True, kw_only=True):
+    """An immutable picture of everything the page shows; made by the pipeline's thread, sent as it is."""
+
+    kind: Literal["state"] = "state"
+    robot: str
+    place: str
+    t_utc: str
+    t_mono_ns: int
+    """When this picture was made; an old one says that nobody makes new ones."""
+    last_seq: int = 0
+    """Number of the newest event, so that the page can ask for the last few."""
+    screening: Literal["available", "unavailable"]
+    reasons: tuple[str, ...]
+    people: tuple[LivePerson, ...] = ()
+    alarms: tuple[LiveAlarm, ...] = ()
+    coverage: CoverageData | None = None
+    devices: dict[str, DeviceData] = {}
+    threshold_c: float | None = None
+
+
+STALE_S = 2.0
+
+
+def as_of(state: LiveState, now_ns: int) -> LiveState:
+    """Returns the state as it may be shown at `now_ns`: an old "available" is no longer true, it means a stalled pipeline."""
+    if now_ns - state.t_mono_ns <= STALE_S * 1e9 or "pipeline_stalled" in state.reasons:
+        return state
+    return msgspec.structs.replace(state, screening="unavailable", reasons=("pipeline_stalled", *state.reasons))
+
+
+class Box(Part, frozen=True):
+    """A person in a picture, in the picture's own pixels: left, top, width, height."""
+
+    box_px: Annotated[tuple[float, float, float, float], Meta(description="left, top, width, height")]
+    person: int | None = None
+    verdict: str | None = None
+    body_c: float | None = None
+
+
+class Preview(Part, frozen=True):
+    """One picture, already reduced and (unless the right was given) with faces blurred by whoever made it."""
+
+    name: str
+    view: Literal["camera", "thermal"]
+    seq: int
+    t_mono_ns: int
+    width_px: int
+    height_px: int
+    jpeg: bytes
+    boxes: tuple[Box, ...] = ()
+    min_c: float | None = None
+    max_c: float | None = None
+
+
+class PreviewHeader(Part, frozen=True):
+    """What precedes the JPEG on the wire."""
+
+    kind: Literal["camera", "thermal"]
+    name: str
+    seq: int
+    t_mono_ns: int
+    age_ms: float
+    width_px: int
+    height_px: int
+    boxes: tuple[Box, ...]
+    min_c: float | None
+    max_c: float | None
+
+
+def pack(preview: Preview, now_ns: int) -> bytes:
+    """Returns the binary message of a picture as it leaves at `now_ns`."""
+    header = msgspec.json.encode(
+        PreviewHeader(
+            kind=preview.view,
+            name=preview.name,
+            seq=preview.seq,
+            t_mono_ns=preview.t_mono_ns,
+            age_ms=round((now_ns - preview.t_mono_ns) / 1e6, 1),
+            width_px=preview.width_px,
+            height_px=preview.height_px,
+            boxes=preview.boxes,
+            min_c=preview.min_c,
+            max_c=preview.max_c,
+        )
+    )
+    return b"".join((len(header).to_bytes(4, "big"), header, preview.jpeg))
+
+
+def unpack(message: bytes) -> tuple[PreviewHeader, bytes]:
+    """Returns header and JPEG of a binary message; raises ValueError when it is not one."""
+    size = int.from_bytes(message[:4], "big")
+    if len(message) < 4 + size:
+        raise ValueError("live picture: shorter than its header says")
+    return msgspec.json.decode(message[4 : 4 + size], type=PreviewHeader), message[4 + size :]

@@ -1,0 +1,522 @@
+"""The robot's one port: websockets for events and live view, the page, health and metrics. Owns one thread with one loop.
+
+The pipeline's thread hands over finished bytes with publish(); everything else happens on the loop. What may block
+(database, making pictures) runs in two one-thread executors. The rules are in robot/stream_session.py.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+import threading
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from pathlib import Path
+
+import msgspec
+from prometheus_client import CollectorRegistry, Counter, Gauge
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.exceptions import ConnectionClosed
+from websockets.http11 import Request, Response
+
+from robot.config import StreamSettings
+from robot.errors import ConfigError, ProtocolError, StoreError
+from robot.live import LiveState, Preview, as_of, pack
+from robot.store import StoreReader
+from robot.stream_session import (
+    LOCAL,
+    TOO_SLOW,
+    UNAUTHENTICATED,
+    Access,
+    Acknowledge,
+    EventRing,
+    Item,
+    Limits,
+    Principal,
+    RateLimit,
+    Seats,
+    Subscriber,
+    Tokens,
+    authenticate,
+    bearer,
+    close_reason,
+    command,
+    first_message,
+    host_allowed,
+    is_loopback,
+    origin_allowed,
+    parse_since,
+)
+from robot.web import SECURITY_HEADERS, SOCKETS, Answer, Site
+
+log = logging.getLogger(__name__)
+_wire_log = logging.getLogger(f"{__name__}.wire")
+_wire_log.setLevel(logging.CRITICAL)  # a stranger's broken handshake is no error of ours; our own are logged below
+
+INTERNAL_ERROR = 1011
+_SLOW = "too slow; resume with since= the last seq you have received"
+_BATCH = 16
+"""Events between two looks at the clock: a client must take this many within the send timeout."""
+
+
+class _EventClient:
+    def __init__(self, ws: ServerConnection, subscriber: Subscriber) -> None:
+        self.ws = ws
+        self.subscriber = subscriber
+        self.news = asyncio.Event()
+        self.dropped = False
+
+
+class _LiveClient:
+    """Newest wins: one place for each picture and one for the state."""
+
+    def __init__(self, may_see_faces: bool) -> None:
+        self.may_see_faces = may_see_faces
+        self.slots: dict[str, bytes] = {}
+        self.news = asyncio.Event()
+
+    def offer(self, name: str, message: bytes) -> None:
+        self.slots[name] = message
+        self.news.set()
+
+
+_STATE = ""
+"""The slot of the state message; no picture is called that."""
+
+
+class StreamServer:
+    """Serves `settings.host:port`. Raises ConfigError for tokens, TLS files or a host that must not be used.
+
+    `get_state` and `latest_preview(name, may_see_faces)` are called from the server's threads and must return immutable
+    values at once; the latter only while somebody watches. `on_command` and `on_access` are called on the loop and must
+    not block (put it into a queue).
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        store_path: Path,
+        *,
+        get_state: Callable[[], LiveState],
+        latest_preview: Callable[[str, bool], Preview | None],
+        previews: Sequence[str],
+        on_command: Callable[[Acknowledge], None],
+        registry: CollectorRegistry,
+        on_access: Callable[[Access], None] | None = None,
+        limits: Limits | None = None,
+    ) -> None:
+        self._settings = settings
+        self._limits = limits or Limits()
+        self._tokens = Tokens.read(Path(settings.tokens_file)) if settings.tokens_file else Tokens()
+        if not self._tokens and not is_loopback(settings.host):
+            raise ConfigError(
+                f"stream.host: {settings.host} can be reached from other machines, which needs tokens "
+                "(set stream.tokens_file, or stream.host = '127.0.0.1')"
+            )
+        self._tls = _tls_context(settings)
+        self._store_path = store_path
+        self._get_state = get_state
+        self._latest_preview = latest_preview
+        self._previews = tuple(previews)
+        self._on_command = on_command
+        self._on_access = on_access
+        self._site = Site(self._state_now, registry)
+        self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
+        self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
+        self._seats = Seats(settings.max_clients, self._limits.per_address)
+        self._event_clients: set[_EventClient] = set()
+        self._live_clients: set[_LiveClient] = set()
+        self._incoming: deque[Item] = deque(maxlen=self._limits.ring_events)
+        self._drain_scheduled = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._started = threading.Event()
+        self._start_error: BaseException | None = None
+        self._port = settings.port
+
+    @property
+    def port(self) -> int:
+        """The port in use (chosen by the system when 0 was configured)."""
+        return self._port
+
+    @property
+    def url(self) -> str:
+        """Address of the page."""
+        host = f"[{self._settings.host}]" if ":" in self._settings.host else self._settings.host
+        return f"{'https' if self._tls else 'http'}://{host}:{self.port}/"
+
+    @property
+    def alive(self) -> bool:
+        """True while the thread serves."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def start(self) -> None:
+        """Returns once the port is open; raises ConfigError if it cannot be, StoreError if history cannot be read."""
+        self._thread = threading.Thread(target=self._run_thread, name="stream", daemon=True)
+        self._thread.start()
+        self._started.wait()
+        if self._start_error is not None:
+            self._thread.join()
+            raise self._start_error
+
+    def publish(self, seq: int, event_json: bytes) -> None:
+        """Hands over an event that has been saved. From any one thread; never blocks, never raises once stopped."""
+        self._incoming.append(Item(seq, event_json))
+        loop = self._loop
+        if loop is not None and not self._drain_scheduled:
+            self._drain_scheduled = True  # one wake-up for many events: the loop's own queue stays short
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                loop.call_soon_threadsafe(self._drain)
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Closes every client (1001) and the port; returns False, and says so in the log, if the thread lingers."""
+        if self._thread is None:
+            return True
+        if self._loop is not None and self._stop is not None:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join(timeout_s)
+        if self._thread.is_alive():
+            log.error("the stream's thread did not end within %.1f s", timeout_s)
+            return False
+        return True
+
+    # On the loop from here on.
+
+    def _run_thread(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:
+            if self._started.is_set():
+                log.exception("the stream has failed")
+                raise
+            self._start_error = error
+            self._started.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        self._watched = asyncio.Event()
+        self._reader = StoreReader(self._store_path)
+        with ThreadPoolExecutor(1, "stream-disk") as self._disk, ThreadPoolExecutor(1, "stream-views") as self._views:
+            try:
+                self._ring = EventRing(
+                    self._limits.ring_events, await self._loop.run_in_executor(self._disk, self._reader.last_seq)
+                )
+                server = await self._open_port()
+                pump = asyncio.create_task(self._pump())
+                self._started.set()
+                while self._incoming and self._incoming[0].seq <= self._ring.head_seq:
+                    self._incoming.popleft()  # published before the start: the database has it
+                self._drain()
+                try:
+                    await self._until_stopped(pump)
+                finally:
+                    pump.cancel()
+                    await self._close_port(server)
+            finally:
+                self._reader.close()
+
+    async def _until_stopped(self, pump: asyncio.Task[None]) -> None:
+        """Returns when asked to stop; a pump that fails is a fault of ours and ends the stream loudly."""
+        assert self._stop is not None
+        stopping = asyncio.create_task(self._stop.wait())
+        await asyncio.wait([stopping, pump], return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if pump.done() and not pump.cancelled():
+            pump.result()
+
+    async def _open_port(self) -> Server:
+        settings, limits = self._settings, self._limits
+        try:
+            server = await serve(
+                self._handle,
+                settings.host,
+                settings.port,
+                process_request=self._process_request,
+                compression=None,  # small messages on a local network: not worth 64 KiB and a deflate for each client
+                max_size=limits.message_bytes,
+                open_timeout=limits.auth_timeout_s,
+                close_timeout=limits.close_timeout_s,
+                server_header=None,
+                logger=_wire_log,
+                ssl=self._tls,
+            )
+        except OSError as error:
+            raise ConfigError(
+                f"stream.port: cannot open {settings.host}:{settings.port} ({error.strerror or error}); "
+                "is another robot process running? Stop it or choose another stream.port"
+            ) from error
+        self._port = server.sockets[0].getsockname()[1]
+        return server
+
+    async def _close_port(self, server: Server) -> None:
+        server.close()
+        try:
+            async with asyncio.timeout(self._limits.close_timeout_s):
+                await server.wait_closed()
+        except TimeoutError:  # a client that does not read cannot be told goodbye
+            for client in tuple(self._event_clients):
+                client.ws.transport.abort()
+
+    def _state_now(self) -> LiveState:
+        return as_of(self._get_state(), time.monotonic_ns())
+
+    def _drain(self) -> None:
+        """Takes over what publish() left. The flag falls first: what arrives from now on schedules another round."""
+        self._drain_scheduled = False
+        while self._incoming:
+            item = self._incoming.popleft()
+            if not self._ring.push(item):
+                log.error("event %d published after %d: ignored", item.seq, self._ring.head_seq)
+        for client in self._event_clients:
+            client.news.set()
+            if client.subscriber.too_slow and not client.dropped:
+                client.dropped = True
+                self._spawn(self._close(client.ws, ProtocolError(_SLOW, TOO_SLOW)))
+
+    def _process_request(self, ws: ServerConnection, request: Request) -> Response | None:
+        """Answers everything that is not a websocket, and refuses websockets that may not even open."""
+        path, _, _ = request.path.partition("?")
+        host, origin = request.headers.get("Host"), request.headers.get("Origin")
+        if not host_allowed(host, self._settings.origins, bool(self._tokens)):
+            return _response(Answer(HTTPStatus.FORBIDDEN, b"This host name is not served (see stream.origins).\n"))
+        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
+        if path in SOCKETS and upgrade and request.method == "GET":
+            if not origin_allowed(origin, host, self._settings.origins):
+                return _response(Answer(HTTPStatus.FORBIDDEN, b"Pages of this origin may not connect.\n"))
+            return None
+        try:
+            answer = self._site.answer(request.method, path, self._may_read_metrics(request))
+        except Exception:
+            log.exception("no answer for %s", path)
+            raise
+        return _response(answer, head=request.method == "HEAD")
+
+    def _may_read_metrics(self, request: Request) -> bool:
+        if not self._tokens:
+            return True
+        try:
+            token = bearer(request.headers.get("Authorization"))
+        except ProtocolError:
+            return False
+        return token is not None and self._tokens.principal(token) is not None
+
+    async def _handle(self, ws: ServerConnection) -> None:
+        """One client from handshake to farewell; whatever it does wrong stays with it."""
+        assert ws.request is not None
+        path, _, query = ws.request.path.partition("?")
+        address = str((ws.remote_address or ("?",))[0])
+        if not self._seats.take(address):
+            await self._close(ws, ProtocolError("too many connections", 1013))
+            return
+        self._clients_gauge.labels(path).inc()
+        try:
+            principal = await self._authenticate(ws, address, path)
+            if path == "/events":
+                await self._serve_events(ws, principal, address, query)
+            else:
+                await self._serve_live(ws, principal, address)
+        except ProtocolError as error:
+            await self._close(ws, error)
+        except ConnectionClosed:
+            pass
+        except Exception:
+            log.exception("client %s on %s", address, path)
+            await self._close(ws, ProtocolError("internal error", INTERNAL_ERROR))
+        finally:
+            self._seats.release(address)
+            self._clients_gauge.labels(path).dec()
+            self._closed_counter.labels(str(ws.close_code or 1006)).inc()
+
+    async def _authenticate(self, ws: ServerConnection, address: str, path: str) -> Principal:
+        if not self._tokens:
+            return LOCAL
+        assert ws.request is not None
+        token = bearer(ws.request.headers.get("Authorization"))
+        if token is not None:
+            principal = authenticate(self._tokens, token)
+        else:
+            try:
+                async with asyncio.timeout(self._limits.auth_timeout_s):
+                    message = await ws.recv()
+            except TimeoutError:
+                raise ProtocolError("no token came in time", UNAUTHENTICATED) from None
+            principal = first_message(self._tokens, message)
+        if self._on_access is not None:
+            self._on_access(Access(principal, address, path))
+        return principal
+
+    async def _serve_events(self, ws: ServerConnection, principal: Principal, address: str, query: str) -> None:
+        since = parse_since(query, self._ring.head_seq)
+        client = _EventClient(ws, Subscriber(self._ring, since, self._limits))
+        self._event_clients.add(client)
+        try:
+            with self._running(ws, self._send_events(client)):
+                await self._receive(ws, principal, address)
+        finally:
+            self._event_clients.discard(client)
+
+    async def _send_events(self, client: _EventClient) -> None:
+        subscriber = client.subscriber
+        while True:
+            client.news.clear()
+            if subscriber.needs_history:
+                before_seq = self._ring.first_seq
+                items = subscriber.history_done(await self._read(subscriber.seq, before_seq), before_seq)
+            else:
+                items = subscriber.next_items(_BATCH)
+                if not items:
+                    await client.news.wait()
+            for start in range(0, len(items), _BATCH):
+                await self._send_batch(client, items[start : start + _BATCH])
+
+    async def _read(self, seq: int, before_seq: int) -> list[Item]:
+        assert self._loop is not None
+        chunk = self._limits.history_chunk
+        rows = await self._loop.run_in_executor(self._disk, self._reader.since, seq, before_seq, chunk)
+        return [Item(row.seq, row.json) for row in rows]
+
+    async def _send_batch(self, client: _EventClient, items: Sequence[Item]) -> None:
+        try:
+            async with asyncio.timeout(self._limits.send_timeout_s):
+                for item in items:
+                    await client.ws.send(item.json, text=True)
+                    client.subscriber.sent(item.seq)
+        except TimeoutError:
+            raise ProtocolError(_SLOW, TOO_SLOW) from None
+
+    async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str) -> None:
+        client = _LiveClient(principal.role.may_see_faces)
+        self._live_clients.add(client)
+        self._watched.set()
+        try:
+            with self._running(ws, self._send_live(ws, client)):
+                await self._receive(ws, principal, address)
+        finally:
+            self._live_clients.discard(client)
+
+    async def _send_live(self, ws: ServerConnection, client: _LiveClient) -> None:
+        while True:
+            await client.news.wait()
+            client.news.clear()
+            while client.slots:
+                name = next(iter(client.slots))
+                message = client.slots.pop(name)
+                try:
+                    async with asyncio.timeout(self._limits.send_timeout_s):
+                        await ws.send(message, text=name == _STATE)
+                except TimeoutError:
+                    raise ProtocolError("too slow for the live view", TOO_SLOW) from None
+
+    async def _pump(self) -> None:
+        """Asks for state and pictures while somebody watches, each picture once for all who may see it the same way."""
+        assert self._loop is not None
+        sent: dict[tuple[str, bool], tuple[int, int]] = {}
+        known: set[_LiveClient] = set()
+        while True:
+            await self._watched.wait()
+            begun_s = time.monotonic()
+            newcomers = {client.may_see_faces for client in self._live_clients - known}
+            known = set(self._live_clients)
+            state = msgspec.json.encode(self._state_now())
+            for client in known:
+                client.offer(_STATE, state)
+            for may_see_faces in {client.may_see_faces for client in known}:
+                for name in self._previews:
+                    preview = await self._loop.run_in_executor(self._views, self._latest_preview, name, may_see_faces)
+                    if preview is None:
+                        continue
+                    mark = (preview.seq, preview.t_mono_ns)
+                    if sent.get((name, may_see_faces)) == mark and may_see_faces not in newcomers:
+                        continue  # nothing new: the page shows how old the picture is
+                    sent[name, may_see_faces] = mark
+                    self._offer_picture(name, may_see_faces, pack(preview, time.monotonic_ns()))
+            if not self._live_clients:
+                self._watched.clear()
+            await asyncio.sleep(max(0.01, self._limits.live_period_s - (time.monotonic() - begun_s)))
+
+    def _offer_picture(self, name: str, may_see_faces: bool, message: bytes) -> None:
+        for client in self._live_clients:
+            if client.may_see_faces == may_see_faces:
+                client.offer(name, message)
+
+    async def _receive(self, ws: ServerConnection, principal: Principal, address: str) -> None:
+        """Takes commands until the client goes; raises ProtocolError when it breaks the rules."""
+        rate = RateLimit(self._limits.messages_per_s, self._limits.message_burst)
+        async for message in ws:
+            if not rate.allow(time.monotonic()):
+                raise ProtocolError("too many messages")
+            order = command(message, principal, address)
+            if order is not None:
+                self._on_command(order)
+
+    @contextlib.contextmanager
+    def _running(self, ws: ServerConnection, sending: Awaitable[None]) -> Iterator[None]:
+        """Runs the sender beside the receiver; if it fails, the connection is closed, which ends the receiver."""
+        task = asyncio.create_task(self._guard(ws, sending))
+        try:
+            yield
+        finally:
+            task.cancel()
+
+    async def _guard(self, ws: ServerConnection, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except ProtocolError as error:
+            await self._close(ws, error)
+        except ConnectionClosed:
+            pass
+        except StoreError as error:
+            log.error("history cannot be read: %s", error)
+            await self._close(ws, ProtocolError("history cannot be read", INTERNAL_ERROR))
+        except Exception:
+            log.exception("sending to a client")
+            await self._close(ws, ProtocolError("internal error", INTERNAL_ERROR))
+
+    async def _close(self, ws: ServerConnection, error: ProtocolError) -> None:
+        """Closes with the error's code; a client that does not read is cut off after the close timeout."""
+        try:
+            async with asyncio.timeout(self._limits.close_timeout_s):
+                await ws.close(error.code, close_reason(str(error)))
+        except TimeoutError:
+            ws.transport.abort()
+        except AttributeError:  # asyncio up to 3.11 cannot abort a transport that has closed after a last flush
+            log.debug("connection was already gone", exc_info=True)
+
+    def _spawn(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._tasks.add(task)  # the loop itself holds tasks only weakly
+        task.add_done_callback(self._tasks.discard)
+
+
+def _response(answer: Answer, head: bool = False) -> Response:
+    headers = Headers(
+        {
+            "Content-Type": answer.content_type,
+            "Content-Length": str(len(answer.body)),
+            "Connection": "close",
+            **SECURITY_HEADERS,
+            **answer.headers,
+        }
+    )
+    return Response(answer.status.value, answer.status.phrase, headers, b"" if head else answer.body)
+
+
+def _tls_context(settings: StreamSettings) -> ssl.SSLContext | None:
+    if not settings.tls_cert and not settings.tls_key:
+        return None
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"stream.tls_cert, stream.tls_key: cannot be used ({error})") from error
+    return context
