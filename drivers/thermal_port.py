@@ -27,7 +27,8 @@ class ThermalPort:
         self._start = start
         self._silent_s = max(_SILENT_PERIODS * period_s, _SILENT_MIN_S)
         self._shown = shown
-        self._pending: deque[DecodedFrame] = deque()
+        self._pending: deque[tuple[DecodedFrame, int]] = deque()
+        """Frames and when each was whole."""
         self._own_faults = {"overrun": 0, "rearmed": 0}
         self._seq = 0
         self._heard_s = time.monotonic()
@@ -42,9 +43,9 @@ class ThermalPort:
         deadline_s = time.monotonic() + timeout_s
         while not self._pending:
             self._receive(deadline_s)
-        frame = self._pending.popleft()
+        frame, t_received_ns = self._pending.popleft()
         self._seq += 1
-        return ThermalFrame(self._seq, frame.t_mono_ns, frame.temp_c, frame.sensor_temp_c)
+        return ThermalFrame(self._seq, frame.t_mono_ns, frame.temp_c, frame.sensor_temp_c, t_received_ns)
 
     def _receive(self, deadline_s: float) -> None:
         now_s = time.monotonic()
@@ -60,7 +61,8 @@ class ThermalPort:
         if not data:
             return
         self._heard_s = time.monotonic()
-        self._pending.extend(self._decoder.feed(data, t_mono_ns))
+        received_ns = time.monotonic_ns()
+        self._pending.extend((frame, received_ns) for frame in self._decoder.feed(data, t_mono_ns))
         while len(self._pending) > PENDING_FRAMES:
             self._pending.popleft()
             self._own_faults["overrun"] += 1

@@ -58,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
     bench.add_argument("name", choices=("latency",))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    bench.add_argument("--alarms", type=int, default=200, help="how many alarms to time (%(default)s)")
+    bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="seconds to measure (%(default)s)")
     bench.set_defaults(command=_bench)
     return parser
 
@@ -103,7 +103,7 @@ def _check_config(options: argparse.Namespace) -> int:
 def _bench(options: argparse.Namespace) -> int:
     from robot.bench_latency import run_bench
 
-    figures = run_bench(options.alarms)
+    figures = run_bench(options.duration)
     if options.json:
         print(json.dumps(figures))
     else:

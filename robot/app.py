@@ -128,8 +128,8 @@ class App:
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
         self._audit: deque[AuditEntry] = deque(maxlen=1000)
         self.metrics = Metrics()
-        self.on_step: Callable[[StepResult, int], None] | None = None
-        """Called after lamp and siren were set, with the time they were; for measurements."""
+        self.on_lamp: Callable[[int, int], None] | None = None
+        """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
 
     def run(self) -> int:
         """Runs until a signal, the end of recorded input, or a bug; returns the exit code."""
@@ -207,7 +207,7 @@ class App:
         commands = [self._commands.popleft() for _ in range(len(self._commands))]
         if thermals or commands or not frames:
             start_ns = time.monotonic_ns()
-            self._act(self._pipeline.step((), thermals, start_ns, commands))
+            self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
             self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
         if frames:
             start_ns = time.monotonic_ns()
@@ -215,11 +215,12 @@ class App:
             self.metrics.camera_step(time.monotonic_ns() - start_ns, len(frames))
         self._showing.update(frames, thermals, time.monotonic_ns())
 
-    def _act(self, result: StepResult) -> None:
+    def _act(self, result: StepResult, thermals: Sequence[ThermalFrame] = ()) -> None:
         self._indicate(result.signal)
         t_lamp_ns = time.monotonic_ns()
-        if self.on_step is not None:
-            self.on_step(result, t_lamp_ns)
+        if self.on_lamp is not None:
+            for frame in thermals:
+                self.on_lamp(frame.t_received_ns, t_lamp_ns)
         data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, time.time_ns())
         if data or self._log.waiting:
             self._tell(data)

@@ -93,7 +93,9 @@ class AlarmRaisedData(Part, frozen=True):
     camera: str
     position_m: Point
     t_position_ns: Annotated[NanoSeconds, Meta(description="when the person was at position_m")]
-    t_evidence_ns: Annotated[NanoSeconds, Meta(description="capture of the thermal frame that completed the evidence")]
+    t_evidence_ns: Annotated[
+        NanoSeconds, Meta(description="when the thermal frame that completed the evidence had arrived")
+    ]
     t_lamp_ns: Annotated[NanoSeconds, Meta(description="when the lamp's pin was set")]
     latency_ms: float
     advice: str = ADVICE

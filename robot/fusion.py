@@ -47,7 +47,9 @@ def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:
     weight = 1 / np.maximum(random, 1e-3) ** 2
     weight /= weight.sum()
     newest = kept[-1]
-    values: dict[str, Any] = {name: float(np.dot(weight, [getattr(reading, name) for reading in kept])) for name in _AVERAGED}
+    values: dict[str, Any] = {
+        name: float(np.dot(weight, [getattr(reading, name) for reading in kept])) for name in _AVERAGED
+    }
     single = float(np.dot(weight, random**2))
     random_c = math.sqrt(single * (_PERSISTENT_SHARE + (1 - _PERSISTENT_SHARE) / len(kept)))
     fixed = float(np.dot(weight, [max(r.uncertainty_c**2 - r.random_uncertainty_c**2, 0.0) for r in kept]))

@@ -63,7 +63,7 @@ class Raised:
     alarm: Alarm
     placed: Placed
     t_evidence_ns: int
-    """Capture of the thermal frame that completed the evidence."""
+    """When the thermal frame that completed the evidence had arrived; the time of judgement where no frame did."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -221,7 +221,7 @@ class Pipeline:
         assessments, verdicts = self._screener.measure(now_ns, results)
         for track in tracks:
             self._places[track.track_id] = (track.camera, track.position_m, thermal.t_mono_ns)
-        self._conclude(now_ns, thermal.t_mono_ns, assessments, verdicts, result)
+        self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
 
     def _conclude(
         self,

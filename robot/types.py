@@ -46,6 +46,8 @@ class ThermalFrame:
     """Rows × columns, °C as the sensor reports them; row 0 is the top, column 0 the left as the robot looks."""
     sensor_temp_c: float | None = None
     """Temperature of the sensor itself, where the wire carries it."""
+    t_received_ns: int = 0
+    """When its last byte had arrived; the robot's own delay counts from here. 0: not told."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
