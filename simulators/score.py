@@ -241,7 +241,7 @@ def _match(event: Mapping[str, Any], known: _Truth) -> int | None:
     if not isinstance(position, Sequence) or len(position) < 2:
         return None
     best: tuple[float, int] | None = None
-    t_mono_ns = _event_time(event)
+    t_mono_ns = _position_time(event)
     for sample in known.near(t_mono_ns):
         cost = _cost(float(position[0]), float(position[1]), sample, t_mono_ns)
         if cost is not None and (best is None or cost < best[0]):
@@ -272,8 +272,12 @@ def _has_reading(data: Mapping[str, Any]) -> bool:
 
 
 def _event_time(event: Mapping[str, Any]) -> int:
-    """The time the data speak of; the event's own where they do not say."""
-    return int(_data(event).get("t_mono_ns") or event.get("t_mono_ns") or 0)
+    return int(event.get("t_mono_ns") or 0)
+
+
+def _position_time(event: Mapping[str, Any]) -> int:
+    """When the person was at the position told; the event's own time where it does not say."""
+    return int(_data(event).get("t_position_ns") or _event_time(event))
 
 
 def _time_of(events: Sequence[Mapping[str, Any]], kind: str, *, first: bool) -> int | None:

@@ -12,27 +12,18 @@ from typing import BinaryIO
 
 import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from robot.errors import ConfigError
 from simulators.faces import face_axes
+from simulators.occlusion import visible_share
 from simulators.rig import gate_face_px, in_picture, project
 from simulators.world import F64, Optic, Person, PersonPose, Rig, SceneState
-
-Bools = NDArray[np.bool_]
 
 SCHEMA = "patrol.truth/1"
 RATE_HZ = 10.0
 
 FACE_TOP, FACE_BOTTOM, FACE_HALF_WIDTH = 0.47, -0.86, 0.5
 """Hairline, chin and cheekbones around the point between the eyes, in face widths: what is called the face."""
-
-HEAD_RADIUS_M = 0.105
-HEAD_BEHIND_EYES_M = 0.09
-BODY_RADIUS_M = 0.19
-NECK_RADIUS_M = 0.065
-SHOULDERS_BELOW_EYES_M = 0.25
-"""What stands in the way: a ball for the head, upright cylinders for the neck and for the rest of a person."""
 
 MARGIN_PX = 2.0
 MAX_YAW_DEG = 35.0
@@ -159,45 +150,6 @@ def person_line(person: Person, t_s: float) -> PersonLine:
         round(person.face_width_m, 5),
         person.face_seed,
     )
-
-
-def visible_share(optic: Optic, poses: tuple[PersonPose, ...], faces_m: F64, which: list[int]) -> F64:
-    """Returns, for each face of `which`, the share of its points that no other head or body hides from the lens.
-
-    `faces_m` is people × points × 3 in the robot frame.
-    """
-    if len(poses) < 2 or not which:
-        return np.ones(len(which))
-    origin = optic.position_m
-    eyes = np.stack([pose.eyes_m for pose in poses])
-    behind = np.stack([pose.facing for pose in poses]) * HEAD_BEHIND_EYES_M
-    heads = eyes - behind
-    rays = faces_m[which] - origin
-    relative, eye_heights = heads - origin, eyes[:, 2] - origin[2]
-    hidden = _near_heads(rays, relative)
-    hidden |= _near_cylinders(rays, relative, BODY_RADIUS_M, eye_heights - SHOULDERS_BELOW_EYES_M)
-    hidden |= _near_cylinders(rays, relative, NECK_RADIUS_M, eye_heights)
-    hidden[np.arange(len(which)), :, which] = False
-    share: F64 = 1.0 - hidden.any(axis=2).mean(axis=1)
-    return share
-
-
-def _near_heads(rays: F64, heads: F64) -> Bools:
-    """faces × points × people: does the line from the lens to the point pass through that head on its way?"""
-    along = np.einsum("fpk,hk->fph", rays, heads) / np.einsum("fpk,fpk->fp", rays, rays)[:, :, None]
-    squared = np.einsum("hk,hk->h", heads, heads) - along**2 * np.einsum("fpk,fpk->fp", rays, rays)[:, :, None]
-    result: Bools = (along > 0) & (along < 1) & (squared < HEAD_RADIUS_M**2)
-    return result
-
-
-def _near_cylinders(rays: F64, heads: F64, radius_m: float, tops: F64) -> Bools:
-    """The same for upright cylinders under the heads, from the floor up to `tops` (heights above the lens)."""
-    level = np.einsum("fpk,fpk->fp", rays[..., :2], rays[..., :2])[:, :, None]
-    along = np.einsum("fpk,hk->fph", rays[..., :2], heads[:, :2]) / level
-    squared = np.einsum("hk,hk->h", heads[:, :2], heads[:, :2]) - along**2 * level
-    height = along * rays[..., 2][:, :, None]
-    result: Bools = (along > 0) & (along < 1) & (squared < radius_m**2) & (height < tops)
-    return result
 
 
 def _face_points_m(pose: PersonPose) -> F64:

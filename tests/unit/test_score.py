@@ -146,6 +146,13 @@ def test_range_error_is_forgiven_bearing_error_and_wrong_time_are_not() -> None:
     assert score(truth(), robot.events).unmatched_events == 1
 
 
+def test_position_has_its_own_time() -> None:
+    robot = Robot()
+    robot.alarm(PLACES[3], 7.0)
+    robot.events[0]["data"]["t_position_ns"] = T0 + 5_800_000_000
+    assert score(truth(), robot.events).alarmed == 1
+
+
 def test_too_short_in_range_does_not_count_nor_does_time_before_the_start() -> None:
     lines = [line for line in truth() if not (isinstance(line, Sample) and line.person_id == 2 and line.t_s >= 2.9)]
     assert score(lines, []).in_range == 2
