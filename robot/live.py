@@ -47,8 +47,8 @@ class LiveState(Part, frozen=True, kw_only=True):
     robot: str
     place: str
     t_utc: str
-    t_mono_ns: int
-    """When this picture was made; an old one says that nobody makes new ones."""
+    t_mono_ns: int | None = None
+    """When this was made: an old state says that nobody makes new ones (see as_of)."""
     last_seq: int = 0
     """Number of the newest event, so that the page can ask for the last few."""
     screening: Literal["available", "unavailable"]
@@ -65,7 +65,8 @@ STALE_S = 2.0
 
 def as_of(state: LiveState, now_ns: int) -> LiveState:
     """Returns the state as it may be shown at `now_ns`: an old "available" is no longer true, it means a stalled pipeline."""
-    if now_ns - state.t_mono_ns <= STALE_S * 1e9 or "pipeline_stalled" in state.reasons:
+    fresh = state.t_mono_ns is None or now_ns - state.t_mono_ns <= STALE_S * 1e9
+    if fresh or "pipeline_stalled" in state.reasons:
         return state
     return msgspec.structs.replace(state, screening="unavailable", reasons=("pipeline_stalled", *state.reasons))
 

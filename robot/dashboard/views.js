@@ -54,12 +54,13 @@ function paint(view, header, bitmap) {
   pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
   bitmap.close();
   pen.lineWidth = 3;
-  pen.font = "600 18px system-ui";
+  const letter = Math.round(canvas.width / (header.kind === "thermal" ? 26 : 15));
+  pen.font = `600 ${letter}px system-ui`;
   for (const { box_px, verdict, body_c } of header.boxes) {
     const [x, y, w, h] = box_px.map((value) => value * scale);
     pen.strokeStyle = pen.fillStyle = COLOUR[verdict] ?? "#8cc8ff";
     pen.strokeRect(x, y, w, h);
-    if (body_c != null) pen.fillText(`${body_c.toFixed(1)} °C`, x, y > 20 ? y - 5 : y + h + 18);
+    if (body_c != null) pen.fillText(`${body_c.toFixed(1)} °C`, x, y > letter ? y - 5 : y + h + letter);
   }
   const range = header.min_c == null ? "" : ` ${header.min_c.toFixed(1)} … ${header.max_c.toFixed(1)} °C`;
   view.name.textContent = (header.kind === "thermal" ? t("thermal") : header.name) + range;
@@ -77,8 +78,8 @@ export function drawMap(canvas, people) {
   const pen = canvas.getContext("2d");
   const { width, height } = canvas;
   const reach = 5;  // metres shown to each side; people further away are drawn at the rim
-  const centre = [width / 2, height * 0.74];
-  const scale = Math.min(width / 2, height * 0.7) / reach;
+  const centre = [width / 2, height / 2];
+  const scale = (Math.min(width, height) / 2 - 44) / reach;  // room for the labels of those at the rim
   pen.clearRect(0, 0, width, height);
   pen.font = "16px system-ui";
   pen.textAlign = "center";
@@ -100,7 +101,7 @@ export function drawMap(canvas, people) {
   for (const person of people) {
     const [x, y] = person.position_m;
     const shrink = Math.min(1, reach / Math.max(Math.hypot(x, y), 1e-6));
-    dot(pen, centre[0] - y * scale * shrink, Math.min(centre[1] - x * scale * shrink, height - 36), person);
+    dot(pen, centre[0] - y * scale * shrink, centre[1] - x * scale * shrink, person);
   }
 }
 
