@@ -23,7 +23,9 @@ _FLOOR_END_M = 24.0
 
 def visible(optic: Optic, seed: int) -> U8:
     """Height × width × 3 BGR picture of the empty square."""
-    d = rays(optic, optic.width_px, optic.height_px)
+    # Half the size is enough for a background that a lens would blur anyway, and four times quicker to draw.
+    width, height = optic.width_px // 2, optic.height_px // 2
+    d = rays(optic, width, height)
     azimuth, rise = _angles(d)
     eye_z = float(optic.position_m[2])
     height_m = eye_z + rise * _FACADE_M
@@ -33,9 +35,13 @@ def visible(optic: Optic, seed: int) -> U8:
     floor = d[..., 2] < -eye_z / _FLOOR_END_M * 0.999
     _paint(image, _floor(d, optic, seed), floor)
     _posts(image, azimuth, height_m, rise, eye_z)
-    grain = cv2.resize(_noise(seed, 90, 160), (optic.width_px, optic.height_px), interpolation=cv2.INTER_CUBIC)
-    image *= (1.0 + np.where(rise > 0.45, 0.006, 0.03) * grain)[..., None]
-    return np.asarray(cv2.GaussianBlur(np.clip(image, 0, 255).astype(np.uint8), (0, 0), 0.8), dtype=np.uint8)
+    grain = cv2.resize(_noise(seed, 90, 160), (width, height), interpolation=cv2.INTER_CUBIC)
+    image *= (1.0 + np.where(height_m > _roof(azimuth), 0.006, 0.03) * grain)[..., None]
+    image = cv2.GaussianBlur(image, (0, 0), 0.6)
+    full = cv2.resize(
+        np.clip(image, 0, 255).astype(np.uint8), (optic.width_px, optic.height_px), interpolation=cv2.INTER_LINEAR
+    )
+    return np.asarray(full, dtype=np.uint8)
 
 
 def thermal(optic: Optic, width_px: int, height_px: int, ambient_c: float, seed: int) -> F32:

@@ -7,6 +7,7 @@ so z of every part is 0: what is drawn is what the landmarks say, in every pictu
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -120,14 +121,26 @@ def canthi_m(person: Person) -> F64:
     return np.array(flat) * person.face_width_m
 
 
+def drawn_extent(cover: F32 | NDArray[np.uint8], scale: float) -> tuple[float, float, float, float]:
+    """Left, top, right, bottom in face widths of what is drawn on a texture, so that nothing else need be warped."""
+    rows, columns = np.flatnonzero(cover.max(axis=1) > 0), np.flatnonzero(cover.max(axis=0) > 0)
+    return (
+        PATCH_LEFT + float(columns[0]) / scale,
+        PATCH_TOP - float(rows[0]) / scale,
+        PATCH_LEFT + float(columns[-1] + 1) / scale,
+        PATCH_TOP - float(rows[-1] + 1) / scale,
+    )
+
+
 def face_axes(facing: F64) -> F64:
     """3 × 3, rows x, y, z of face coordinates in the robot frame: the face looks along `facing`, its up as vertical as can be."""
     z = np.asarray(facing, dtype=np.float64)
-    z = z / np.linalg.norm(z)
+    z = z / math.sqrt(float(z @ z))
     up = np.array((0.0, 0.0, 1.0)) - z * z[2]
-    length = float(np.linalg.norm(up))
+    length = math.sqrt(float(up @ up))
     y = up / length if length > 1e-6 else np.array((1.0, 0.0, 0.0))
-    return np.stack([np.cross(y, z), y, z])
+    x = (y[1] * z[2] - y[2] * z[1], y[2] * z[0] - y[0] * z[2], y[0] * z[1] - y[1] * z[0])
+    return np.array((x, y, z))
 
 
 def face_to_robot(pose: PersonPose, points_m: F64) -> F64:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from simulators import radiance
-from simulators.faces import CANTHUS_X, CANTHUS_Y, EYE_X, F32, FOREHEAD_Y, Grid, look, regions
+from simulators.faces import CANTHUS_X, CANTHUS_Y, EYE_X, F32, FOREHEAD_Y, Grid, drawn_extent, look, regions
 from simulators.world import Person
 
 SCALE = 120
@@ -24,6 +24,8 @@ class ThermalTexture:
     """Two-channel pictures (radiance × coverage, coverage), each half the size of the one before."""
 
     levels: tuple[F32, ...]
+    extent: tuple[float, float, float, float]
+    """Left, top, right, bottom of what is drawn, face widths."""
 
 
 def thermal_texture(person: Person, ambient_c: float, mouth_open: float, emissivity: float) -> ThermalTexture:
@@ -41,7 +43,7 @@ def _texture(person: Person, ambient_c: float, mouth_step: int, emissivity: floa
         height, width = levels[-1].shape[:2]
         small = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         levels.append(np.asarray(small, dtype=np.float32))
-    return ThermalTexture(tuple(levels))
+    return ThermalTexture(tuple(levels), drawn_extent(cover, SCALE))
 
 
 def temperature_map(person: Person, ambient_c: float, mouth_open: float) -> tuple[F32, F32]:
@@ -50,12 +52,12 @@ def temperature_map(person: Person, ambient_c: float, mouth_open: float) -> tupl
     part = regions(grid, person)
     skin_c = _skin(grid, person, mouth_open)
     forehead = person.forehead_c
-    temp = np.full((grid.height, grid.width), ambient_c, np.float32)
-    cover = np.zeros_like(temp)
+    weighted = np.zeros((grid.height, grid.width), np.float32)
+    cover = np.zeros_like(weighted)
 
     def over(value: float | F32, where: F32) -> None:
-        np.copyto(temp, temp * (1.0 - where) + value * where)
-        np.maximum(cover, where, out=cover)
+        np.copyto(weighted, weighted * (1.0 - where) + value * where)
+        np.copyto(cover, cover * (1.0 - where) + where)
 
     hair = ambient_c + 0.3 * (forehead - ambient_c)
     over(hair, part.hair_back)
@@ -69,8 +71,9 @@ def temperature_map(person: Person, ambient_c: float, mouth_open: float) -> tupl
         over(ambient_c + 0.3 * (forehead - ambient_c), part.glasses)
     if part.hat is not None:
         over(hair, part.hat)
-    # Where an edge is half covered the temperature is that of the part, not a mixture with what lies behind it.
-    return temp, cover
+    # Where an edge is half covered the temperature is that of the parts there, not a mixture with nothing.
+    temp = np.where(cover > 1e-3, weighted / np.maximum(cover, 1e-3), ambient_c).astype(np.float32)
+    return temp, np.where(cover > 1e-3, cover, 0.0).astype(np.float32)
 
 
 def _skin(g: Grid, person: Person, mouth_open: float) -> F32:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators.faces import EYE_X, F32, Grid, Look, Regions, look, regions
+from simulators.faces import EYE_X, F32, Grid, Look, Regions, drawn_extent, look, regions
 from simulators.world import Person
 
 U8 = NDArray[np.uint8]
@@ -30,6 +30,8 @@ class VisibleTexture:
     """Premultiplied BGRA pictures of one face, each half the size of the one before; `levels[k]` has SCALE / 2^k texels per face width."""
 
     levels: tuple[U8, ...]
+    extent: tuple[float, float, float, float]
+    """Left, top, right, bottom of what is drawn, face widths."""
 
 
 def visible_texture(person: Person, mouth_open: float) -> VisibleTexture:
@@ -53,7 +55,7 @@ def _texture(face_seed: int, masked: bool, glasses: bool, hat: bool, mouth_step:
         height, width = levels[-1].shape[:2]
         small = cv2.resize(levels[-1], (width // 2, height // 2), interpolation=cv2.INTER_AREA)
         levels.append(np.asarray(small, dtype=np.uint8))
-    return VisibleTexture(tuple(levels))
+    return VisibleTexture(tuple(levels), drawn_extent(levels[0][..., 3], SCALE))
 
 
 class Painter:

@@ -6,15 +6,21 @@ their different places on the robot.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
-from simulators.faces import NECK_END_Y, PATCH_BOTTOM, PATCH_LEFT, PATCH_RIGHT, PATCH_TOP, face_axes
+from simulators.faces import NECK_END_Y, PATCH_LEFT, PATCH_TOP, face_axes
 from simulators.projection import NEAR_M, Projector
 from simulators.world import F64, HotObject, Optic, PersonPose, SceneState
 
+I32 = NDArray[np.int32]
+
+FIXED_BITS = 4
+"""Fractional bits of polygon pixels, OpenCV's `shift`."""
 TORSO, ARM_LEFT, ARM_RIGHT, LEG_LEFT, LEG_RIGHT, SHADE, BACK_NECK = range(7)
 DRAW_ORDER = (LEG_RIGHT, LEG_LEFT, TORSO, SHADE, ARM_RIGHT, ARM_LEFT, BACK_NECK)
 _HEAD_DEPTH = 0.42
@@ -32,8 +38,10 @@ class Figure:
 
     pose: PersonPose
     distance_m: float
-    parts: tuple[F64 | None, ...]
-    """Polygons by part (TORSO …), n × 2 pixels; None where nothing is in front of the optic."""
+    parts: tuple[I32 | None, ...]
+    """Polygons by part (TORSO …), n × 2 pixels in fixed point (FIXED_BITS); None where nothing is in front of the optic."""
+    box_px: tuple[int, int, int, int]
+    """Left, top, right, bottom of body and head, clipped to the picture."""
     head_px: tuple[F64, tuple[float, float], float] | None
     """Centre, half axes and tilt (degrees) of the hair behind the face."""
     face: F64 | None
@@ -52,6 +60,11 @@ class Disc:
     radius_px: float
 
 
+_SLICES = (slice(0, 6), slice(6, 10), slice(10, 14), slice(14, 18), slice(18, 22), slice(22, 26), slice(26, 30))
+_SKULL, _CORNERS = slice(30, 33), slice(33, 37)
+_SOURCE = np.array(_FACE_SPAN, dtype=np.float32)
+
+
 def things(state: SceneState, projector: Projector) -> list[Figure | Disc]:
     """Everything in front of the optic that may reach into its picture, farthest first (painters' order)."""
     optic = projector.optic
@@ -60,7 +73,14 @@ def things(state: SceneState, projector: Projector) -> list[Figure | Disc]:
     if near:
         points = np.stack([_points(pose, optic.position_m) for pose in near])
         optical = projector.to_optical(points.reshape(-1, 3)).reshape(points.shape)
-        found += [_figure(pose, o, projector) for pose, o in zip(near, optical, strict=True)]
+        pixels = projector.pixels(optical.reshape(-1, 3)).reshape(*points.shape[:2], 2)
+        fixed = np.round(pixels * (1 << FIXED_BITS)).astype(np.int32)
+        # Hair reaches above the skull's top point when the head is tilted; the noise need not be exact there.
+        low = np.clip(pixels.min(axis=1) - 2, 0, (optic.width_px, optic.height_px)).astype(int).tolist()
+        high = np.clip(pixels.max(axis=1) + 3, 0, (optic.width_px, optic.height_px)).astype(int).tolist()
+        for k, pose in enumerate(near):
+            box = (low[k][0], low[k][1], high[k][0], high[k][1])
+            found.append(_figure(pose, optical[k], pixels[k], fixed[k], box, projector))
     for thing in state.hot_objects:
         disc = _disc(thing, state, projector)
         if disc is not None:
@@ -93,84 +113,120 @@ def _in_view(pose: PersonPose, optic: Optic) -> bool:
     return bool(abs(np.arctan2(x, z)) < half + 0.15)
 
 
+_UP = np.array((0.0, 0.0, 1.0))
+# Directions that a body is made of: across the line of sight scaled to half the width of shoulders, hips, collar and throat, and by the
+# height; up to neck, shoulder, hip, head and by the height; sideways of the chest by the height; swing of the stride.
+_SHOULDER, _HIP, _COLLAR, _THROAT, _WIDE, _NECK_UP, _SHOULDER_UP, _HIP_UP, _HEAD_UP, _HIGH, _SIDE, _SWING = range(12)
+_Term = dict[int, float]
+
+
+def _limb(sign: float, top: _Term, end: _Term, wide: float, taper: float) -> list[_Term]:
+    return [
+        {**top, _WIDE: -wide},
+        {**top, _WIDE: wide},
+        {**end, _WIDE: wide * taper},
+        {**end, _WIDE: -wide * taper},
+    ]
+
+
+def _body_table() -> F64:
+    """30 × 12: every body point as a sum of the directions above, in the order of the parts."""
+    rows: list[_Term] = [
+        {_NECK_UP: 1, _COLLAR: -1},
+        {_NECK_UP: 1, _COLLAR: 1},
+        {_SHOULDER_UP: 1, _SHOULDER: 1},
+        {_HIP_UP: 1, _HIP: 1},
+        {_HIP_UP: 1, _HIP: -1},
+        {_SHOULDER_UP: 1, _SHOULDER: -1},
+    ]
+    for sign in (1.0, -1.0):
+        top = {_SHOULDER_UP: 1, _HIGH: -0.012, _SIDE: sign * 0.128}
+        rows += _limb(sign, top, {_HIGH: 0.42, _SIDE: sign * 0.15, _SWING: -0.7 * sign}, 0.028, 0.8)
+    for sign in (1.0, -1.0):
+        rows += _limb(sign, {_HIGH: 0.52, _SIDE: sign * 0.048}, {_SIDE: sign * 0.05, _SWING: sign}, 0.048, 0.75)
+    rows += [
+        {_SHOULDER_UP: 1, _SHOULDER: 0.35},
+        {_SHOULDER_UP: 1, _SHOULDER: 1},
+        {_HIP_UP: 1, _HIP: 1},
+        {_HIP_UP: 1, _HIP: 0.5},
+        {_HEAD_UP: 1, _THROAT: -1},
+        {_HEAD_UP: 1, _THROAT: 1},
+        {_NECK_UP: 1, _THROAT: 1},
+        {_NECK_UP: 1, _THROAT: -1},
+    ]
+    table = np.zeros((len(rows), 12))
+    for row, terms in enumerate(rows):
+        for column, value in terms.items():
+            table[row, column] = value
+    return table
+
+
+_BODY = _body_table()
+_HALF = np.array([(0.128, 0.075), (0.095, 0.075), (0.055, 0.05), (0.034, 0.034)])
+"""Half width and half depth of shoulders, hips, collar and throat, in body heights."""
+_SPAN = np.array(_FACE_SPAN, dtype=np.float64)
+
+
 def _points(pose: PersonPose, camera_m: F64) -> F64:
-    """All points of a person: seven quads, head (centre, top, side), face corners."""
-    height = pose.eyes_m[2] / 0.932
+    """37 × 3, robot frame: body by parts, then head (centre, top, side), then the face's corners."""
+    height = float(pose.eyes_m[2]) / 0.932
     width = pose.person.face_width_m
     axes = face_axes(pose.facing)
-    head = pose.eyes_m - axes[2] * _HEAD_DEPTH * width + axes[1] * 0.14 * width
-    sight = head - camera_m
-    sight[2] = 0.0
-    sight /= max(float(np.linalg.norm(sight)), 1e-9)
-    across = np.array((sight[1], -sight[0], 0.0))
-    heading = pose.body_heading / max(float(np.linalg.norm(pose.body_heading)), 1e-9)
-    side = np.array((-heading[1], heading[0], 0.0))
-    turn = abs(float(side @ across))
-    base = np.array((head[0], head[1], 0.0))
-    neck_z = pose.eyes_m[2] + (NECK_END_Y + 0.16) * width
-
-    def half(wide: float, deep: float) -> F64:
-        return np.asarray(across * height * float(np.hypot(wide * turn, deep * np.sqrt(1.0 - turn * turn))))
-
-    def at(z: float) -> F64:
-        return np.asarray(base + np.array((0.0, 0.0, z)))
-
-    shoulder_z, hip_z = min(0.81 * height, neck_z - 0.03), 0.50 * height
-    shoulders, hips, collar = half(0.128, 0.075), half(0.095, 0.075), half(0.055, 0.05)
-    torso = [at(neck_z) - collar, at(neck_z) + collar, at(shoulder_z) + shoulders, at(hip_z) + hips]
-    torso += [at(hip_z) - hips, at(shoulder_z) - shoulders]
-    speed = min(float(np.hypot(*pose.velocity_m_s[:2])) / 1.2, 1.0)
-    phase = 2.0 * np.pi * float(pose.eyes_m @ heading) / _STRIDE_M
-    swing = heading * 0.13 * height * speed * float(np.sin(phase))
-    quads: list[list[F64]] = []
-    for sign in (1.0, -1.0):
-        top = at(shoulder_z - 0.012 * height) + side * sign * 0.128 * height
-        end = at(0.42 * height) + side * sign * 0.15 * height - swing * sign * 0.7
-        wide = across * 0.028 * height
-        quads.append([top - wide, top + wide, end + wide * 0.8, end - wide * 0.8])
-    for sign in (1.0, -1.0):
-        top = at(0.52 * height) + side * sign * 0.048 * height
-        end = at(0.0) + side * sign * 0.05 * height + swing * sign
-        wide = across * 0.048 * height
-        quads.append([top - wide, top + wide, end + wide * 0.75, end - wide * 0.75])
-    shade = [at(shoulder_z) + shoulders * 0.35, at(shoulder_z) + shoulders, at(hip_z) + hips, at(hip_z) + hips * 0.5]
-    throat = half(0.034, 0.034)
-    nape = [at(head[2]) - throat, at(head[2]) + throat, at(neck_z) + throat, at(neck_z) - throat]
-    up = np.array((0.0, 0.0, 1.0))
-    skull = [head, head + up * 0.70 * width, head + across * 0.54 * width]
-    corners = [pose.eyes_m + axes[0] * x * width + axes[1] * y * width for x, y in _FACE_SPAN]
-    flat = torso + [p for q in quads for p in q] + shade + nape + skull + corners
-    return np.array(flat)
+    head = pose.eyes_m - axes[2] * (_HEAD_DEPTH * width) + axes[1] * (0.14 * width)
+    sx, sy = float(head[0] - camera_m[0]), float(head[1] - camera_m[1])
+    far = max(math.hypot(sx, sy), 1e-9)
+    across = np.array((sy / far, -sx / far, 0.0))
+    hx, hy = float(pose.body_heading[0]), float(pose.body_heading[1])
+    long = max(math.hypot(hx, hy), 1e-9)
+    hx, hy = hx / long, hy / long
+    turn2 = min((hx * sx + hy * sy) ** 2 / (far * far), 1.0)
+    neck_z = float(pose.eyes_m[2]) + (NECK_END_Y + 0.16) * width
+    speed = min(math.hypot(float(pose.velocity_m_s[0]), float(pose.velocity_m_s[1])) / 1.2, 1.0)
+    phase = 2.0 * math.pi * (float(pose.eyes_m[0]) * hx + float(pose.eyes_m[1]) * hy) / _STRIDE_M
+    swing = 0.13 * height * speed * math.sin(phase)
+    basis = np.zeros((12, 3))
+    half = height * np.sqrt(_HALF[:, 0] ** 2 * turn2 + _HALF[:, 1] ** 2 * (1.0 - turn2))
+    basis[:4] = half[:, None] * across
+    basis[_WIDE] = across * height
+    basis[_NECK_UP : _HIGH + 1, 2] = (neck_z, min(0.81 * height, neck_z - 0.03), 0.5 * height, head[2], height)
+    basis[_SIDE, :2] = (-hy * height, hx * height)
+    basis[_SWING, :2] = (hx * swing, hy * swing)
+    out = np.empty((37, 3))
+    out[:30] = _BODY @ basis
+    out[:30, :2] += head[:2]
+    out[_SKULL] = head
+    out[31, 2] += 0.70 * width
+    out[32] += across * (0.54 * width)
+    out[_CORNERS] = pose.eyes_m + (_SPAN * width) @ axes[:2]
+    return out
 
 
-_SLICES = (slice(0, 6), slice(6, 10), slice(10, 14), slice(14, 18), slice(18, 22), slice(22, 26), slice(26, 30))
-_SKULL, _CORNERS = slice(30, 33), slice(33, 37)
-_SOURCE = np.array(_FACE_SPAN, dtype=np.float32)
-
-
-def _figure(pose: PersonPose, optical: F64, projector: Projector) -> Figure:
-    depth = optical[:, 2]
-    if depth.min() >= NEAR_M:
-        pixels = projector.pixels(optical)
-        parts: tuple[F64 | None, ...] = tuple(pixels[s] for s in _SLICES)
+def _figure(
+    pose: PersonPose, optical: F64, pixels: F64, fixed: I32, box: tuple[int, int, int, int], projector: Projector
+) -> Figure:
+    depth = optical[:, 2].tolist()
+    if min(depth) >= NEAR_M:
+        parts: tuple[I32 | None, ...] = tuple(fixed[s] for s in _SLICES)
     else:
-        parts = tuple(projector.polygon(optical[s]) for s in _SLICES)
-        pixels = projector.pixels(optical)
+        parts = tuple(_fixed(projector.polygon(optical[s])) for s in _SLICES)
     head = None
-    if depth[_SKULL].min() > 0.15:
+    if min(depth[_SKULL]) > 0.15:
         centre, top, side = pixels[_SKULL]
-        tilt = float(np.degrees(np.arctan2(*(top - centre)[::-1]))) + 90.0
-        head = (centre, (float(np.linalg.norm(side - centre)), float(np.linalg.norm(top - centre))), tilt)
-    corners = optical[_CORNERS]
-    eyes = corners.mean(axis=0)
-    distance = float(np.linalg.norm(eyes))
+        up_x, up_y = (top - centre).tolist()
+        head = (centre, (math.dist(side, centre), math.hypot(up_x, up_y)), math.degrees(math.atan2(up_y, up_x)) + 90.0)
+    eyes = projector.optic.rotation @ (pose.eyes_m - projector.optic.position_m)
+    distance = math.sqrt(float(eyes @ eyes))
     face = None
-    normal = np.cross(corners[1] - corners[0], corners[0] - corners[3])
-    cos_view = -float(normal @ eyes) / max(float(np.linalg.norm(normal)) * distance, 1e-12)
-    if corners[:, 2].min() > 0.15 and cos_view > _LIMIT_COS:
+    normal = projector.optic.rotation @ pose.facing
+    cos_view = -float(normal @ eyes) / max(math.sqrt(float(pose.facing @ pose.facing)) * distance, 1e-12)
+    if min(depth[_CORNERS]) > 0.15 and cos_view > _LIMIT_COS:
         face = cv2.getPerspectiveTransform(_SOURCE, pixels[_CORNERS].astype(np.float32))
     scale = float(projector.optic.matrix[0, 0]) * pose.person.face_width_m / max(distance, 0.1)
-    return Figure(pose, distance, parts, head, face, scale)
+    return Figure(pose, distance, parts, box, head, face, scale)
+
+
+def _fixed(polygon_px: F64 | None) -> I32 | None:
+    return None if polygon_px is None else np.round(polygon_px * (1 << FIXED_BITS)).astype(np.int32)
 
 
 def _disc(thing: HotObject, state: SceneState, projector: Projector) -> Disc | None:
@@ -194,19 +250,17 @@ def texel_matrix(scale: float) -> F64:
     return np.array([[1.0 / scale, 0.0, left], [0.0, -1.0 / scale, top], [0.0, 0.0, 1.0]])
 
 
-def patch_box(face: F64, width: int, height: int) -> tuple[int, int, int, int] | None:
-    """Left, top, right, bottom of the face patch within a width × height picture; None when it is outside or seen edge on."""
-    corners = np.array(
-        [(PATCH_LEFT, PATCH_TOP), (PATCH_RIGHT, PATCH_TOP), (PATCH_RIGHT, PATCH_BOTTOM), (PATCH_LEFT, PATCH_BOTTOM)]
-    )
-    p = face @ np.concatenate([corners.T, np.ones((1, 4))])
+def patch_box(
+    face: F64, extent: tuple[float, float, float, float], width: int, height: int
+) -> tuple[int, int, int, int] | None:
+    """Left, top, right, bottom, within a width × height picture, of the part of the face patch that is drawn on (`extent`:
+    left, top, right, bottom in face widths); None when it is outside.
+    """
+    x0, y0, x1, y1 = extent
+    p = face @ np.array([(x0, x1, x1, x0), (y0, y0, y1, y1), (1.0, 1.0, 1.0, 1.0)])
     if p[2].min() <= 1e-6:
         return None
     x, y = p[0] / p[2], p[1] / p[2]
-    box = (
-        max(int(x.min()) - 1, 0),
-        max(int(y.min()) - 1, 0),
-        min(int(x.max()) + 3, width),
-        min(int(y.max()) + 3, height),
-    )
-    return box if box[2] - box[0] >= 2 and box[3] - box[1] >= 2 else None
+    left, top = max(int(x.min()) - 1, 0), max(int(y.min()) - 1, 0)
+    right, bottom = min(int(x.max()) + 3, width), min(int(y.max()) + 3, height)
+    return (left, top, right, bottom) if right - left >= 2 and bottom - top >= 2 else None

@@ -23,7 +23,6 @@ F32 = NDArray[np.float32]
 FINE = 4
 """Canvas pixels per sensor pixel, along each axis."""
 _BLUR_AT = 2
-_SHIFT = 4
 _CLOTHES_EMISSIVITY = 0.95
 _HOT_EMISSIVITY = 0.95
 _VAPOUR_COVER = 0.5
@@ -102,30 +101,28 @@ class ThermalRenderer:
         clothes_c = ambient_c + 3.0 + 2.0 * (person.face_seed * 0.618 % 1.0)
         hair_c = ambient_c + 0.3 * (person.forehead_c - ambient_c)
         skull_c = person.forehead_c - 1.0 if of.hair_style == "bald" and not person.hat else hair_c
-        temps_c = dict.fromkeys(figure.DRAW_ORDER, clothes_c)
-        temps_c[figure.SHADE] = clothes_c - 0.2
+        temps_c = np.full(len(figure.DRAW_ORDER), clothes_c)
+        temps_c[figure.SHADE] -= 0.2
+        temps_c[[figure.LEG_LEFT, figure.LEG_RIGHT]] -= 0.8
         temps_c[figure.BACK_NECK] = person.forehead_c - 0.6
-        for leg in (figure.LEG_LEFT, figure.LEG_RIGHT):
-            temps_c[leg] = clothes_c - 0.8
+        values = _seen(temps_c, _CLOTHES_EMISSIVITY, tau, ambient_c).tolist()
         for part in figure.DRAW_ORDER:
             polygon = seen.parts[part]
             if polygon is not None:
-                points = np.round(polygon * (1 << _SHIFT)).astype(np.int32)
-                value = _seen(temps_c[part], _CLOTHES_EMISSIVITY, tau, ambient_c)
-                cv2.fillConvexPoly(self._canvas, points, value, cv2.LINE_8, _SHIFT)
+                cv2.fillConvexPoly(self._canvas, polygon, values[part], cv2.LINE_8, figure.FIXED_BITS)
         if seen.head_px is not None:
             centre, axes, tilt = seen.head_px
-            value = _seen(skull_c, self._rig.traits.emissivity_skin, tau, ambient_c)
+            value = float(_seen(skull_c, self._rig.traits.emissivity_skin, tau, ambient_c))
             self._ellipse(centre, axes, tilt, value)
         if seen.face is not None:
             self._draw_face(seen, seen.face, tau, ambient_c)
 
     def _draw_face(self, seen: Figure, face: F64, tau: float, ambient_c: float) -> None:
-        box = figure.patch_box(face, self._optic.width_px, self._optic.height_px)
-        if box is None:
-            return
         emissivity = self._rig.traits.emissivity_skin
         texture = thermal_texture(seen.pose.person, ambient_c, seen.pose.mouth_open, emissivity)
+        box = figure.patch_box(face, texture.extent, self._optic.width_px, self._optic.height_px)
+        if box is None:
+            return
         level = 0
         while level + 1 < len(texture.levels) and SCALE / 2 ** (level + 1) >= seen.scale_px:
             level += 1
@@ -133,13 +130,13 @@ class ThermalRenderer:
         move = np.array([[1.0, 0.0, -left], [0.0, 1.0, -top], [0.0, 0.0, 1.0]])
         matrix = move @ face @ figure.texel_matrix(SCALE / 2**level)
         patch = cv2.warpPerspective(texture.levels[level], matrix, (right - left, bottom - top), flags=cv2.INTER_LINEAR)
-        leaving, cover = patch[..., 0], patch[..., 1]
+        leaving, cover = cv2.split(patch)
         region = self._canvas[top:bottom, left:right]
         region *= 1.0 - cover
         region += leaving * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
 
     def _draw_disc(self, disc: Disc, tau: float, ambient_c: float) -> None:
-        value = _seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, ambient_c)
+        value = float(_seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, ambient_c))
         radius = max(disc.radius_px, 0.75)
         if disc.thing.kind != "vapour":
             self._ellipse(disc.center_px, (radius, radius), 0.0, value)
@@ -149,16 +146,16 @@ class ThermalRenderer:
         cv2.addWeighted(self._canvas, _VAPOUR_COVER, before, 1.0 - _VAPOUR_COVER, 0.0, dst=self._canvas)
 
     def _ellipse(self, centre: F64, axes: tuple[float, float], tilt: float, value: float) -> None:
-        fixed = 1 << _SHIFT
+        fixed = 1 << figure.FIXED_BITS
         cx, cy = round(float(centre[0]) * fixed), round(float(centre[1]) * fixed)
         half_axes = (round(axes[0] * fixed), round(axes[1] * fixed))
-        cv2.ellipse(self._canvas, (cx, cy), half_axes, tilt, 0, 360, value, -1, cv2.LINE_8, _SHIFT)
+        cv2.ellipse(self._canvas, (cx, cy), half_axes, tilt, 0, 360, value, -1, cv2.LINE_8, figure.FIXED_BITS)
 
 
-def _seen(temp_c: float, emissivity: float, tau: float, ambient_c: float) -> float:
-    """Radiance that arrives from a surface through the air; the air itself adds its own."""
-    air = float(radiance.of_temp(ambient_c))
-    return tau * float(radiance.surface(temp_c, emissivity, ambient_c)) + (1.0 - tau) * air
+def _seen(temp_c: float | F64, emissivity: float, tau: float, ambient_c: float) -> F64:
+    """Radiance that arrives from surfaces through the air; the air itself adds its own."""
+    arriving = tau * radiance.surface(temp_c, emissivity, ambient_c) + (1.0 - tau) * radiance.of_temp(ambient_c)
+    return np.asarray(arriving, dtype=np.float64)
 
 
 def _finer(optic: Optic, factor: int) -> Optic:

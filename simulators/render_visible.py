@@ -22,7 +22,6 @@ Colour = tuple[float, float, float]
 
 _VARIANTS = 3
 _NOISE_SIGMA = 2.0
-_SHIFT = 4
 
 
 class VisibleRenderer:
@@ -47,16 +46,19 @@ class VisibleRenderer:
         """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep."""
         moment = round(state.t_s * 1e6)
         frame = self._empty[moment * 7919 % 65537 % _VARIANTS].copy()
+        drawn: list[tuple[int, int, int, int]] = []
         for thing in figure.things(state, self._projector):
             if isinstance(thing, Disc):
                 _draw_disc(frame, thing)
                 continue
-            box = self._draw_figure(frame, thing)
-            if box is not None:
-                self._add_noise(frame, box, moment)
+            self._draw_figure(frame, thing)
+            if thing.box_px[0] < thing.box_px[2] and thing.box_px[1] < thing.box_px[3]:
+                drawn.append(thing.box_px)
+        for box in _columns(drawn):
+            self._add_noise(frame, box, moment)
         return frame
 
-    def _draw_figure(self, frame: U8, seen: Figure) -> tuple[int, int, int, int] | None:
+    def _draw_figure(self, frame: U8, seen: Figure) -> None:
         of = look(seen.pose.person.face_seed)
         gain = _light_gain(seen.pose.eyes_m)
         skin = _lit(of.skin_bgr, gain * 0.72)
@@ -76,19 +78,17 @@ class VisibleRenderer:
         for part in figure.DRAW_ORDER:
             polygon = seen.parts[part]
             if polygon is not None:
-                points = np.round(polygon * (1 << _SHIFT)).astype(np.int32)
-                cv2.fillConvexPoly(frame, points, colours[part], cv2.LINE_8, _SHIFT)
+                cv2.fillConvexPoly(frame, polygon, colours[part], cv2.LINE_8, figure.FIXED_BITS)
         if seen.head_px is not None:
             _ellipse(frame, seen.head_px, hair)
         if seen.face is not None:
             self._draw_face(frame, seen, seen.face, gain)
-        return self._bounds(seen)
 
     def _draw_face(self, frame: U8, seen: Figure, face: F64, gain: float) -> None:
-        box = figure.patch_box(face, *self._size)
+        texture = visible_texture(seen.pose.person, seen.pose.mouth_open)
+        box = figure.patch_box(face, texture.extent, *self._size)
         if box is None:
             return
-        texture = visible_texture(seen.pose.person, seen.pose.mouth_open)
         level = 0
         while level + 1 < len(texture.levels) and SCALE / 2 ** (level + 1) >= seen.scale_px:
             level += 1
@@ -102,21 +102,6 @@ class VisibleRenderer:
         behind = cv2.multiply(region, open_part, scale=1.0 / 255.0)
         cv2.addWeighted(colour, gain, behind, 1.0, 0.0, dst=region)
 
-    def _bounds(self, seen: Figure) -> tuple[int, int, int, int] | None:
-        """The rectangle that the person covers, within the picture."""
-        corners = [p for p in seen.parts if p is not None]
-        if seen.head_px is not None:
-            centre, (rx, ry), _ = seen.head_px
-            corners.append(np.array([centre - max(rx, ry), centre + max(rx, ry)]))
-        if not corners:
-            return None
-        every = np.concatenate(corners)
-        low = np.maximum(every.min(axis=0), 0).astype(int)
-        high = np.minimum(every.max(axis=0) + 1, self._size).astype(int)
-        if (high <= low).any():
-            return None
-        return int(low[0]), int(low[1]), int(high[0]), int(high[1])
-
     def _add_noise(self, frame: U8, box: tuple[int, int, int, int], moment: int) -> None:
         left, top, right, bottom = box
         width, height = right - left, bottom - top
@@ -126,6 +111,18 @@ class VisibleRenderer:
         region = frame[top:bottom, left:right]
         cv2.add(region, self._brighter[dy : dy + height, dx : dx + width], dst=region)
         cv2.subtract(region, self._darker[dy : dy + height, dx : dx + width], dst=region)
+
+
+def _columns(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int, int]]:
+    """Boxes that overlap from left to right joined to one, so that noise is laid on once."""
+    joined: list[tuple[int, int, int, int]] = []
+    for box in sorted(boxes):
+        if joined and box[0] < joined[-1][2]:
+            left, top, right, bottom = joined[-1]
+            joined[-1] = (left, min(top, box[1]), max(right, box[2]), max(bottom, box[3]))
+        else:
+            joined.append(box)
+    return joined
 
 
 def _light_gain(eyes_m: F64) -> float:
@@ -140,7 +137,7 @@ def _lit(colour: Colour, gain: float) -> Colour:
 
 def _ellipse(frame: U8, head: tuple[F64, tuple[float, float], float], colour: Colour) -> None:
     centre, (rx, ry), tilt = head
-    fixed = 1 << _SHIFT
+    fixed = 1 << figure.FIXED_BITS
     cv2.ellipse(
         frame,
         (round(float(centre[0]) * fixed), round(float(centre[1]) * fixed)),
@@ -151,7 +148,7 @@ def _ellipse(frame: U8, head: tuple[F64, tuple[float, float], float], colour: Co
         colour,
         -1,
         cv2.LINE_AA,
-        _SHIFT,
+        figure.FIXED_BITS,
     )
 
 
@@ -163,11 +160,13 @@ def _draw_disc(frame: U8, disc: Disc) -> None:
         _ellipse(frame, (disc.center_px, (r, r), 0.0), (236, 250, 255))
     elif kind == "cup":
         points = np.array([(x - r, y - r), (x + r, y - r), (x + 0.72 * r, y + r), (x - 0.72 * r, y + r)])
-        cv2.fillConvexPoly(frame, np.round(points * 16).astype(np.int32), (228, 232, 236), cv2.LINE_AA, _SHIFT)
+        cv2.fillConvexPoly(
+            frame, np.round(points * 16).astype(np.int32), (228, 232, 236), cv2.LINE_AA, figure.FIXED_BITS
+        )
         _ellipse(frame, (np.array((x, y - r)), (r, 0.25 * r), 0.0), (40, 62, 96))
     elif kind == "heater":
         points = np.array([(x - r, y - r), (x + r, y - r), (x + r, y + r), (x - r, y + r)])
-        cv2.fillConvexPoly(frame, np.round(points * 16).astype(np.int32), (58, 60, 64), cv2.LINE_AA, _SHIFT)
+        cv2.fillConvexPoly(frame, np.round(points * 16).astype(np.int32), (58, 60, 64), cv2.LINE_AA, figure.FIXED_BITS)
         for k in range(4):
             yk = y - r * 0.7 + k * r * 0.45
             cv2.line(
