@@ -158,16 +158,7 @@ class Settings(Section, frozen=True):
 
 def parse(table: dict[str, Any], base: Path) -> Settings:
     """Returns the settings in `table`, relative paths taken from `base`; raises ConfigError with every problem."""
-    problems: list[str] = []
-    settings: Settings | None = None
-    try:
-        settings = convert(table, Settings)
-    except ConfigError as error:
-        problems.extend(error.problems)
-    problems.extend(_contradictions(table))
-    if problems or settings is None:
-        raise ConfigError(problems)
-    return _anchored(settings, base)
+    return _anchored(convert(table, Settings, also=_contradictions), base)
 
 
 def load(path: Path) -> Settings:

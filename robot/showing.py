@@ -65,6 +65,7 @@ class Showing:
             robot=self._settings.robot.name,
             place=self._settings.robot.place,
             t_utc=rfc3339(unix_ns),
+            t_mono_ns=now_ns,
             screening=view.health.screening.value,
             reasons=view.health.reasons,
             people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),

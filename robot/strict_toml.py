@@ -1,15 +1,18 @@
 """TOML text becomes a typed, frozen settings object, or the full list of what is wrong with it.
 
 msgspec stops at the first error; people want all of them at once. So tables are walked here field by field, and each
-value is converted by msgspec alone.
+value is converted by msgspec alone. A problem reads `path: what is wrong (what to do)`.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
+import re
 import tomllib
 import types
 import typing
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,53 +21,83 @@ import msgspec
 from robot.errors import ConfigError
 
 T = TypeVar("T", bound=msgspec.Struct)
+Check = Callable[[dict[str, Any]], list[str]]
+
+_SECRET = re.compile(r"(^|[._])(token|password|secret|sha256)$")
+"""Last keys of a path whose values are never repeated in a problem."""
+_SHOWN_CHARS = 60
+_DEEPER = re.compile(r" - at `\$(?P<rest>.*)`$")
 
 
 def read_table(path: Path) -> dict[str, Any]:
-    """Returns the parsed TOML of `path`; raises ConfigError with the line of a syntax error."""
+    """Returns the parsed TOML of `path`; raises ConfigError if it cannot be read, or with the line of a syntax error."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror})") from error
+        raise ConfigError(f"{path}: cannot be read: {error.strerror} (name an existing file)") from error
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text (byte {error.start})") from error
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigError(f"{path}: is not valid TOML: {error}") from error
+        raise ConfigError(f"{path}: is not UTF-8 text from byte {error.start} on (save it as UTF-8)") from error
+    return parse_table(text, str(path))
 
 
-def convert(table: dict[str, Any], kind: type[T], source: str = "") -> T:
-    """Returns `table` as `kind`; raises ConfigError naming every wrong, missing and unknown key by its path."""
+def parse_table(text: str, source: str) -> dict[str, Any]:
+    """Returns the parsed TOML text; raises ConfigError, in which `source` names the text."""
+    try:
+        return tomllib.loads(text)
+    except RecursionError as error:
+        raise ConfigError(f"{source}: is nested too deeply (settings need four levels at most)") from error
+    except ValueError as error:  # TOMLDecodeError, or a number with thousands of digits
+        raise ConfigError(f"{source}: is not valid TOML: {error} (mend the place named)") from error
+
+
+def convert(table: dict[str, Any], kind: type[T], source: str = "", also: Check | None = None) -> T:
+    """Returns `table` as `kind`; raises ConfigError naming every wrong, missing and unknown key by its path.
+
+    `source` goes before each problem where it is given; `also` looks at the raw table for what types cannot tell.
+    """
+    problems = problems_of(table, kind) + (also(table) if also else [])
+    if not problems:
+        try:
+            return msgspec.convert(table, kind)
+        except msgspec.ValidationError as error:
+            problems.append(str(error))
+    raise ConfigError([f"{source}: {problem}" for problem in problems] if source else problems)
+
+
+def problems_of(table: dict[str, Any], kind: type[msgspec.Struct], at: str = "") -> list[str]:
+    """Returns everything that keeps the table from being a `kind`; `at` is the table's own path."""
     problems: list[str] = []
-    _check_struct(table, kind, source, problems)
-    if problems:
-        raise ConfigError(problems)
-    return msgspec.convert(table, kind)
+    _check_struct(table, kind, at, problems)
+    return problems
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `did you mean 'x'?` for the nearest known word, or all known words when none is near."""
+    names = sorted(known)
+    near = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
+    return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
 
 
 def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def did_you_mean(word: str, known: typing.Iterable[str]) -> str:
-    """Returns ` (did you mean 'x'?)` for the nearest known word, or the known words when none is near."""
-    names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
-    return f" (did you mean '{near[0]}'?)" if near else f" (known: {', '.join(names)})"
-
-
 def _check_struct(table: Any, kind: type[msgspec.Struct], path: str, problems: list[str]) -> None:
     if not isinstance(table, dict):
-        problems.append(f"{path}: expected a table, got {type(table).__name__}")
+        problems.append(f"{path}: expected a table, got {type(table).__name__} (write it with its keys)")
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
-    problems.extend(f"{_join(path, key)}: unknown key{did_you_mean(key, fields)}" for key in table if key not in fields)
+    problems.extend(
+        f"{_join(path, key)}: unknown key (remove or rename it; {did_you_mean(key, fields)})"
+        for key in table
+        if key not in fields
+    )
     for name, field in fields.items():
         here = _join(path, name)
-        if name not in table:
-            if field.required:
-                problems.append(f"{here}: is missing")
-            continue
-        _check_value(table[name], field.type, here, problems)
+        if name in table:
+            _check_value(table[name], field.type, here, problems)
+        elif field.required:
+            problems.append(f"{here}: is missing (add it)")
 
 
 def _check_value(value: Any, expected: Any, path: str, problems: list[str]) -> None:
@@ -73,15 +106,47 @@ def _check_value(value: Any, expected: Any, path: str, problems: list[str]) -> N
     if struct is not None and in_list and isinstance(value, list):
         for index, entry in enumerate(value):
             _check_struct(entry, struct, f"{path}[{index}]", problems)
-    elif struct is not None and not in_list and value is not None:
+    elif struct is not None and not in_list:
         _check_struct(value, struct, path, problems)
-    if len(problems) > before:
+    if len(problems) == before:
+        _check_leaf(value, expected, path, problems)
+
+
+def _check_leaf(value: Any, expected: Any, path: str, problems: list[str]) -> None:
+    if not _finite(value):
+        problems.append(f"{path}: is not a finite number (it is {_shown(value, path)}; write a number)")
         return
     try:
         msgspec.convert(value, expected)
     except msgspec.ValidationError as error:
-        text = str(error).replace("Object contains", "contains")
-        problems.append(f"{path}: {text[:1].lower()}{text[1:]} (got {value!r})")
+        text = str(error)
+        deeper = _DEEPER.search(text)
+        where = path + (deeper["rest"] if deeper else "")
+        text = _DEEPER.sub("", text)
+        choices = _choices(expected)
+        if choices and isinstance(value, str):
+            text = f"expected one of {', '.join(map(repr, choices))}; {did_you_mean(value, choices)}"
+        problems.append(f"{where}: {text[:1].lower()}{text[1:]} (it is {_shown(value, path)})")
+
+
+def _finite(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(_finite(entry) for entry in value)
+    return not isinstance(value, float) or math.isfinite(value)
+
+
+def _shown(value: Any, path: str) -> str:
+    if _SECRET.search(re.sub(r"\[\d+\]$", "", path)):
+        return "not shown"
+    if isinstance(value, int) and abs(value) > 10**20:
+        return "a huge number"
+    text = repr(value)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
+
+
+def _choices(expected: Any) -> tuple[str, ...]:
+    """Returns the words that a Literal type allows; nothing for other types."""
+    return typing.get_args(expected) if typing.get_origin(expected) is typing.Literal else ()
 
 
 def _struct_within(expected: Any) -> tuple[type[msgspec.Struct] | None, bool]:

@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import ConfigError
+from robot.strict_toml import problems_of
 from simulators import settings
 from simulators.faults import FaultPlan
 from simulators.rig import DEFAULT_RIG
@@ -213,7 +214,7 @@ def _fault_problems(index: int, table: dict[str, Any]) -> list[str]:
     if not isinstance(device, str):
         return [f'{at}.device: missing or no text (name "thermal", a camera, or "cameras")']
     if device != THERMAL:
-        return settings.problems_of(table, CameraFault, f"{at}.")
+        return problems_of(table, CameraFault, at)
     try:
         FaultPlan.from_dicts([_without_device(table)])
     except ConfigError as error:
