@@ -80,7 +80,7 @@ class Station:
         """Opens every device; second 0 is now unless a time was given. Raises OSError if port or link cannot be had."""
         # Several renderings share this machine with the robot: cv2's own threads would only get in the way.
         cv2.setNumThreads(1)
-        self.state_at(0.0)
+        self._warm_up()
         if self._t0_ns is None:
             self._t0_ns = time.monotonic_ns()
         if self._truth_path is not None:
@@ -136,6 +136,12 @@ class Station:
 
     def _now_s(self) -> float:
         return (time.monotonic_ns() - self.t0_mono_ns) / 1e9
+
+    def _warm_up(self) -> None:
+        """Draws everyone's face once, so that the first pictures are not late."""
+        state = self.state_at(0.0)
+        for renderer in self._visible.values():
+            renderer.render(state)
 
     def _spawn(self, name: str, run: Callable[[], None]) -> None:
         def guarded() -> None:
