@@ -12,14 +12,18 @@ from typing import Annotated, Any, Literal
 import msgspec
 from msgspec import Meta
 
-from robot.errors import ConfigError
 from robot.strict_toml import convert, read_table
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}$")]
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
 Share = Annotated[float, Meta(ge=0, le=1)]
-Positive = Annotated[float, Meta(gt=0)]
-NotNegative = Annotated[float, Meta(ge=0)]
+Positive = Annotated[float, Meta(gt=0, le=1e6)]
+NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
+"""Seconds, hours, degrees and pixels alike: nothing sensible is larger, and a million hours still fit a clock of 64 bits."""
+FilePath = Annotated[str, Meta(min_length=1)]
 NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
+
+TAKEN_NAMES = ("thermal", "pipeline")
+"""Streams that health, pictures and counters know beside the cameras."""
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,14 +40,14 @@ class RobotSettings(Section, frozen=True):
 class CameraSettings(Section, frozen=True):
     name: Name
     address: str
-    rate_hz: Annotated[float, Meta(gt=0, le=120)] = 10.0
+    rate_hz: Annotated[float, Meta(ge=0.1, le=120)] = 10.0
     network_px: tuple[NetworkSide, NetworkSide] = (640, 384)
     """Width and height of the detector's input for this camera: multiples of 32."""
 
 
 class ThermalSettings(Section, frozen=True):
     address: str
-    rate_hz: Annotated[float, Meta(gt=0, le=60)] = 9.0
+    rate_hz: Annotated[float, Meta(ge=0.1, le=60)] = 9.0
     warm_up_s: NotNegative = 1800.0
     """No verdict before the sensor has run this long (thermometry needs 30 minutes after a cold start)."""
 
@@ -114,12 +118,12 @@ class IndicatorSettings(Section, frozen=True):
 
 
 class CalibrationSettings(Section, frozen=True):
-    file: str
+    file: FilePath
     expired: Literal["refuse", "warn"] = "refuse"
 
 
 class StoreSettings(Section, frozen=True):
-    path: str = "state/events.sqlite3"
+    path: FilePath = "state/events.sqlite3"
     retention_hours: Positive = 720.0
 
 
@@ -177,7 +181,10 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
     cameras = table.get("cameras")
     names = [camera.get("name") for camera in cameras if isinstance(camera, dict)] if isinstance(cameras, list) else []
     for name in sorted({str(name) for name in names if name is not None and names.count(name) > 1}):
-        problems.append(f"cameras: the name {name!r} is used more than once; names must differ")
+        problems.append(f"cameras: the name {name!r} is used more than once (give each camera its own)")
+    for name in TAKEN_NAMES:
+        if name in names:
+            problems.append(f"cameras: the name {name!r} is taken by the robot itself (rename the camera)")
     screening = _table(table, "screening")
     window = screening.get("ambient_window_c")
     if (
@@ -186,20 +193,40 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
         and all(isinstance(edge, int | float) for edge in window)
         and window[0] >= window[1]
     ):
-        problems.append(f"screening.ambient_window_c: {window[0]} is not below {window[1]}")
+        problems.append(f"screening.ambient_window_c: {window[0]} is not below {window[1]} (give the lower one first)")
     threshold = screening.get("threshold_c")
     if (
         isinstance(threshold, int | float)
         and 34 <= threshold <= 39
         and abs(threshold * 10 - round(threshold * 10)) > 1e-6
     ):
-        problems.append(f"screening.threshold_c: {threshold} is not a step of 0.1 °C")
+        problems.append(f"screening.threshold_c: {threshold} is not a step of 0.1 °C (round it)")
     stream = _table(table, "stream")
     if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
         problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")
     if bool(stream.get("tls_cert")) != bool(stream.get("tls_key")):
         problems.append("stream.tls_cert and stream.tls_key: set both or neither")
+    for where, path in _paths(table):
+        if "\0" in path:
+            problems.append(f"{where}: {path!r} holds a zero byte (name a file)")
+        elif path.startswith("~") and not _home_known(path):
+            problems.append(f"{where}: {path!r} names the home of an unknown user (give the full path)")
     return problems
+
+
+def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
+    places = [("calibration", "file"), ("store", "path")]
+    places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
+    values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
+    return [(where, value) for where, value in values if isinstance(value, str)]
+
+
+def _home_known(path: str) -> bool:
+    try:
+        Path(path).expanduser()
+    except RuntimeError:
+        return False
+    return True
 
 
 def _table(table: dict[str, Any], key: str) -> dict[str, Any]:

@@ -39,9 +39,8 @@ def resolve(name: str, folder: Path, noun: str) -> Path:
     path = folder / f"{name}.toml"
     if path.is_file():
         return path
-    known = names(folder)
     raise ConfigError(
-        f"{noun} {name!r}: unknown ({did_you_mean(name, known)}; one of: {', '.join(known)}; or a path to a .toml)"
+        f"{noun} {name!r}: unknown ({did_you_mean(name, names(folder))}; or give the path of a .toml file)"
     )
 
 
