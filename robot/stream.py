@@ -9,26 +9,23 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from http import HTTPStatus
 from pathlib import Path
 
 import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from websockets.asyncio.server import Server, ServerConnection, serve
-from websockets.datastructures import Headers
 from websockets.exceptions import ConnectionClosed
-from websockets.http11 import Request, Response
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, pack
 from robot.store import StoreReader
+from robot.stream_door import Door, tls_context
 from robot.stream_session import (
     LOCAL,
     TOO_SLOW,
@@ -48,12 +45,10 @@ from robot.stream_session import (
     close_reason,
     command,
     first_message,
-    host_allowed,
     is_loopback,
-    origin_allowed,
     parse_since,
 )
-from robot.web import SECURITY_HEADERS, SOCKETS, Answer, Site
+from robot.web import Site
 
 log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
@@ -119,14 +114,14 @@ class StreamServer:
                 f"stream.host: {settings.host} can be reached from other machines, which needs tokens "
                 "(set stream.tokens_file, or stream.host = '127.0.0.1')"
             )
-        self._tls = _tls_context(settings)
+        self._tls = tls_context(settings)
         self._store_path = store_path
         self._get_state = get_state
         self._latest_preview = latest_preview
         self._previews = tuple(previews)
         self._on_command = on_command
         self._on_access = on_access
-        self._site = Site(self._state_now, registry)
+        self._door = Door(settings, self._tokens, Site(self._state_now, registry))
         self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
@@ -241,7 +236,7 @@ class StreamServer:
                 self._handle,
                 settings.host,
                 settings.port,
-                process_request=self._process_request,
+                process_request=self._door.answer,
                 compression=None,  # small messages on a local network: not worth 64 KiB and a deflate for each client
                 max_size=limits.message_bytes,
                 open_timeout=limits.auth_timeout_s,
@@ -282,33 +277,6 @@ class StreamServer:
             if client.subscriber.too_slow and not client.dropped:
                 client.dropped = True
                 self._spawn(self._close(client.ws, ProtocolError(_SLOW, TOO_SLOW)))
-
-    def _process_request(self, ws: ServerConnection, request: Request) -> Response | None:
-        """Answers everything that is not a websocket, and refuses websockets that may not even open."""
-        path, _, _ = request.path.partition("?")
-        host, origin = request.headers.get("Host"), request.headers.get("Origin")
-        if not host_allowed(host, self._settings.origins, bool(self._tokens)):
-            return _response(Answer(HTTPStatus.FORBIDDEN, b"This host name is not served (see stream.origins).\n"))
-        upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
-        if path in SOCKETS and upgrade and request.method == "GET":
-            if not origin_allowed(origin, host, self._settings.origins):
-                return _response(Answer(HTTPStatus.FORBIDDEN, b"Pages of this origin may not connect.\n"))
-            return None
-        try:
-            answer = self._site.answer(request.method, path, self._may_read_metrics(request))
-        except Exception:
-            log.exception("no answer for %s", path)
-            raise
-        return _response(answer, head=request.method == "HEAD")
-
-    def _may_read_metrics(self, request: Request) -> bool:
-        if not self._tokens:
-            return True
-        try:
-            token = bearer(request.headers.get("Authorization"))
-        except ProtocolError:
-            return False
-        return token is not None and self._tokens.principal(token) is not None
 
     async def _handle(self, ws: ServerConnection) -> None:
         """One client from handshake to farewell; whatever it does wrong stays with it."""
@@ -496,27 +464,3 @@ class StreamServer:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(self._tasks.discard)
-
-
-def _response(answer: Answer, head: bool = False) -> Response:
-    headers = Headers(
-        {
-            "Content-Type": answer.content_type,
-            "Content-Length": str(len(answer.body)),
-            "Connection": "close",
-            **SECURITY_HEADERS,
-            **answer.headers,
-        }
-    )
-    return Response(answer.status.value, answer.status.phrase, headers, b"" if head else answer.body)
-
-
-def _tls_context(settings: StreamSettings) -> ssl.SSLContext | None:
-    if not settings.tls_cert and not settings.tls_key:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"stream.tls_cert, stream.tls_key: cannot be used ({error})") from error
-    return context
