@@ -11,6 +11,8 @@ from robot.types import F64
 
 _FOLD_LIMIT = 1.6
 """tan of 58°: beyond it a distortion polynomial may fold back into the picture, so such points count as outside."""
+_REFINEMENTS = 20
+_EXACT_PX = 1e-4
 
 
 class Optic:
@@ -43,6 +45,7 @@ class Optic:
         other.__dict__.update(self.__dict__)
         other.width_px, other.height_px = width_px, height_px
         other.focal_px = self.focal_px * scale
+        other.residual_px = self.residual_px * scale
         other._matrix = self._matrix.copy()
         other._matrix[:2] *= scale
         other._matrix[1, 2] += (height_px - self.height_px * scale) / 2
@@ -53,12 +56,22 @@ class Optic:
         if len(points_px) == 0:
             return np.zeros((0, 3))
         flat = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
-        normal = cv2.undistortPoints(flat, self._matrix, self._distortion).reshape(-1, 2)
-        rays = np.empty((len(normal), 3))
-        rays[:, :2] = normal
-        rays[:, 2] = 1.0
+        rays = self._undistorted(flat)
         rays /= np.linalg.norm(rays, axis=1, keepdims=True)
         return rays @ self.rotation
+
+    def _undistorted(self, points_px: F64) -> F64:
+        """Returns the points of the plane z = 1 (n × 3, optical frame) behind n pixels (n × 1 × 2)."""
+        plane = np.ones((len(points_px), 3))
+        plane[:, :2] = cv2.undistortPoints(points_px, self._matrix, self._distortion).reshape(-1, 2)
+        # OpenCV stops after five iterations: near the edge of a wide lens that is pixels away.
+        for _ in range(_REFINEMENTS):
+            seen, _ = cv2.projectPoints(plane, np.zeros(3), np.zeros(3), self._matrix, self._distortion)
+            missed_px = (points_px - seen).reshape(-1, 2)
+            if not (np.abs(missed_px) > _EXACT_PX).any():
+                break
+            plane[:, :2] = np.clip(plane[:, :2] + missed_px / self.focal_px, -2 * _FOLD_LIMIT, 2 * _FOLD_LIMIT)
+        return plane
 
     def sees(self, points_m: F64) -> NDArray[np.bool_]:
         """Returns which of n points (n × 3) lie in the picture."""
