@@ -60,16 +60,21 @@ def head_yaw_rad(landmarks_px: F32) -> F64:
     return yaw
 
 
-def face_ranges_m(landmarks_px: F32, boxes_px: F32, yaw_rad: F64, focal_px: float) -> F64:
-    """Returns the distance to each face (n, metres) from pupils, eye-to-mouth height and box width, weighted in the logarithm."""
-    pupils = np.linalg.norm(landmarks_px[:, 1] - landmarks_px[:, 0], axis=1) / np.maximum(np.cos(yaw_rad), 0.5)
-    eyes = (landmarks_px[:, 0] + landmarks_px[:, 1]) / 2
-    mouth = (landmarks_px[:, 3] + landmarks_px[:, 4]) / 2
+def face_ranges_m(landmark_rays: F64, edge_rays: F64, yaw_rad: F64) -> F64:
+    """Returns the distance to each face (n, metres) from the angles that pupils, eye-to-mouth height and box width span.
+
+    Unit vectors towards the landmarks (n × 5 × 3) and the box's left and right edge (n × 2 × 3). Angles, not pixels:
+    a face at 35° off the axis is stretched by half in the picture. The three are weighted in the logarithm.
+    """
+    eyes = (landmark_rays[:, 0] + landmark_rays[:, 1]) / 2
+    mouth = (landmark_rays[:, 3] + landmark_rays[:, 4]) / 2
+    pupils = np.linalg.norm(landmark_rays[:, 1] - landmark_rays[:, 0], axis=1) / np.maximum(np.cos(yaw_rad), 0.5)
     height = np.linalg.norm(mouth - eyes, axis=1)
-    per_metre = np.stack([pupils / PUPIL_DISTANCE_M, height / EYES_TO_MOUTH_M, boxes_px[:, 2] / FACE_WIDTH_M])
-    log_scale = np.log(np.maximum(per_metre, 1.0))
+    width = np.linalg.norm(edge_rays[:, 1] - edge_rays[:, 0], axis=1)
+    per_metre = np.stack([pupils / PUPIL_DISTANCE_M, height / EYES_TO_MOUTH_M, width / FACE_WIDTH_M])
+    log_scale = np.log(np.maximum(per_metre, 1e-3))
     scale = np.exp(0.6 * log_scale[0] + 0.2 * log_scale[1] + 0.2 * log_scale[2])
-    ranges: F64 = np.clip(focal_px / scale, 0.2, REACH_M).astype(np.float64)
+    ranges: F64 = np.clip(1 / scale, 0.2, REACH_M).astype(np.float64)
     return ranges
 
 
@@ -77,8 +82,9 @@ def locate(faces: Faces, optic: Optic) -> Located:
     """Returns the faces of one frame as places in the robot's frame with their covariances."""
     count = len(faces)
     yaw = head_yaw_rad(faces.landmarks_px)
-    ranges = face_ranges_m(faces.landmarks_px, faces.boxes_px, yaw, optic.focal_px)
-    rays = optic.rays(faces.landmarks_px.reshape(-1, 2)).reshape(count, 5, 3)
+    every = optic.rays(np.concatenate([faces.landmarks_px, _box_edges_px(faces.boxes_px)], axis=1).reshape(-1, 2))
+    rays, edges = np.split(every.reshape(count, 7, 3), [5], axis=1)
+    ranges = face_ranges_m(rays, edges, yaw)
     middle = rays[:, 0] + rays[:, 1]
     middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)
     offset = middle * ranges[:, None]
@@ -99,6 +105,14 @@ def locate(faces: Faces, optic: Optic) -> Located:
         yaw_rad=yaw,
         scores=faces.scores,
     )
+
+
+def _box_edges_px(boxes_px: F32) -> F32:
+    """Returns the middles of each box's left and right edge (n × 2 × 2)."""
+    x = np.stack([boxes_px[:, 0], boxes_px[:, 0] + boxes_px[:, 2]], axis=1)
+    y = np.repeat(boxes_px[:, 1:2] + boxes_px[:, 3:4] / 2, 2, axis=1)
+    edges: F32 = np.stack([x, y], axis=2)
+    return edges
 
 
 @dataclass(frozen=True, slots=True)
