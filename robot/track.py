@@ -79,19 +79,23 @@ class Tracker:
         if not len(self._ids):
             return []
         position, variance = self._at(t_ns)
+        # Copies: a track handed out must not change when the next faces come.
+        velocity, landmarks, seen_position = (
+            array.copy() for array in (self._state[:, 3:], self._landmarks, self._seen_position)
+        )
         return [
             Track(
                 track_id=int(self._ids[i]),
                 t_mono_ns=t_ns,
                 position_m=position[i],
-                velocity_m_s=self._state[i, 3:],
+                velocity_m_s=velocity[i],
                 position_sd_m=np.sqrt(variance[i]),
                 first_seen_ns=int(self._first_ns[i]),
                 last_seen_ns=int(self._seen_ns[i]),
                 hits=int(self._hits[i]),
                 camera=self._camera[i],
-                landmark_rays=self._landmarks[i],
-                seen_position_m=self._seen_position[i],
+                landmark_rays=landmarks[i],
+                seen_position_m=seen_position[i],
                 score=float(self._score[i]),
                 yaw_rad=float(self._yaw[i]),
                 confirmed=bool(self._confirmed[i]),
@@ -166,12 +170,15 @@ class Tracker:
         self._remember(rows, columns, faces)
 
     def _remember(self, rows: I64, columns: I64, faces: Located) -> None:
+        """Keeps how each person looked, unless a newer frame has told already."""
+        newest = faces.t_mono_ns >= self._seen_ns[rows]
+        rows, columns = rows[newest], columns[newest]
         scale = np.linalg.norm(self._state[rows, :3], axis=1) / np.maximum(
             np.linalg.norm(faces.positions_m[columns], axis=1), 0.1
         )
         self._landmarks[rows] = faces.landmarks_m[columns] * np.clip(scale, 0.7, 1.4)[:, None, None]
         self._seen_position[rows] = faces.positions_m[columns]
-        self._seen_ns[rows] = np.maximum(self._seen_ns[rows], faces.t_mono_ns)
+        self._seen_ns[rows] = faces.t_mono_ns
         self._score[rows] = faces.scores[columns]
         self._yaw[rows] = faces.yaw_rad[columns]
         for row in rows.tolist():
