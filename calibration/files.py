@@ -17,8 +17,12 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import CalibrationError
+from robot.types import RoiName
 
 SCHEMA = "patrol.calibration/1"
+
+_MODE = 0o644
+"""A technician writes the file, the robot's own account must read it; nothing in it is secret."""
 
 PositivePx = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
@@ -115,6 +119,10 @@ def load(path: Path) -> Calibration:
         raise CalibrationError(
             f"{path}: cannot be read ({error.strerror}); name the robot's calibration file"
         ) from error
+    return _unsealed(raw, path)
+
+
+def _unsealed(raw: bytes, path: Path) -> Calibration:
     try:
         head = msgspec.json.decode(raw)
         if isinstance(head, dict) and head.get("schema", SCHEMA) != SCHEMA:
@@ -126,9 +134,11 @@ def load(path: Path) -> Calibration:
             raise CalibrationError(
                 f"{path}: content does not match its sha256: the file was changed or damaged; restore it or calibrate again"
             )
-        calibration = msgspec.convert(sealed.content, Calibration, strict=False)
-    except (msgspec.ValidationError, msgspec.DecodeError) as error:
-        raise CalibrationError(f"{path}: not a calibration file ({error})") from error
+        calibration = msgspec.convert(sealed.content, Calibration)
+    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+        raise CalibrationError(
+            f"{path}: not a calibration file ({error}); name a file written by patrol-calibrate"
+        ) from error
     _check_consistency(calibration, path)
     return calibration
 
@@ -136,10 +146,11 @@ def load(path: Path) -> Calibration:
 def _check_consistency(calibration: Calibration, path: Path) -> None:
     for name in ("created_utc", "valid_until_utc"):
         _parse_utc(getattr(calibration, name), f"{path}: {name}")
-    for roi, rows in calibration.radiometry.size_of_source.items():
-        widths = [row[0] for row in rows]
-        if widths != sorted(set(widths)):
-            raise CalibrationError(f"{path}: size_of_source.{roi}: face widths must increase")
+    _check_regions(calibration, path)
+    thermal = calibration.thermal
+    for row, column in calibration.radiometry.dead_pixels:
+        if not (0 <= row < thermal.height_px and 0 <= column < thermal.width_px):
+            raise CalibrationError(f"{path}: radiometry.dead_pixels: row {row}, column {column} is not in the image")
     if calibration.reference is not None:
         left, top, width, height = calibration.reference.roi_px
         inside = 0 <= left and 0 <= top and width > 0 and height > 0
@@ -148,6 +159,22 @@ def _check_consistency(calibration: Calibration, path: Path) -> None:
         )
         if not inside:
             raise CalibrationError(f"{path}: reference.roi_px lies outside the thermal image")
+
+
+def _check_regions(calibration: Calibration, path: Path) -> None:
+    """Without these a robot would start and then fail at the first face."""
+    curves, site = calibration.radiometry.size_of_source, calibration.site
+    for roi, rows in curves.items():
+        if roi not in set(RoiName):
+            raise CalibrationError(f"{path}: size_of_source.{roi}: no such region (there are: {', '.join(RoiName)})")
+        widths = [row[0] for row in rows]
+        if not widths or widths != sorted(set(widths)):
+            raise CalibrationError(f"{path}: size_of_source.{roi}: needs rows with face widths that increase")
+    for roi in {RoiName.UPPER_FACE, *curves}:
+        if roi not in curves or roi not in site:
+            raise CalibrationError(
+                f"{path}: region {roi} needs both a size_of_source curve and a site offset; calibrate what is missing"
+            )
 
 
 def _parse_utc(text: str, where: str) -> dt.datetime:
@@ -166,14 +193,19 @@ def expired(calibration: Calibration, now_utc: dt.datetime) -> bool:
 
 
 def save(calibration: Calibration, path: Path) -> None:
-    """Writes the calibration sealed and atomically; raises CalibrationError and leaves the old file alone if it cannot."""
+    """Writes the calibration sealed and atomically, for all to read.
+
+    Raises CalibrationError and leaves the old file alone if it cannot be written, or if `load` would refuse it.
+    """
     sealed = _Sealed(schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration))
     text = msgspec.json.format(msgspec.json.encode(sealed), indent=2)
+    _unsealed(text, path)
     temporary = ""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
         with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(file.fileno(), _MODE)
             file.write(text + b"\n")
             file.flush()
             os.fsync(file.fileno())
