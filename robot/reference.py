@@ -94,11 +94,11 @@ class ReferenceTracker:
         return ""
 
     def _smooth(self, mean_c: float, t_ns: int) -> None:
-        if self._smoothed_c is None:
+        if self._smoothed_c is None or self._steady_since_ns is None:
             self._smoothed_c, self._steady_since_ns = mean_c, t_ns
         else:
             dt_s = max((t_ns - self._last_ns) * 1e-9, 0.0)
-            since_s = (t_ns - (self._steady_since_ns or t_ns)) * 1e-9
+            since_s = (t_ns - self._steady_since_ns) * 1e-9
             # A plain mean at first, so that the first frame's noise does not linger.
             window_s = min(self._rules.smoothing_s, max(since_s, dt_s))
             self._smoothed_c += (1 - math.exp(-dt_s / max(window_s, 1e-3))) * (mean_c - self._smoothed_c)
