@@ -1,0 +1,166 @@
+"""The reference plate: believed only when steady, disbelieved at once, and its correction right."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from calibration.files import RadiometryCalibration, ReferenceCalibration
+from robot.radiometry import seen_through_surface_c
+from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
+from robot.types import F32, ThermalFrame
+
+RULES = ReferenceRules()
+PLATE = ReferenceCalibration(roi_px=(146, 106, 10, 10), set_point_c=36.5, emissivity=0.97, set_point_sd_c=0.05)
+RADIOMETRY = RadiometryCalibration(netd_c=0.08, quantum_c=0.1, fixed_pattern_sd_c=0.15, absolute_sd_c=0.5)
+REFLECTED_C = 23.0
+EXPECTED_C = seen_through_surface_c(36.5, 0.97, REFLECTED_C)
+STEP_NS = 111_000_000
+START_NS = 5_000_000_000
+
+
+class Bench:
+    """Feeds frames at 9 Hz to a tracker."""
+
+    def __init__(
+        self, plate: ReferenceCalibration | None = PLATE, rules: ReferenceRules = RULES, start_ns: int = START_NS
+    ) -> None:
+        self.tracker = ReferenceTracker(plate, RADIOMETRY, REFLECTED_C, rules)
+        self.t_ns = start_ns
+        self.random = np.random.default_rng(3)
+
+    def show(self, plate_c: float | F32, noise_c: float = 0.0) -> ReferenceState:
+        image = np.full((120, 160), 23.0, dtype=np.float32)
+        image[106:116, 146:156] = plate_c
+        if noise_c:
+            image += self.random.normal(0, noise_c, image.shape).astype(np.float32)
+        state = self.tracker.observe(ThermalFrame(0, self.t_ns, image))
+        self.t_ns += STEP_NS
+        return state
+
+    def run(self, seconds: float, plate_c: float, noise_c: float = 0.0) -> list[ReferenceState]:
+        return [self.show(plate_c, noise_c) for _ in range(math.ceil(seconds * 1e9 / STEP_NS) + 1)]
+
+
+def test_believed_only_after_it_was_steady() -> None:
+    bench = Bench()
+    states = bench.run(RULES.stable_s + 1, EXPECTED_C)
+    believed_s = next(index for index, state in enumerate(states) if state.valid) * STEP_NS * 1e-9
+    assert RULES.stable_s <= believed_s <= RULES.stable_s + 0.2
+    for state in states:
+        assert (state.detail == "") is state.valid
+        if not state.valid:
+            assert state.correction_c == 0.0
+            assert state.uncertainty_c == RADIOMETRY.absolute_sd_c
+    assert states[-1].valid
+
+
+@pytest.mark.parametrize("offset_c", [-1.5, -0.4, 0.0, 0.7, 1.5])
+def test_correction_takes_the_sensors_offset_away_under_noise(offset_c: float) -> None:
+    state = Bench().run(6, EXPECTED_C + offset_c, noise_c=0.1)[-1]
+    assert state.valid
+    assert state.correction_c == pytest.approx(-offset_c, abs=0.02)
+    assert PLATE.set_point_sd_c <= state.uncertainty_c < 0.1
+
+
+def test_emissivity_of_the_plate_counts() -> None:
+    """A plate of emissivity 0.97 looks colder than it is; that is no error of the sensor."""
+    assert EXPECTED_C < PLATE.set_point_c - 0.2
+    assert Bench().run(4, EXPECTED_C)[-1].correction_c == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_slow_drift_is_followed() -> None:
+    bench = Bench()
+    bench.run(4, EXPECTED_C)
+    states = [bench.show(EXPECTED_C + 0.05 / 60 * second / 9) for second in range(9 * 300)]
+    assert all(state.valid for state in states)
+    assert states[-1].correction_c == pytest.approx(-0.25, abs=0.01)
+
+
+@settings(max_examples=30)
+@given(st.integers(0, 10**6))
+def test_smoothing_makes_it_steadier_than_a_frame(seed: int) -> None:
+    bench = Bench(start_ns=0)
+    bench.random = np.random.default_rng(seed)
+    bench.run(RULES.stable_s + 2, EXPECTED_C, noise_c=0.3)
+    corrections = [state.correction_c for state in bench.run(10, EXPECTED_C, noise_c=0.3)]
+    pixels = 36  # without the rim
+    assert np.std(corrections) < 0.6 * 0.3 / math.sqrt(pixels)
+
+
+def half_covered() -> F32:
+    patch = np.full((10, 10), EXPECTED_C, dtype=np.float32)
+    patch[:, :4] -= 1.6
+    return patch
+
+
+@pytest.mark.parametrize(
+    ("shown_c", "word"),
+    [
+        (EXPECTED_C - RULES.tolerance_c - 0.1, "expected"),  # switched off, cooling
+        (EXPECTED_C + RULES.tolerance_c + 0.1, "expected"),
+        (23.0, "covered"),
+        (EXPECTED_C + RULES.jump_c + 0.1, "jumped"),
+        (EXPECTED_C - RULES.jump_c - 0.1, "jumped"),
+        (half_covered(), "uneven"),
+        (math.nan, "no number"),
+    ],
+)
+def test_disbelieved_at_once_and_believed_again_only_when_steady(shown_c: float | F32, word: str) -> None:
+    bench = Bench()
+    assert bench.run(4, EXPECTED_C)[-1].valid
+    state = bench.show(shown_c)
+    assert not state.valid
+    assert word in state.detail
+    assert state.correction_c == 0.0
+    assert state.uncertainty_c == RADIOMETRY.absolute_sd_c
+    recovery = bench.run(RULES.stable_s + 1, EXPECTED_C)
+    steady_s = next(index for index, later in enumerate(recovery) if later.valid) * STEP_NS * 1e-9
+    assert RULES.stable_s <= steady_s <= RULES.stable_s + 0.2
+    assert recovery[-1].correction_c == pytest.approx(0.0, abs=0.01)
+
+
+def test_a_flickering_plate_is_never_believed() -> None:
+    bench = Bench()
+    states = [bench.show(EXPECTED_C + (0.0 if index // 9 % 2 else -1.9)) for index in range(200)]
+    assert not any(state.valid for state in states)
+
+
+def test_the_rim_of_the_plate_does_not_count() -> None:
+    """The point spread mixes the outermost pixels with the background."""
+    patch = np.full((10, 10), 30.0, dtype=np.float32)
+    patch[2:8, 2:8] = EXPECTED_C
+    bench = Bench()
+    state = [bench.show(patch) for _ in range(40)][-1]
+    assert state.valid
+    assert state.correction_c == pytest.approx(0.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 8])
+def test_small_plates_leave_pixels_to_read(size: int) -> None:
+    tracker = ReferenceTracker(
+        ReferenceCalibration(roi_px=(28, 20, size, size), set_point_c=36.5, emissivity=0.97), RADIOMETRY, 23.0, RULES
+    )
+    image = np.full((24, 32), EXPECTED_C, dtype=np.float32)
+    state = [tracker.observe(ThermalFrame(0, index * STEP_NS, image)) for index in range(40)][-1]
+    assert state.valid
+
+
+def test_without_a_plate_there_is_no_reference() -> None:
+    state = Bench(plate=None).run(10, EXPECTED_C)[-1]
+    assert not state.valid
+    assert state.correction_c == 0.0
+    assert state.uncertainty_c == RADIOMETRY.absolute_sd_c
+    assert "no reference plate" in state.detail
+
+
+def test_a_frame_out_of_order_does_no_harm() -> None:
+    bench = Bench()
+    before = bench.run(4, EXPECTED_C)[-1]
+    bench.t_ns -= 10 * STEP_NS
+    after = bench.show(EXPECTED_C + 0.4)
+    assert after.correction_c == pytest.approx(before.correction_c, abs=1e-3)
