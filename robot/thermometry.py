@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from calibration.files import Calibration
+from robot.errors import CalibrationError
 from robot.radiometry import surface_c, through_air_c
 from robot.reference import ReferenceState
 from robot.types import F32, F64, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
@@ -86,7 +87,7 @@ class _Samples:
 
 
 class Thermometer:
-    """Reads faces in thermal frames by one calibration."""
+    """Reads faces in thermal frames by one calibration; raises CalibrationError if that knows nothing of the upper face."""
 
     def __init__(
         self, calibration: Calibration, conditions: Conditions, plausibility: Plausibility | None = None
@@ -94,10 +95,17 @@ class Thermometer:
         self._calibration = calibration
         self.conditions = conditions
         self._limits = plausibility or Plausibility()
+        tables = calibration.radiometry.size_of_source
         self._tables = {
-            RoiName(name): np.array(rows, dtype=np.float64).T
-            for name, rows in calibration.radiometry.size_of_source.items()
+            name: np.array(tables[name], dtype=np.float64).T
+            for name in RoiName
+            if tables.get(name) and name in calibration.site
         }
+        if RoiName.UPPER_FACE not in self._tables:
+            raise CalibrationError(
+                f"calibration {calibration.id}: size_of_source and site must both hold {RoiName.UPPER_FACE}; "
+                "without them no face can be read: calibrate again"
+            )
 
     def read(
         self, frame: ThermalFrame, rois: Sequence[ThermalRoi], reference: ReferenceState
