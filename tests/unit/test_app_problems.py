@@ -1,0 +1,161 @@
+"""`patrol check-config`: addresses, calibration and their fit; all problems at once on stderr, exit code 2."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_station import calibration
+
+from calibration import files
+from robot import config
+from robot.__main__ import main
+from robot.app import decode_scale, problems
+
+GOOD = """
+[robot]
+name = "p-1"
+[[cameras]]
+name = "front"
+address = "http://127.0.0.1:9/front.mjpg"
+[[cameras]]
+name = "rear"
+address = "file:walk.mp4"
+[thermal]
+address = "senxor:/dev/ttyACM0"
+[indicator]
+address = "gpiozero:?red=17&amber=27&green=22&siren=23"
+[calibration]
+file = "calibration.json"
+"""
+
+
+def station(folder: Path, text: str = GOOD, **changes: object) -> Path:
+    files.save(calibration(**changes), folder / "calibration.json")
+    path = folder / "robot.toml"
+    path.write_text(text)
+    return path
+
+
+def found(path: Path) -> list[str]:
+    return problems(config.load(path))
+
+
+def test_a_good_station_has_no_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = station(tmp_path)
+    assert found(path) == []
+    assert main(["check-config", str(path)]) == 0
+    output = capsys.readouterr()
+    assert "2 cameras" in output.out and output.err == ""
+
+
+def test_addresses_calibration_names_and_plate_are_told_together(tmp_path: Path) -> None:
+    text = GOOD.replace("http://127.0.0.1:9/front.mjpg", "htpt://127.0.0.1:9/front.mjpg").replace(
+        'name = "rear"', 'name = "back"'
+    )
+    text = text.replace("senxor:/dev/ttyACM0", "file:walk.mp4").replace("gpiozero:?red=17", "gpiozero:?rde=17")
+    listed = found(station(tmp_path, text, reference=None, valid_until_utc="2026-02-01T00:00:00+00:00"))
+    paths = {problem.split(": ")[0] for problem in listed}
+    assert paths == {
+        "cameras[0].address",
+        "cameras[1].name",
+        "thermal.address",
+        "indicator.address",
+        "calibration.file",
+        "reference.required",
+    }
+    joined = "\n".join(listed)
+    assert "front, rear" in joined, "the names that the calibration has"
+    assert "there are: " in joined, "the drivers that fit"
+
+
+def test_an_expired_calibration_can_be_allowed(tmp_path: Path) -> None:
+    path = station(tmp_path, valid_until_utc="2020-02-01T00:00:00+00:00", created_utc="2020-01-01T00:00:00+00:00")
+    (problem,) = found(path)
+    assert "cal-1" in problem and "2020-02-01" in problem and 'expired = "warn"' in problem
+    path.write_text(GOOD + 'expired = "warn"\n')
+    assert found(path) == []
+
+
+@pytest.mark.parametrize("allow", ["[reference]\nrequired = false", '[screening]\npolicy = "cohort"'])
+def test_a_calibration_without_a_plate_can_be_allowed(tmp_path: Path, allow: str) -> None:
+    assert found(station(tmp_path, GOOD + allow, reference=None)) == []
+
+
+def test_no_calibration_and_a_damaged_one(tmp_path: Path) -> None:
+    path = station(tmp_path)
+    (tmp_path / "calibration.json").write_text("{}")
+    assert [problem.split(": ")[0] for problem in found(path)] == ["calibration.file"]
+    (tmp_path / "calibration.json").unlink()
+    assert "cannot be read" in found(path)[0]
+
+
+def test_no_lamp_is_no_problem(tmp_path: Path) -> None:
+    assert found(station(tmp_path, GOOD.replace("gpiozero:?red=17&amber=27&green=22&siren=23", ""))) == []
+
+
+def test_all_problems_of_the_file_go_to_stderr_with_exit_code_2(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = station(tmp_path, GOOD.replace("[robot]", "[robto]").replace("file = ", "flie = "))
+    assert main(["check-config", str(path)]) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    lines = output.err.splitlines()
+    assert len(lines) == 4 and all(line.startswith("patrol: ") for line in lines)
+    assert "did you mean 'robot'?" in output.err and "did you mean 'file'?" in output.err
+
+
+def test_problems_of_the_station_have_exit_code_2_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = station(tmp_path, GOOD.replace('name = "rear"', 'name = "back"').replace("senxor:", "senxer:"))
+    assert main(["check-config", str(path)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe", b"robot = [", b""])
+def test_what_is_no_configuration(tmp_path: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "robot.toml"
+    if content is None:
+        path.mkdir()
+    else:
+        path.write_bytes(content)
+    assert main(["check-config", str(path)]) == 2
+    assert capsys.readouterr().err.startswith("patrol: ")
+
+
+def test_as_a_process(tmp_path: Path) -> None:
+    path = station(tmp_path, GOOD.replace("http:", "htpt:").replace("senxor:", "senxer:"))
+    done = subprocess.run(
+        [sys.executable, "-m", "robot", "check-config", str(path)], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert len(done.stderr.splitlines()) == 2 and "Traceback" not in done.stderr
+    assert subprocess.run([sys.executable, "-m", "robot"], capture_output=True, timeout=60).returncode == 2
+
+
+@given(
+    st.tuples(st.integers(8, 8000), st.integers(8, 8000)),
+    st.tuples(st.integers(1, 60), st.integers(1, 60)).map(lambda side: (32 * side[0], 32 * side[1])),
+)
+def test_decoding_never_loses_what_the_detector_would_see(
+    full_px: tuple[int, int], network_px: tuple[int, int]
+) -> None:
+    scale = decode_scale(full_px, network_px)
+    assert scale in (1, 2, 4, 8)
+
+    def enough(factor: int) -> bool:
+        return full_px[0] / factor >= network_px[0] or full_px[1] / factor >= network_px[1]
+
+    assert scale == 1 or enough(scale)
+    assert scale == 8 or not enough(2 * scale) or full_px[0] / network_px[0] == 2 * scale, "no larger than needed"
+
+
+def test_decoding_of_usual_pictures() -> None:
+    assert decode_scale((1280, 720), (640, 384)) == 2
+    assert decode_scale((640, 480), (640, 384)) == 1
+    assert decode_scale((320, 240), (640, 384)) == 1

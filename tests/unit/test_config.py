@@ -1,0 +1,215 @@
+"""Settings: a minimal file works, a wrong one tells everything at once, and junk is never more than a ConfigError."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from small_station import settings, table
+
+from robot import config
+from robot.config import Settings
+from robot.errors import ConfigError
+from robot.health import Health
+
+MINIMAL = """
+[robot]
+name = "p-1"
+[[cameras]]
+name = "front"
+address = "v4l2:/dev/video0"
+[thermal]
+address = "senxor:/dev/ttyACM0"
+[calibration]
+file = "calibration.json"
+"""
+
+
+def problems(**sections: dict[str, Any]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        settings(**sections)
+    return caught.value.problems
+
+
+def test_a_minimal_file_takes_the_defaults_and_is_anchored_at_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "robot.toml"
+    path.write_text(MINIMAL)
+    found = config.load(path)
+    assert found.screening.threshold_c == 37.3 and found.reference.required
+    assert found.calibration.file == str(tmp_path / "calibration.json")
+    assert found.store.path == str(tmp_path / "state" / "events.sqlite3")
+    assert found.stream.tokens_file == found.stream.tls_cert == found.stream.tls_key == ""
+
+
+def test_paths_are_anchored_wherever_the_command_is_called_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "etc").mkdir()
+    (tmp_path / "etc" / "robot.toml").write_text(MINIMAL)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", "/home/p")
+    assert config.load(Path("etc/robot.toml")).calibration.file == str(tmp_path / "etc" / "calibration.json")
+    found = settings(
+        calibration={"file": "/var/lib/c.json"},
+        store={"path": "~/events"},
+        stream={"tokens_file": "t.toml", "tls_cert": "a/c.pem", "tls_key": "/k.pem"},
+    )
+    assert found.calibration.file == "/var/lib/c.json"
+    assert found.store.path == "/home/p/events"
+    assert found.stream.tokens_file == "/robot/t.toml"
+    assert (found.stream.tls_cert, found.stream.tls_key) == ("/robot/a/c.pem", "/k.pem")
+
+
+def test_every_kind_of_problem_at_once() -> None:
+    broken = table(
+        screening={"treshold_c": 37.0, "threshold_c": 37.25, "policy": "cohrt", "ambient_window_c": [30.0, 20.0]},
+        alarm={"hold_s": -1},
+        stream={"port": 70000, "host": "0.0.0.0", "tls_cert": "c.pem"},
+        store={"retention_hours": "long"},
+    )
+    broken["cameras"] = [
+        {"name": "front", "address": "v4l2:/dev/video0", "network_px": [640, 380]},
+        {"name": "front"},
+        {"name": "left side", "address": 3},
+    ]
+    del broken["thermal"]
+    broken["thermol"] = {}
+    with pytest.raises(ConfigError) as caught:
+        config.parse(broken, Path("/robot"))
+    found = caught.value.problems
+    assert sorted(problem.split(": ")[0] for problem in found) == sorted(
+        [
+            "thermol",
+            "thermal",
+            "cameras",
+            "cameras[0].network_px[1]",
+            "cameras[1].address",
+            "cameras[2].name",
+            "cameras[2].address",
+            "screening.treshold_c",
+            "screening.threshold_c",
+            "screening.policy",
+            "screening.ambient_window_c",
+            "alarm.hold_s",
+            "stream.port",
+            "stream.host",
+            "stream.tls_cert and stream.tls_key",
+            "store.retention_hours",
+        ]
+    )
+    joined = "\n".join(found)
+    for suggestion in ("did you mean 'thermal'?", "did you mean 'threshold_c'?", "did you mean 'cohort'?"):
+        assert suggestion in joined
+
+
+@pytest.mark.parametrize("name", config.TAKEN_NAMES)
+def test_a_camera_may_not_be_called_like_another_stream(name: str) -> None:
+    (problem,) = problems_of_cameras([{"name": name, "address": "v4l2:/dev/video0"}])
+    assert name in problem and "rename" in problem
+
+
+def problems_of_cameras(cameras: list[dict[str, Any]]) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        config.parse(table() | {"cameras": cameras}, Path("/robot"))
+    return caught.value.problems
+
+
+def test_between_one_and_eight_cameras() -> None:
+    camera = {"address": "v4l2:/dev/video0"}
+    assert len(problems_of_cameras([])) == 1
+    assert len(problems_of_cameras([camera | {"name": f"c{index}"} for index in range(9)])) == 1
+
+
+@pytest.mark.parametrize(
+    ("sections", "path"),
+    [
+        ({"screening": {"threshold_c": 39.1}}, "screening.threshold_c"),
+        ({"screening": {"threshold_c": 37.35}}, "screening.threshold_c"),
+        ({"screening": {"readings_min": 2}}, "screening.readings_min"),
+        ({"screening": {"cohort_age_s": float("inf")}}, "screening.cohort_age_s"),
+        ({"screening": {"cohort_age_s": 1e300}}, "screening.cohort_age_s"),
+        ({"screening": {"ambient_window_c": [20.0, 20.0]}}, "screening.ambient_window_c"),
+        ({"thermal": {"rate_hz": 1e-300}}, "thermal.rate_hz"),
+        ({"thermal": {"warm_up_s": float("nan")}}, "thermal.warm_up_s"),
+        ({"robot": {"name": "p-1\n"}}, "robot.name"),
+        ({"robot": {"name": ""}}, "robot.name"),
+        ({"calibration": {"file": ""}}, "calibration.file"),
+        ({"calibration": {"file": "a\0b"}}, "calibration.file"),
+        ({"store": {"path": "~no-such-user-here/events"}}, "store.path"),
+        ({"store": {"retention_hours": 1e12}}, "store.retention_hours"),
+        ({"stream": {"host": "::"}}, "stream.host"),
+        ({"stream": {"tls_key": "k.pem"}}, "stream.tls_cert and stream.tls_key"),
+        ({"detection": {"providers": "CPUExecutionProvider"}}, "detection.providers"),
+    ],
+)
+def test_one_wrong_value_is_one_problem(sections: dict[str, Any], path: str) -> None:
+    (problem,) = problems(**sections)
+    assert problem.startswith((f"{path}: ", f"{path}["))
+
+
+def test_every_step_of_a_tenth_is_a_threshold() -> None:
+    for tenths in range(340, 391):
+        assert settings(screening={"threshold_c": tenths / 10}).screening.threshold_c == tenths / 10
+
+
+def test_listening_beyond_the_robot_needs_tokens_only() -> None:
+    assert settings(stream={"host": "0.0.0.0", "tokens_file": "tokens.toml"}).stream.host == "0.0.0.0"
+    for host in ("127.0.0.1", "::1", "localhost"):
+        assert settings(stream={"host": host}).stream.host == host
+
+
+def test_slowest_declared_rates_suit_health() -> None:
+    found = settings(thermal={"rate_hz": 0.1})
+    Health({"thermal": found.thermal.rate_hz, "pipeline": 4.0}, cameras=()).evaluate(0)
+
+
+def test_the_digest_names_the_values() -> None:
+    assert config.sha256(settings()) == config.sha256(settings(screening={"threshold_c": 37.3}))
+    assert config.sha256(settings()) != config.sha256(settings(screening={"threshold_c": 37.4}))
+    assert len(config.sha256(settings())) == 64
+
+
+junk = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.floats(),
+    st.text(max_size=6),
+    st.just("~x/\0"),
+    st.lists(st.integers() | st.text(max_size=3), max_size=3),
+    st.dictionaries(st.text(max_size=4), st.integers(), max_size=2),
+)
+
+
+def sections(kind: type[msgspec.Struct]) -> st.SearchStrategy[dict[str, Any]]:
+    """Tables with the keys of a section and any values."""
+    keys = [field.encode_name for field in msgspec.structs.fields(kind)]
+    return st.dictionaries(st.sampled_from([*keys, "other"]), junk, max_size=4)
+
+
+SECTIONS = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
+TABLES = {
+    name: st.lists(sections(config.CameraSettings), max_size=3) if name == "cameras" else sections(kind)
+    for name, kind in SECTIONS.items()
+}
+
+
+@given(st.fixed_dictionaries({}, optional=TABLES | {"other": junk}), st.booleans())
+def test_junk_gives_settings_or_a_config_error(tables: dict[str, Any], over_good_ones: bool) -> None:
+    try:
+        found = config.parse(table() | tables if over_good_ones else tables, Path("/robot"))
+    except ConfigError as error:
+        assert error.problems
+        assert len(set(error.problems)) == len(error.problems)
+    else:
+        assert found.cameras and len({camera.name for camera in found.cameras}) == len(found.cameras)
+
+
+@given(st.dictionaries(st.sampled_from([*SECTIONS, "other"]), junk))
+def test_junk_in_place_of_tables(tables: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        config.parse(tables, Path("/robot"))
