@@ -211,6 +211,8 @@ class Screener:
         if kind is VerdictKind.NOT_MEASURED:
             reason = Reason.WARMING_UP if assessment is not None else _main_reason(person)
         self._count(now_ns, kind, reason, assessment, revision)
+        if revision and person.verdict is VerdictKind.NOT_MEASURED:
+            self._recount()
         person.verdict = kind
         return Verdict(
             track_id=track_id,
@@ -241,6 +243,12 @@ class Screener:
                 self._cohort.add(now_ns, assessment.reading.body_c)
         if kind is VerdictKind.ELEVATED:
             self.coverage.elevated += 1
+
+    def _recount(self) -> None:
+        """Somebody whom the cohort's cold start left without a verdict has one after all."""
+        self.coverage.measured += 1
+        self.coverage.not_measured[str(Reason.WARMING_UP)] -= 1
+        self.coverage.not_measured = +self.coverage.not_measured
 
 
 def _main_reason(person: _Person) -> Reason:

@@ -208,6 +208,20 @@ def test_no_cohort_verdict_before_there_is_a_cohort() -> None:
     assert elevated.margins_c["absolute"] < 0 < elevated.margins_c["cohort"]
 
 
+def test_who_waits_through_the_cold_start_is_counted_anew_when_judged_after_all() -> None:
+    gate = Gate(COHORT)
+    (none,) = gate.measure(1, 38.0, 20)
+    assert none.kind is VerdictKind.NOT_MEASURED
+    for other in range(10, 14):
+        gate.measure(other, 36.0, 20)
+        gate.screener.settle(gate.now_ns, [1])
+    (verdict,) = gate.measure(1, 38.0, 3)
+    assert (verdict.kind, verdict.revision) == (VerdictKind.ELEVATED, 1)
+    coverage = gate.screener.coverage
+    assert (coverage.seen, coverage.measured, coverage.elevated) == (5, 1, 1)
+    assert coverage.not_measured == {"warming_up": 4}
+
+
 def test_the_baseline_includes_the_alarmed() -> None:
     gate = Gate(COHORT)
     crowd(gate, [36.0] * 5)
