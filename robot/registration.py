@@ -8,7 +8,7 @@ range and calibration the parallax between the sensors is right at every distanc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -44,6 +44,8 @@ class Located:
     """n × 5 × 3: landmarks relative to `positions_m`, all at the face's range."""
     yaw_rad: F64
     scores: F32
+    origin_m: F64 = field(default_factory=lambda: np.zeros(3))
+    """Where the camera is: lines of sight begin here."""
 
     def __len__(self) -> int:
         return int(self.scores.shape[0])
@@ -109,6 +111,7 @@ def locate(faces: Faces, optic: Optic) -> Located:
         landmarks_m=landmarks,
         yaw_rad=yaw,
         scores=faces.scores,
+        origin_m=optic.position_m,
     )
 
 
@@ -159,8 +162,8 @@ def thermal_rois(
     distance = np.linalg.norm(positions - thermal.position_m, axis=1)
     depth = np.maximum(depths.reshape(-1, 5)[:, :2].mean(axis=1), 0.05)
     face_px = thermal.focal_px * FACE_WIDTH_M / depth
-    sd_m = np.stack([track.position_sd_m for track in tracks])
-    sd_px = np.hypot(_across_sd_m(sd_m, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
+    covariances = np.stack([track.position_covariance_m2 for track in tracks])
+    sd_px = np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
     eyes = pixels[:, :2]
     centers = eyes.mean(axis=1)
     up = centers - pixels[:, 3:5].mean(axis=1)
@@ -197,12 +200,12 @@ def thermal_rois(
     return rois
 
 
-def _across_sd_m(sd_m: F64, positions: F64, thermal: Optic) -> F64:
-    """Returns the standard uncertainty square to the line of sight (n), from that along the robot's axes (n × 3)."""
+def _across_sd_m(covariances: F64, positions: F64, thermal: Optic) -> F64:
+    """Returns the standard uncertainty square to the line of sight (n), mean of both directions."""
     sight = positions - thermal.position_m
     sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-6)
-    variance = np.sum(sd_m**2 * (1 - sight**2), axis=1) / 2
-    across: F64 = np.sqrt(np.maximum(variance, 0.0))
+    along = np.einsum("ni,nij,nj->n", sight, covariances, sight)
+    across: F64 = np.sqrt(np.maximum((np.einsum("nii->n", covariances) - along) / 2, 0.0))
     return across
 
 

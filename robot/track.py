@@ -89,7 +89,7 @@ class Tracker:
                 t_mono_ns=t_ns,
                 position_m=position[i],
                 velocity_m_s=velocity[i],
-                position_sd_m=np.sqrt(variance[i]),
+                position_covariance_m2=covariance[i],
                 first_seen_ns=int(self._first_ns[i]),
                 last_seen_ns=int(self._seen_ns[i]),
                 hits=int(self._hits[i]),
@@ -104,14 +104,16 @@ class Tracker:
         ]
 
     def _at(self, t_ns: int) -> tuple[F64, F64]:
-        """Returns places and variances per axis (both n × 3) at `t_ns`."""
+        """Returns places (n × 3) and their covariances (n × 3 × 3) at `t_ns`."""
         dt = (t_ns - self._time_ns) * _NS
         position = self._state[:, :3] + self._state[:, 3:] * dt[:, None]
-        diagonal = np.einsum("nii->ni", self._covariance)
-        cross = np.einsum("nii->ni", self._covariance[:, :3, 3:])
-        variance = diagonal[:, :3] + 2 * dt[:, None] * cross + dt[:, None] ** 2 * diagonal[:, 3:]
-        variance = variance + (self._accel() * dt[:, None] ** 2 / 2) ** 2
-        return position, np.maximum(variance, 1e-6)
+        part = self._covariance
+        cross = part[:, :3, 3:] + part[:, 3:, :3]
+        ahead = dt[:, None, None]
+        covariance = part[:, :3, :3] + ahead * cross + ahead**2 * part[:, 3:, 3:]
+        # Before the newest measurement (dt < 0) the linear form may fall short of positive; time moves people either way.
+        covariance[:, [0, 1, 2], [0, 1, 2]] += (self._accel() * dt[:, None] ** 2 / 2) ** 2 + 1e-6
+        return position, covariance
 
     def _accel(self) -> F64:
         return np.array([self.limits.accel_m_s2, self.limits.accel_m_s2, self.limits.climb_m_s2])
@@ -133,14 +135,13 @@ class Tracker:
         nothing = np.zeros(0, dtype=np.int64)
         if not len(group) or not len(tracks):
             return nothing, nothing
-        position, variance = self._at(faces.t_mono_ns)
+        position, covariance = self._at(faces.t_mono_ns)
         delta = faces.positions_m[group][None, :, :] - position[tracks][:, None, :]
         track, face = np.nonzero(np.linalg.norm(delta, axis=2) < self._reach(faces, group)[None, :])
         if not len(track):
             return nothing, nothing
         innovation = delta[track, face]
-        spread = faces.covariances_m2[group[face]].copy()
-        spread[:, [0, 1, 2], [0, 1, 2]] += variance[tracks[track]]
+        spread = faces.covariances_m2[group[face]] + covariance[tracks[track]]
         distance = np.einsum("ni,ni->n", innovation, np.linalg.solve(spread, innovation[..., None])[..., 0])
         cost = distance + np.log(np.linalg.det(spread))
         inside = distance < self.limits.gate_chi2
@@ -173,8 +174,8 @@ class Tracker:
         """Keeps how each person looked, unless a newer frame has told already."""
         newest = faces.t_mono_ns >= self._seen_ns[rows]
         rows, columns = rows[newest], columns[newest]
-        scale = np.linalg.norm(self._state[rows, :3], axis=1) / np.maximum(
-            np.linalg.norm(faces.positions_m[columns], axis=1), 0.1
+        scale = np.linalg.norm(self._state[rows, :3] - faces.origin_m, axis=1) / np.maximum(
+            np.linalg.norm(faces.positions_m[columns] - faces.origin_m, axis=1), 0.1
         )
         self._landmarks[rows] = faces.landmarks_m[columns] * np.clip(scale, 0.7, 1.4)[:, None, None]
         self._seen_position[rows] = faces.positions_m[columns]
@@ -235,8 +236,8 @@ class Tracker:
         if not len(fresh):
             return False
         position, _ = self._at(faces.t_mono_ns)
-        mine = faces.positions_m[column]
-        near = position[fresh]
+        mine = faces.positions_m[column] - faces.origin_m
+        near = position[fresh] - faces.origin_m
         cosine = near @ mine / np.maximum(np.linalg.norm(near, axis=1) * np.linalg.norm(mine), 1e-6)
         ratio = np.linalg.norm(near, axis=1) / max(float(np.linalg.norm(mine)), 1e-6)
         same = (cosine > np.cos(self.limits.same_bearing_rad)) & (ratio < self.limits.range_clash)
