@@ -137,6 +137,7 @@ def located_at(
         landmarks_m=np.tile(face_points_m((0, 0, 0), (-1, 0, 0))[0], (count, 1, 1)),
         yaw_rad=np.zeros(count),
         scores=scores32,
+        origin_m=np.array(origin_m),
     )
 
 
@@ -151,7 +152,7 @@ def ideal_track(
         "t_mono_ns": t_ns,
         "position_m": place,
         "velocity_m_s": np.zeros(3),
-        "position_sd_m": np.full(3, 0.005),
+        "position_covariance_m2": np.eye(3) * 0.005**2,
         "first_seen_ns": t_ns,
         "last_seen_ns": t_ns,
         "hits": 10,

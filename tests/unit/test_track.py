@@ -1,0 +1,366 @@
+"""People walking past: one identity each, over cameras, crossings and gaps, in bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from placed_faces import lens, located_at, picture_of
+
+from robot.registration import Located, locate
+from robot.track import Tracker, TrackerLimits
+from robot.types import Track
+
+S = 1_000_000_000
+STEP_NS = S // 10
+LIMITS = TrackerLimits()
+CAMERAS = [
+    lens(
+        name,
+        yaw_deg=yaw,
+        pitch_deg=20.0,
+        position_m=(0.1 * math.cos(math.radians(yaw)), 0.1 * math.sin(math.radians(yaw)), 1.0),
+    )
+    for name, yaw in (("front", 0.0), ("left", 72.0), ("right", -72.0))
+]
+Walk = Callable[[float], list[float]]
+
+
+def walk(start: Sequence[float], end: Sequence[float], seconds: float) -> Walk:
+    """Returns the place of a person `t` seconds after the start."""
+    return lambda t: [a + (b - a) * t / seconds for a, b in zip(start, end, strict=True)]
+
+
+def seen_by_all(people: Sequence[Walk], t_s: float, noise: np.random.Generator, noise_px: float = 1.0) -> list[Located]:
+    """Returns what all cameras locate of people, with errors of the landmarks and 7 % of each face's size."""
+    located = []
+    for index, camera in enumerate(CAMERAS):
+        t_ns = round(t_s * S) + index * 20_000_000  # the cameras are not synchronised
+        places = [person(t_s + index * 0.02) for person in people]
+        visible = [place for place in places if camera.sees(np.array([place]))[0]]
+        faces = picture_of(camera, visible, t_mono_ns=t_ns)
+        faces.landmarks_px[:] += noise.normal(0, noise_px, faces.landmarks_px.shape)
+        located.append(locate(faces, camera))
+    return located
+
+
+def confirmed(tracks: Sequence[Track]) -> list[Track]:
+    return [track for track in tracks if track.confirmed]
+
+
+def follow(
+    people: Sequence[Walk], seconds: float, hidden: Callable[[int, float], bool] | None = None, seed: int = 1
+) -> list[list[Track]]:
+    """Returns the confirmed tracks after each tenth of a second."""
+    tracker, noise, history = Tracker(), np.random.default_rng(seed), []
+    for step in range(round(seconds * 10)):
+        t_s = step / 10
+        here = [person for index, person in enumerate(people) if hidden is None or not hidden(index, t_s)]
+        located = seen_by_all(here, t_s, noise)
+        history.append(confirmed(tracker.update(round(t_s * S) + 50_000_000, located)))
+    return history
+
+
+def ids_near(history: Sequence[Sequence[Track]], person: Walk, within_m: float = 0.6) -> set[int]:
+    """Returns the tracks that were nearest to a person at any time."""
+    found = set()
+    for step, tracks in enumerate(history):
+        if tracks:
+            place = np.array(person(step / 10 + 0.05))
+            nearest = min(tracks, key=lambda track: float(np.linalg.norm(track.position_m - place)))
+            if np.linalg.norm(nearest.position_m - place) < within_m:
+                found.add(nearest.track_id)
+    return found
+
+
+# Identity.
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_through_the_seam_of_two_cameras_one_person_is_one_track(seed: int) -> None:
+    """Past the robot at 1.7 m, from the right camera through the front one to the left one."""
+    person = walk([1.7, -4.0, 1.75], [1.7, 4.0, 1.75], 7.0)
+    history = follow([person], 7.0, seed=seed)
+    assert {track.track_id for tracks in history for track in tracks} == {1}
+    assert max(len(tracks) for tracks in history) == 1
+    cameras = [camera for camera, _ in itertools.groupby(tracks[0].camera for tracks in history if tracks)]
+    assert set(cameras) == {"right", "front", "left"}
+    error = [
+        np.linalg.norm(tracks[0].position_m - person(step / 10 + 0.05)) for step, tracks in enumerate(history) if tracks
+    ]
+    assert np.median(error) < 0.15
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_two_people_who_cross_keep_their_identities(seed: int) -> None:
+    one = walk([3.5, -2.0, 1.7], [2.5, 2.0, 1.7], 5.0)
+    other = walk([2.0, 2.0, 1.6], [1.6, -2.0, 1.6], 5.0)
+    history = follow([one, other], 5.0, seed=seed)
+    assert {track.track_id for tracks in history for track in tracks} == {1, 2}
+    assert len(ids_near(history, one)) == 1
+    assert len(ids_near(history, other)) == 1
+
+
+def test_two_seconds_behind_a_pillar_are_survived() -> None:
+    person = walk([3.0, -2.0, 1.7], [3.0, 2.0, 1.7], 6.0)
+    history = follow([person], 6.0, hidden=lambda _, t_s: 2.0 <= t_s < 4.0)
+    assert {track.track_id for tracks in history for track in tracks} == {1}
+    assert history[35], "kept while hidden"
+    assert history[35][0].last_seen_ns < 2.1 * S
+    assert history[-1][0].last_seen_ns > 5.8 * S
+
+
+def test_who_is_gone_is_forgotten_and_comes_back_as_somebody_else() -> None:
+    tracker = Tracker()
+    for step in range(10):
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])
+    last_ns = 9 * STEP_NS
+    assert len(tracker.update(last_ns + round(LIMITS.lost_s * S), [])) == 1
+    assert tracker.update(last_ns + round((LIMITS.lost_s + 0.01) * S), []) == []
+    (track,) = tracker.update(last_ns + 5 * S, [located_at("front", last_ns + 5 * S, [[2.0, 0.0, 1.7]])])
+    assert track.track_id == 2
+
+
+# Beginnings.
+
+
+def test_a_track_is_confirmed_by_hits() -> None:
+    tracker = Tracker()
+    states = [
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])[0] for step in range(6)
+    ]
+    assert [track.hits for track in states] == [1, 2, 3, 4, 5, 6]
+    assert [track.confirmed for track in states] == [track.hits >= LIMITS.confirm_hits for track in states]
+    assert {track.first_seen_ns for track in states} == {0}
+    assert [track.last_seen_ns for track in states] == [step * STEP_NS for step in range(6)]
+
+
+def test_a_passing_fancy_of_the_detector_dies_soon() -> None:
+    tracker = Tracker()
+    tracker.update(0, [located_at("front", 0, [[2.0, 0.0, 1.7]])])
+    assert len(tracker.update(round(LIMITS.tentative_s * S), [])) == 1
+    assert tracker.update(round((LIMITS.tentative_s + 0.01) * S), []) == []
+
+
+def test_faint_faces_continue_a_track_but_never_begin_one() -> None:
+    tracker = Tracker()
+    faint = LIMITS.score_new - 0.1
+    for step in range(20):
+        assert tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]], [faint])]) == []
+    start_ns = 20 * STEP_NS
+    tracker.update(start_ns, [located_at("front", start_ns, [[2.0, 0.0, 1.7]])])
+    for step in range(21, 60):
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]], [faint])])
+    (track,) = tracks
+    assert (track.track_id, track.hits) == (1, 40)
+    assert track.score == pytest.approx(faint)
+
+
+def test_one_face_seen_by_two_cameras_is_one_track() -> None:
+    tracker = Tracker()
+    both = [located_at("front", 0, [[1.5, 1.5, 1.7]]), located_at("left", 0, [[1.42, 1.42, 1.69]])]
+    (track,) = tracker.update(0, both)
+    assert track.hits == 2
+
+
+def test_a_wrong_range_of_another_camera_begins_nobody() -> None:
+    """On one line of sight two cameras differ by 40 % about the range: too far to match, too near to be two people."""
+    tracker = Tracker(TrackerLimits(gate_chi2=1.0))
+    place, camera_m = np.array([1.5, 1.5, 1.7]), np.array([0.03, 0.1, 1.0])
+    tracker.update(0, [located_at("front", 0, [place.tolist()])])
+
+    def from_the_left(share: float) -> list[Track]:
+        found = camera_m + (place - camera_m) * share
+        return tracker.update(STEP_NS, [located_at("left", STEP_NS, [found.tolist()], origin_m=(0.03, 0.1, 1.0))])
+
+    assert [track.hits for track in from_the_left(1 / 1.4)] == [1]
+    assert [track.hits for track in from_the_left(1.4)] == [1]
+    assert len(from_the_left(1 / 2.2)) == 2
+
+
+def test_landmarks_are_scaled_to_the_tracks_range() -> None:
+    """Each frame alone is unsure of the range by 9 %; landmarks keep their directions from the camera."""
+    tracker, random = Tracker(), np.random.default_rng(5)
+    place, camera_m = np.array([1.8, 0.0, 1.7]), np.array([0.1, 0.0, 1.0])
+    for step in range(20):
+        share = 1 + 0.09 * random.normal()
+        faces = located_at("front", step * STEP_NS, [(camera_m + (place - camera_m) * share).tolist()])
+        faces.landmarks_m[:] *= share
+        (track,) = tracker.update(step * STEP_NS, [faces])
+    range_m = np.linalg.norm(track.position_m - camera_m)
+    pupils_m = np.linalg.norm(track.landmark_rays[1] - track.landmark_rays[0])
+    assert pupils_m / range_m == pytest.approx(0.063 / np.linalg.norm(place - camera_m), rel=1e-3)
+
+
+def test_two_people_side_by_side_in_one_frame_are_two() -> None:
+    tracker = Tracker()
+    places = [[2.0, -0.3, 1.7], [2.0, 0.3, 1.6]]
+    for step in range(20):
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, places)])
+    assert sorted(track.track_id for track in tracks) == [1, 2]
+    assert all(track.hits == 20 for track in tracks)
+    for track, place in zip(sorted(tracks, key=lambda track: float(track.position_m[1])), places, strict=True):
+        assert track.position_m == pytest.approx(place, abs=0.05)
+
+
+@settings(max_examples=40)
+@given(st.permutations(range(5)), st.integers(0, 10**6))
+def test_the_order_of_faces_in_a_frame_does_not_matter(order: list[int], seed: int) -> None:
+    random = np.random.default_rng(seed)
+    start = np.array([[2.0, -1.2, 1.7], [1.5, -0.5, 1.6], [2.5, 0.1, 1.8], [1.5, 0.6, 1.5], [2.0, 1.3, 1.7]])
+    plain, shuffled = Tracker(), Tracker()
+    for step in range(15):
+        places = start + random.normal(0, 0.01, start.shape) + [0, 0.02 * step, 0]
+        scores = random.uniform(0.4, 1.0, 5)
+        t_ns = step * STEP_NS
+        one = plain.update(t_ns, [located_at("front", t_ns, places.tolist(), scores.tolist())])
+        two = shuffled.update(t_ns, [located_at("front", t_ns, places[order].tolist(), scores[order].tolist())])
+
+    def geometry(tracks: list[Track]) -> np.ndarray:
+        rows = [[*track.position_m, *track.velocity_m_s, track.hits, track.first_seen_ns] for track in tracks]
+        return np.array(sorted(rows))
+
+    assert geometry(one) == pytest.approx(geometry(two), abs=1e-9)
+
+
+def test_the_order_of_cameras_in_an_update_does_not_matter() -> None:
+    first = located_at("front", 0, [[1.5, 1.4, 1.7]])
+    second = located_at("left", 20_000_000, [[1.45, 1.45, 1.7]])
+    one, two = Tracker().update(STEP_NS, [first, second]), Tracker().update(STEP_NS, [second, first])
+    assert one[0].position_m == pytest.approx(two[0].position_m)
+    assert one[0].camera == two[0].camera == "left"
+
+
+# Time.
+
+
+def moving_tracker() -> Tracker:
+    tracker = Tracker()
+    for step in range(15):
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.1 * step, 1.7]])])
+    return tracker
+
+
+def test_velocity_is_learnt_and_predicted() -> None:
+    tracker = moving_tracker()
+    (now,), (later,) = tracker.predict(14 * STEP_NS), tracker.predict(17 * STEP_NS)
+    assert now.velocity_m_s == pytest.approx([0, 1, 0], abs=0.1)
+    assert later.position_m - now.position_m == pytest.approx(0.3 * now.velocity_m_s)
+    assert (later.position_sd_m > now.position_sd_m).all()
+    assert later.t_mono_ns == 17 * STEP_NS
+    assert later.last_seen_ns == now.last_seen_ns
+
+
+def test_predicting_changes_nothing() -> None:
+    one, two = moving_tracker(), moving_tracker()
+    for t_ns in (0, 20 * S, -5 * S, 14 * STEP_NS):
+        one.predict(t_ns)
+    following = [located_at("front", 15 * STEP_NS, [[2.0, 1.5, 1.7]])]
+    (a,), (b,) = one.update(15 * STEP_NS, following), two.update(15 * STEP_NS, following)
+    assert (a.position_m == b.position_m).all()
+    assert (a.position_sd_m == b.position_sd_m).all()
+    assert a.track_id == b.track_id
+
+
+def test_tracks_handed_out_do_not_change_afterwards() -> None:
+    tracker = moving_tracker()
+    (track,) = tracker.predict(14 * STEP_NS)
+    kept = {
+        name: getattr(track, name).copy()
+        for name in ("position_m", "velocity_m_s", "position_sd_m", "landmark_rays", "seen_position_m")
+    }
+    for step in range(15, 30):
+        turned = located_at("left", step * STEP_NS, [[2.0 - 0.05 * step, 1.5, 1.7]])
+        turned.landmarks_m[:] *= 0.9
+        tracker.update(step * STEP_NS, [turned])
+    for name, value in kept.items():
+        assert (getattr(track, name) == value).all(), name
+
+
+def test_a_late_frame_counts_but_does_not_turn_time_back() -> None:
+    tracker = moving_tracker()
+    (before,) = tracker.predict(14 * STEP_NS)
+    late_ns = 11 * STEP_NS + 50_000_000
+    late = located_at("left", late_ns, [[2.02, 1.15, 1.7]])
+    (after,) = tracker.update(14 * STEP_NS, [late])
+    assert after.track_id == before.track_id
+    assert after.hits == before.hits + 1
+    assert after.last_seen_ns == before.last_seen_ns
+    assert after.position_m == pytest.approx(before.position_m, abs=0.05)
+    assert (after.camera, after.seen_position_m.tolist()) == ("front", before.seen_position_m.tolist())
+
+
+def test_a_very_late_frame_leaves_nobody_behind() -> None:
+    tracker = moving_tracker()
+    tracks = tracker.update(14 * STEP_NS, [located_at("left", -60 * S, [[-3.0, 2.0, 1.7]])])
+    assert [track.track_id for track in tracks] == [1]
+
+
+def test_a_leap_is_another_person() -> None:
+    tracker = moving_tracker()
+    tracks = tracker.update(15 * STEP_NS, [located_at("front", 15 * STEP_NS, [[2.0, -3.0, 1.7]])])
+    assert len(tracks) == 2
+
+
+def test_a_landmark_lies_where_it_was_seen() -> None:
+    faces = picture_of(CAMERAS[0], [[2.0, 0.3, 1.75]])
+    tracker = Tracker()
+    for step in range(5):
+        located = locate(faces, CAMERAS[0])
+        (track,) = tracker.update(step * STEP_NS, [replace(located, t_mono_ns=step * STEP_NS)])
+    pixels, _ = CAMERAS[0].project(track.position_m + track.landmark_rays)
+    assert pixels == pytest.approx(faces.landmarks_px[0], abs=1.0)
+
+
+# Bounds.
+
+
+def test_nothing_at_all() -> None:
+    tracker = Tracker()
+    assert tracker.update(0, []) == []
+    assert tracker.update(1, [located_at("front", 1, [])]) == []
+    assert tracker.predict(5) == []
+    assert len(tracker) == 0
+
+
+def test_ten_thousand_updates_leave_no_trace() -> None:
+    """A new face every second, at another place each time; memory holds those of the last seconds."""
+    tracker = Tracker()
+    most = 0
+    for step in range(10_000):
+        t_ns = step * STEP_NS
+        angle = (step // 10) * 2.4
+        place = [2.5 * math.cos(angle), 2.5 * math.sin(angle), 1.7]
+        tracker.update(t_ns, [located_at("front", t_ns, [place], [0.9])])
+        most = max(most, len(tracker))
+    assert most <= 2 + LIMITS.lost_s
+    sizes = {name: len(value) for name, value in vars(tracker).items() if hasattr(value, "__len__")}
+    assert set(sizes.values()) == {len(tracker)}
+    tracker.update(20_000 * STEP_NS, [])
+    assert all(len(value) == 0 for value in vars(tracker).values() if hasattr(value, "__len__"))
+
+
+def test_uncertainty_stays_a_number_for_somebody_who_stands_for_hours() -> None:
+    tracker = Tracker()
+    for step in range(3000):
+        t_ns = step * 6 * S // 10
+        (track,) = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.0, 1.7]])])
+    assert track.hits == 3000
+    assert (track.position_sd_m > 0).all()
+    assert (track.position_sd_m < 0.5).all()
+    assert np.abs(track.velocity_m_s).max() < 0.05
+
+
+def test_a_crowd_is_held_apart() -> None:
+    tracker = Tracker()
+    places = [[2.0 * math.cos(a), 2.0 * math.sin(a), 1.6 + 0.01 * i] for i, a in enumerate(np.linspace(-1.2, 1.2, 12))]
+    for step in range(30):
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, places)])
+    assert sorted(track.track_id for track in tracks) == list(range(1, 13))
+    assert {track.hits for track in tracks} == {30}
