@@ -164,14 +164,20 @@ def test_a_tilted_head_tilts_its_region() -> None:
 
 
 def test_an_unsure_place_is_unsure_in_pixels_but_not_along_the_line_of_sight() -> None:
-    def sd_px(sd_m: list[float]) -> float:
-        (roi,) = rois_of([ideal_track([2.1, -0.04, 1.0 + 0.8], CAMERA, position_sd_m=np.array(sd_m))])
+    place = np.array([2.1, 0.36, 1.8])
+    sight = (place - THERMAL.position_m) / np.linalg.norm(place - THERMAL.position_m)
+    along = np.outer(sight, sight)
+
+    def sd_px(across_sd_m: float, along_sd_m: float) -> float:
+        covariance = across_sd_m**2 * (np.eye(3) - along) + along_sd_m**2 * along
+        (roi,) = rois_of([ideal_track(place.tolist(), CAMERA, position_covariance_m2=covariance)])
         return roi.position_sd_px
 
-    small = sd_px([0.001, 0.001, 0.001])
-    assert small == pytest.approx(THERMAL.residual_px, rel=0.05)
-    assert sd_px([0.001, 0.05, 0.001]) > 1.5 * small
-    assert sd_px([0.05, 0.001, 0.001]) < sd_px([0.001, 0.05, 0.001])
+    assert sd_px(1e-6, 1e-6) == pytest.approx(THERMAL.residual_px)
+    assert sd_px(1e-6, 0.2) == pytest.approx(THERMAL.residual_px, rel=1e-3)
+    depth_m = float(THERMAL.project(place[None])[1][0])
+    blur_px = 0.05 / depth_m * THERMAL.focal_px
+    assert sd_px(0.05, 0.2) == pytest.approx(math.hypot(blur_px, THERMAL.residual_px), rel=0.03)
 
 
 def test_nobody() -> None:
@@ -230,7 +236,7 @@ def test_a_turned_head_is_extreme_pose(sign: int) -> None:
 
 
 def test_an_unsure_place_is_moving_blur() -> None:
-    track = ideal_track([1.6, 0.0, 1.6], CAMERA, position_sd_m=np.full(3, 0.15))
+    track = ideal_track([1.6, 0.0, 1.6], CAMERA, position_covariance_m2=np.eye(3) * 0.15**2)
     assert reason_of(track) is Reason.MOVING_BLUR
 
 

@@ -257,6 +257,26 @@ def test_velocity_is_learnt_and_predicted() -> None:
     assert later.last_seen_ns == now.last_seen_ns
 
 
+@pytest.mark.parametrize("away_s", [-1.0, -0.2, 0.0, 0.2, 2.0])
+def test_covariance_is_one_at_every_moment(away_s: float) -> None:
+    tracker = moving_tracker()
+    (track,) = tracker.predict(14 * STEP_NS + round(away_s * S))
+    covariance = track.position_covariance_m2
+    assert covariance == pytest.approx(covariance.T)
+    assert np.linalg.eigvalsh(covariance)[0] > 0
+    assert track.position_sd_m == pytest.approx(np.sqrt(np.diag(covariance)))
+
+
+def test_a_person_who_stands_is_least_sure_along_the_line_of_sight() -> None:
+    tracker, place = Tracker(), np.array([1.6, 1.2, 1.7])
+    for step in range(10):
+        (track,) = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [place.tolist()])])
+    values, vectors = np.linalg.eigh(track.position_covariance_m2)
+    sight = place - [0.1, 0.0, 1.0]
+    assert abs(vectors[:, 2] @ sight) / np.linalg.norm(sight) > 0.95
+    assert values[2] > 2 * values[1]
+
+
 def test_predicting_changes_nothing() -> None:
     one, two = moving_tracker(), moving_tracker()
     for t_ns in (0, 20 * S, -5 * S, 14 * STEP_NS):
@@ -273,7 +293,7 @@ def test_tracks_handed_out_do_not_change_afterwards() -> None:
     (track,) = tracker.predict(14 * STEP_NS)
     kept = {
         name: getattr(track, name).copy()
-        for name in ("position_m", "velocity_m_s", "position_sd_m", "landmark_rays", "seen_position_m")
+        for name in ("position_m", "velocity_m_s", "position_covariance_m2", "landmark_rays", "seen_position_m")
     }
     for step in range(15, 30):
         turned = located_at("left", step * STEP_NS, [[2.0 - 0.05 * step, 1.5, 1.7]])
@@ -339,7 +359,7 @@ def test_ten_thousand_updates_leave_no_trace() -> None:
         place = [2.5 * math.cos(angle), 2.5 * math.sin(angle), 1.7]
         tracker.update(t_ns, [located_at("front", t_ns, [place], [0.9])])
         most = max(most, len(tracker))
-    assert most <= 2 + LIMITS.lost_s
+    assert most <= 2 * (2 + LIMITS.lost_s)
     sizes = {name: len(value) for name, value in vars(tracker).items() if hasattr(value, "__len__")}
     assert set(sizes.values()) == {len(tracker)}
     tracker.update(20_000 * STEP_NS, [])
