@@ -271,7 +271,8 @@ class Pipeline:
 
     def _settle(self, now_ns: int, result: StepResult) -> None:
         """People who left, or whose readings ran dry, get their verdict; without a thermal image the reason says so."""
-        if not self._report.devices["thermal"].alive:
+        thermal = self._report.devices["thermal"]
+        if not (thermal.alive and thermal.valid):
             blind = thermal_rois(self._confirmed(now_ns), now_ns, self._thermal, self._limits, self._reference_roi)
             self._screener.measure(now_ns, _blocked(blind, Reason.NO_THERMAL))
         self._tracks = self._tracker.update(now_ns, ())
