@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
@@ -201,8 +202,6 @@ def test_the_input_is_left_as_it_was() -> None:
 
 
 def replace_radiometry(**changes: Any) -> Calibration:
-    import msgspec
-
     known = calibration()
     return msgspec.structs.replace(known, radiometry=msgspec.structs.replace(known.radiometry, **changes))
 
