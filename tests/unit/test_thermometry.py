@@ -237,6 +237,24 @@ def test_warm_canthi_are_found_at_every_size_and_tilt(face_px: float, tilt_deg: 
     assert {"canthi", "upper_face", "forehead"} == set(result.skin_by_roi_c)
 
 
+@pytest.mark.parametrize("side", [-0.36, 0.36])
+@pytest.mark.parametrize("tilt_deg", [-30.0, 0.0, 30.0])
+def test_regions_tilt_with_the_head(side: float, tilt_deg: float) -> None:
+    """A warm temple belongs to the upper face, however the head is held; the cheek below it does not."""
+    roi = roi_at(face_px=40.0, tilt_deg=tilt_deg)
+    tilt = math.radians(tilt_deg)
+    right, up = np.array([math.cos(tilt), math.sin(tilt)]), np.array(roi.up_px)
+
+    def with_spot(above: float) -> Reading:
+        x, y = np.array(roi.center_px) + 40.0 * (side * right + above * up)
+        image = painted(roi, 35.0, 35.6)
+        cv2.circle(image, (round(x), round(y)), 3, 37.0, -1)
+        return reading(image, roi)
+
+    assert with_spot(0.05).raw_c == pytest.approx(37.0, abs=0.1)
+    assert with_spot(-0.35).raw_c < 35.7
+
+
 def test_the_image_is_read_where_the_roi_says() -> None:
     """Left of it, right of it, above and below are other people."""
     here = roi_at(60.0, 60.0)

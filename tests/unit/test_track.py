@@ -296,9 +296,10 @@ def test_tracks_handed_out_do_not_change_afterwards() -> None:
         for name in ("position_m", "velocity_m_s", "position_covariance_m2", "landmark_rays", "seen_position_m")
     }
     for step in range(15, 30):
-        turned = located_at("left", step * STEP_NS, [[2.0 - 0.05 * step, 1.5, 1.7]])
+        turned = located_at("left", step * STEP_NS, [[2.0 - 0.02 * (step - 14), 1.4, 1.7]])
         turned.landmarks_m[:] *= 0.9
-        tracker.update(step * STEP_NS, [turned])
+        (last,) = tracker.update(step * STEP_NS, [turned])
+    assert last.track_id == track.track_id
     for name, value in kept.items():
         assert (getattr(track, name) == value).all(), name
 
@@ -357,7 +358,7 @@ def test_ten_thousand_updates_leave_no_trace() -> None:
         t_ns = step * STEP_NS
         angle = (step // 10) * 2.4
         place = [2.5 * math.cos(angle), 2.5 * math.sin(angle), 1.7]
-        tracker.update(t_ns, [located_at("front", t_ns, [place], [0.9])])
+        tracker.update(t_ns, [located_at("front", t_ns, [place])] if step % 10 < 4 else [])
         most = max(most, len(tracker))
     assert most <= 2 * (2 + LIMITS.lost_s)
     sizes = {name: len(value) for name, value in vars(tracker).items() if hasattr(value, "__len__")}
@@ -368,10 +369,10 @@ def test_ten_thousand_updates_leave_no_trace() -> None:
 
 def test_uncertainty_stays_a_number_for_somebody_who_stands_for_hours() -> None:
     tracker = Tracker()
-    for step in range(3000):
-        t_ns = step * 6 * S // 10
+    for step in range(1000):
+        t_ns = step * 2 * S
         (track,) = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.0, 1.7]])])
-    assert track.hits == 3000
+    assert track.hits == 1000
     assert (track.position_sd_m > 0).all()
     assert (track.position_sd_m < 0.5).all()
     assert np.abs(track.velocity_m_s).max() < 0.05
