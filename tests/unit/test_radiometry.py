@@ -38,6 +38,15 @@ def test_air_in_between(distance_m: float, cost_c: float) -> None:
     assert reading_through_air_c(35.5, distance_m, 23.0, 0.5) - 35.5 == pytest.approx(cost_c, abs=0.03)
 
 
+def test_transmission_is_the_published_formula() -> None:
+    """FLIR's constants written out again, at 2 m, 23 °C and 50 %: 10.3 g of water in a cubic metre."""
+    water = 0.5 * math.exp(1.5587 + 6.939e-2 * 23 - 2.7816e-4 * 23**2 + 6.8455e-7 * 23**3)
+    assert water == pytest.approx(10.3, abs=0.2)
+    near = 1.9 * math.exp(-math.sqrt(2) * (0.006569 - 0.002276 * math.sqrt(water)))
+    far = -0.9 * math.exp(-math.sqrt(2) * (0.01262 - 0.00667 * math.sqrt(water)))
+    assert transmission(2.0, 23.0, 0.5) == pytest.approx(near + far, abs=1e-9)
+
+
 def test_radiance_is_one_at_30_and_steeper_than_linear() -> None:
     assert radiance(30.0) == pytest.approx(1.0, abs=1e-6)
     steps = np.diff([radiance(float(temp_c)) for temp_c in range(-20, 100, 5)])
