@@ -1,0 +1,142 @@
+"""What people look at: the state of the moment, never newer nor rosier than the truth, and pictures with blurred faces."""
+
+from __future__ import annotations
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, settings, thermal_frame
+
+from robot.live import LivePerson, LiveState, as_of
+from robot.pipeline import Acknowledge, Pipeline
+from robot.showing import Showing
+from robot.types import CameraFrame
+
+TICK = S // 18
+UNIX_NS = 1_780_000_000 * S
+FEBRILE: Person = (1.5, 0.0, 1.5, 36.9)
+NORMAL: Person = (1.5, 0.0, 1.5, 34.6)
+NOISE = np.random.default_rng(1).integers(0, 255, (CAMERA_PX[1], CAMERA_PX[0], 3), dtype=np.uint8)
+
+
+class Stage:
+    """Pipeline and showing together, as the loop in app.py drives them."""
+
+    def __init__(self) -> None:
+        self.people: list[Person] = []
+        self.now_ns = 0
+        made = settings()
+        self.pipeline = Pipeline(made, calibration(), Eyes(lambda t_ns: self.people), 0, lambda: "a1")
+        self.showing = Showing(self.pipeline, made, lambda: UNIX_NS + self.now_ns, lambda: 42)
+
+    def run(self, seconds: float) -> LiveState:
+        for _ in range(round(seconds * 9)):
+            self.now_ns += 2 * TICK
+            thermals = [thermal_frame(self.now_ns, self.people)]
+            frames = [CameraFrame("front", 0, self.now_ns, NOISE, CAMERA_PX)]
+            self.pipeline.step((), thermals, self.now_ns)
+            self.pipeline.step(frames, (), self.now_ns)
+            self.showing.update(frames, thermals, self.now_ns)
+        return self.showing.state
+
+    def person(self) -> LivePerson:
+        (person,) = self.showing.state.people
+        return person
+
+
+def test_before_the_first_step_it_is_unavailable_and_empty() -> None:
+    stage = Stage()
+    state = stage.showing.state
+    assert state.screening == "unavailable" and state.reasons
+    assert state.people == () and state.alarms == ()
+    assert (state.robot, state.place, state.threshold_c) == ("test-1", "Platform 3", 37.3)
+    assert stage.showing.previews == ("front", "thermal")
+    for name in ("front", "thermal", "unknown"):
+        assert stage.showing.preview(name, True) is None
+
+
+def test_a_person_from_approach_to_verdict() -> None:
+    stage = Stage()
+    stage.run(1.0)
+    stage.people = [NORMAL]
+    stage.run(1.0)
+    assert stage.person().state == "approaching" and stage.person().body_c is None, "the plate is not yet believed"
+    state = stage.run(5.0)
+    person = stage.person()
+    assert (person.state, person.verdict, person.reason) == ("done", "normal", None)
+    assert person.position_m == pytest.approx((1.5, 0.0, 1.5), abs=0.1)
+    assert person.body_c == pytest.approx(NORMAL[3] + SITE_C + 0.4, abs=0.1)
+    assert person.uncertainty_c is not None and 0 < person.uncertainty_c < 1
+    assert state.screening == "available" and state.reasons == ()
+    assert state.coverage is not None and (state.coverage.seen, state.coverage.measured) == (1, 1)
+    assert state.coverage.in_view_now == 1 and set(state.devices) == {"front", "thermal", "pipeline"}
+    stage.people = []
+    stage.run(1.0)
+    assert stage.person().state == "hidden"
+    assert stage.run(4.0).people == ()
+
+
+def test_someone_who_cannot_be_read_is_shown_with_the_reason() -> None:
+    stage = Stage()
+    stage.run(4.0)
+    stage.people = [(5.0, 0.0, 1.5, 36.9)]
+    stage.run(1.0)
+    assert (stage.person().state, stage.person().reason, stage.person().body_c) == ("approaching", "too_far", None)
+
+
+def test_an_alarm_is_shown_until_it_is_cleared() -> None:
+    stage = Stage()
+    stage.people = [FEBRILE]
+    (alarm,) = stage.run(6.0).alarms
+    assert (alarm.alarm, alarm.state, alarm.by) == ("a1", "raised", None)
+    assert alarm.body_c > 37.3
+    raised_ns = stage.pipeline.open_alarms[0].raised_ns
+    seconds = 40 + raised_ns / S
+    assert alarm.t_utc.startswith(f"2026-05-28T20:26:{int(seconds)}."), "on the clock on the wall"
+    stage.pipeline.step((), (), stage.now_ns, [Acknowledge("a1", "Li")])
+    (alarm,) = stage.run(1.0).alarms
+    assert (alarm.state, alarm.by) == ("acknowledged", "Li")
+    assert stage.run(31.0).alarms == ()
+
+
+def test_the_state_says_when_it_was_made_so_that_an_old_one_shows_as_stalled() -> None:
+    stage = Stage()
+    state = stage.run(6.0)
+    assert state.t_mono_ns > stage.now_ns - S and state.last_seq == 42
+    assert as_of(state, stage.now_ns).screening == "available"
+    later = as_of(state, stage.now_ns + 10 * S)
+    assert later.screening == "unavailable" and "pipeline_stalled" in later.reasons
+    assert as_of(Stage().showing.state, 10 * S).screening == "unavailable"
+
+
+def test_a_state_handed_out_stays_as_it_was() -> None:
+    stage = Stage()
+    stage.people = [NORMAL]
+    state = stage.run(3.0)
+    before = msgspec.json.encode(state)
+    stage.people = []
+    assert stage.run(5.0) is not state
+    assert msgspec.json.encode(state) == before
+
+
+def test_the_state_is_made_a_few_times_a_second_only() -> None:
+    stage = Stage()
+    moments = {stage.run(1 / 9).t_mono_ns for _ in range(90)}
+    assert 20 <= len(moments) <= 60
+
+
+def test_pictures_are_blurred_unless_they_may_be_seen() -> None:
+    stage = Stage()
+    stage.people = [NORMAL]
+    stage.run(1.0)
+    seen, blurred = stage.showing.preview("front", True), stage.showing.preview("front", False)
+    assert seen is not None and blurred is not None
+    assert len(seen.boxes) == len(blurred.boxes) == 1 and seen.boxes == blurred.boxes
+    left, top, width, height = (round(side) for side in seen.boxes[0].box_px)
+    pictures = [cv2.imdecode(np.frombuffer(one.jpeg, np.uint8), cv2.IMREAD_COLOR) for one in (seen, blurred)]
+    contrast = [picture[top : top + height, left : left + width].std() for picture in pictures]
+    assert contrast[1] < contrast[0] / 3
+    assert np.abs(pictures[0][:40].astype(int) - pictures[1][:40]).mean() < 1, "nothing else is changed"
+    assert stage.showing.preview("thermal", False) is not None
+    assert stage.showing.preview("rear", True) is None
