@@ -26,7 +26,7 @@ from models.session import YuNetSession
 from robot import config
 from robot.capture import CaptureSet
 from robot.config import CameraSettings, Settings
-from robot.detect import Detector
+from robot.detect import Detector, decode_scale
 from robot.errors import CalibrationError, ConfigError, PatrolError, StoreError
 from robot.events import (
     CalibrationLoadedData,
@@ -108,12 +108,6 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
     return found
 
 
-def decode_scale(full_px: tuple[int, int], network_px: tuple[int, int]) -> int:
-    """Returns how far a JPEG may be reduced while decoding (1, 2, 4, 8) without losing pixels that the detector would see."""
-    placed = min(network_px[0] / full_px[0], network_px[1] / full_px[1])
-    return max((scale for scale in (1, 2, 4, 8) if scale * placed <= 1.0), default=1)
-
-
 class App:
     """The whole robot as one object: made from settings, run until told to stop."""
 
@@ -148,7 +142,7 @@ class App:
             self._pipeline = Pipeline(
                 settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4())
             )
-            self._showing = Showing(self._pipeline, settings, time.time_ns)
+            self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
             self.stream = self._make_stream()
             self.stream.start()
             log.info("page and events at %s", self.stream.url)

@@ -116,6 +116,12 @@ class _Lane:
         return self._decoder.decode(self._session.run(len(frames))), placements
 
 
+def decode_scale(full_px: tuple[int, int], network_px: tuple[int, int]) -> int:
+    """Returns how far a JPEG may be reduced while decoding (1, 2, 4, 8) without losing pixels that the detector would see."""
+    placed = min(network_px[0] / full_px[0], network_px[1] / full_px[1])
+    return max((scale for scale in (1, 2, 4, 8) if scale * placed <= 1.0), default=1)
+
+
 def letterbox(image_bgr: U8, target: U8, enlarge: bool = False) -> Placement:
     """Writes the picture into the top left of `target` (height × width × 3), as large as fits, its shape kept; returns where it lies.
 

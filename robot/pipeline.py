@@ -42,6 +42,7 @@ from robot.types import (
 
 _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
+_PLACE_FRESH_NS = 300_000_000
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
 
@@ -193,8 +194,7 @@ class Pipeline:
             self._faces[frame.camera] = faces
             located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
         self._tracks = self._tracker.update(now_ns, located)
-        for track in self._tracks:
-            self._places[track.track_id] = (track.camera, track.position_m, now_ns)
+        self._remember_places(self._tracks, now_ns)
         self._screener.see(self._tracks)
 
     def _measure(self, thermal: ThermalFrame, now_ns: int, result: StepResult) -> None:
@@ -219,8 +219,7 @@ class Pipeline:
         else:
             results = _blocked(self._rois, block)
         assessments, verdicts = self._screener.measure(now_ns, results)
-        for track in tracks:
-            self._places[track.track_id] = (track.camera, track.position_m, thermal.t_mono_ns)
+        self._remember_places(tracks, thermal.t_mono_ns)
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
 
     def _conclude(
@@ -236,6 +235,12 @@ class Pipeline:
         for verdict in self._desk.assess(now_ns, assessments, verdicts):
             alarm = self._desk.open(now_ns, verdict, self._new_id())
             result.raised.append(Raised(alarm, self._place(verdict), t_evidence_ns))
+
+    def _remember_places(self, tracks: Sequence[Track], t_ns: int) -> None:
+        """Keeps where people were while a camera saw them: a track that coasts on alone is no place to send an officer to."""
+        for track in tracks:
+            if t_ns - track.last_seen_ns < _PLACE_FRESH_NS:
+                self._places[track.track_id] = (track.camera, track.position_m, t_ns)
 
     def _block(self, t_ns: int) -> Reason | None:
         """Returns why nobody can be measured at this moment, if so."""

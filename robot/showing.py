@@ -21,16 +21,18 @@ _EVERY_NS = 250_000_000
 class Showing:
     """`update` is the pipeline's side; `state` and `preview` are the stream's."""
 
-    def __init__(self, pipeline: Pipeline, settings: Settings, unix_ns: Callable[[], int]) -> None:
+    def __init__(
+        self, pipeline: Pipeline, settings: Settings, unix_ns: Callable[[], int], last_seq: Callable[[], int]
+    ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._unix_ns = unix_ns
+        self._last_seq = last_seq
         self._pictures: dict[str, tuple[CameraFrame, Faces | None]] = {}
         self._thermal: ThermalFrame | None = None
         self._view = pipeline.view()
         self._due_ns = 0
         self._began = rfc3339(unix_ns())
-        self._since_raised: dict[str, str] = {}
         self.state = self._state(0)
 
     @property
@@ -66,6 +68,7 @@ class Showing:
             place=self._settings.robot.place,
             t_utc=rfc3339(unix_ns),
             t_mono_ns=now_ns,
+            last_seq=self._last_seq(),
             screening=view.health.screening.value,
             reasons=view.health.reasons,
             people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),

@@ -71,8 +71,8 @@ class Plausibility:
     skin_c: tuple[float, float] = (29.0, 41.5)
     face_over_ambient_c: float = 2.5
     """A face's forehead must stand out from the air by this, else something covers it."""
-    covered_eyes_c: float = 0.15
-    """Eyes' region not warmer than the forehead by this: glasses or hair cover the canthi."""
+    covered_eyes_c: float = 0.5
+    """Eyes' region cooler than the forehead by this: glasses or hair cover the canthi (bare ones are warmer)."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
 
@@ -174,7 +174,7 @@ class Thermometer:
             return RoiName.UPPER_FACE, Reason.OCCLUDED
         covered = (
             samples.maxima_c[RoiName.CANTHI][index]
-            < samples.maxima_c[RoiName.FOREHEAD][index] + self._limits.covered_eyes_c
+            < samples.maxima_c[RoiName.FOREHEAD][index] - self._limits.covered_eyes_c
         )
         if covered:
             return RoiName.FOREHEAD, (None if RoiName.FOREHEAD in self._tables else Reason.GLASSES)

@@ -78,7 +78,7 @@ class Tracker:
         """Returns every track as it should be at `t_ns`."""
         if not len(self._ids):
             return []
-        position, variance = self._at(t_ns)
+        position, covariance = self._at(t_ns)
         # Copies: a track handed out must not change when the next faces come.
         velocity, landmarks, seen_position = (
             array.copy() for array in (self._state[:, 3:], self._landmarks, self._seen_position)

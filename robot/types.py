@@ -76,8 +76,8 @@ class Track:
     position_m: F64
     """Point between the eyes, robot frame."""
     velocity_m_s: F64
-    position_sd_m: F64
-    """Standard uncertainty along each axis."""
+    position_covariance_m2: F64
+    """3 × 3, robot frame: long along the line of sight, short across it."""
     first_seen_ns: int
     last_seen_ns: int
     hits: int
@@ -91,6 +91,12 @@ class Track:
     yaw_rad: float
     """Turn of the head away from the line of sight; 0 looks at the camera."""
     confirmed: bool
+
+    @property
+    def position_sd_m(self) -> F64:
+        """Standard uncertainty along each axis of the robot's frame."""
+        sd: F64 = np.sqrt(np.diag(self.position_covariance_m2))
+        return sd
 
 
 class RoiName(enum.StrEnum):

@@ -68,6 +68,10 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(command=_score)
 
+    curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
+    curve.add_argument("rig", help="a built-in name or a .toml file")
+    curve.set_defaults(command=_size_of_source)
+
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
     snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
@@ -202,6 +206,14 @@ def _events(path: Path) -> list[dict[str, Any]]:
     if problems:
         raise ConfigError(problems)
     return events
+
+
+def _size_of_source(options: argparse.Namespace) -> int:
+    from simulators import size_of_source
+
+    mounted = rig.load_rig(options.rig)
+    print(size_of_source.to_toml(mounted.traits.family, size_of_source.measure(mounted)), end="")
+    return 0
 
 
 def _snapshot(options: argparse.Namespace) -> int:

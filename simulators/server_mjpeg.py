@@ -8,6 +8,7 @@ for one; a slow client misses pictures and delays nobody.
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from http import HTTPStatus
@@ -224,10 +225,9 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _gone(self) -> bool:
         """Whether the client has hung up while there was nothing to send."""
-        try:
-            return not self.connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
-        except BlockingIOError:
-            return False
+        # The socket has a timeout, which recv would sit out before it looked at any flag.
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and not self.connection.recv(1, socket.MSG_PEEK)
 
     def log_message(self, format: str, *args: Any) -> None:
         """Requests are not logged: the simulators' output is the scenario's."""

@@ -1,0 +1,130 @@
+"""The robot's own pipeline on a scenario without devices, in simulated time: the same every run, as fast as it goes.
+
+What the wire does to pictures is done to them (JPEG, halved while decoding; quantised thermal frames that arrive late);
+the wire itself, threads and clocks are left out. For benches over many people and for tests that must not wait.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import cv2
+import msgspec
+import numpy as np
+
+from calibration.files import Calibration
+from robot.config import Settings
+from robot.detect import decode_scale
+from robot.events import EventFactory, encode
+from robot.interfaces import FaceDetector
+from robot.pipeline import Pipeline, StepResult
+from robot.report import step_data
+from robot.types import U8, CameraFrame, ThermalFrame
+from simulators.render_thermal import ThermalRenderer
+from simulators.render_visible import VisibleRenderer
+from simulators.scene import Scene
+from simulators.truth import Header, Line, PersonLine, Sample, TruthWriter, header
+from simulators.world import Rig
+
+JPEG_QUALITY = 85
+CAMERA_DELAY_S = 0.045
+"""From light to the pipeline: rendering stands for exposure, then compression, network and decoding."""
+THERMAL_DELAY_S = 0.045
+"""A 160×120 frame takes 40 ms over USB at full speed."""
+START_NS = 100 * 1_000_000_000
+"""Second 0 of the scenario on the simulated monotonic clock."""
+LEAD_IN_S = 6.0
+"""The plate must have been steady and health good for some seconds before anybody is judged."""
+
+
+@dataclass(slots=True)
+class Rehearsal:
+    """One run: give it a detector and call `run`; events and truth are then as a real run would have left them."""
+
+    scene: Scene
+    rig: Rig
+    calibration: Calibration
+    settings: Settings
+    detector: FaceDetector
+
+    def run(
+        self, duration_s: float, watch: Callable[[float, Pipeline], None] | None = None
+    ) -> tuple[list[Line], list[bytes]]:
+        """Returns the truth and the events of the scenario's first `duration_s` seconds; `watch` sees every thermal frame.
+
+        Before them the empty-handed robot gets LEAD_IN_S of second 0, so that it is screening when the scenario begins.
+        """
+        ids = (f"id-{number}" for number in itertools.count())
+        pipeline = Pipeline(self.settings, self.calibration, self.detector, _ns(-LEAD_IN_S), lambda: next(ids))
+        factory = EventFactory("rehearsal", "", 1, lambda: next(ids))
+        truth = io.BytesIO()
+        scenario, seed = self.scene.scenario, self.scene.seed
+        first = header(scenario.name, seed, scenario.rig, self.rig, _ns(0.0), self.scene.at(0.0))
+        writer = TruthWriter(truth, first, self.rig)
+        events: list[bytes] = []
+
+        def note(result: StepResult, now_ns: int) -> None:
+            for data in step_data(result, self.calibration.id, now_ns, now_ns, now_ns):
+                events.append(encode(factory.make(data, t_unix_ns=now_ns, t_mono_ns=now_ns)))
+
+        devices = _Devices(self.rig, self.scene, self.calibration, self.settings)
+        for arrives_s, taken_s, camera in devices.schedule(duration_s):
+            now_ns = _ns(arrives_s)
+            if camera is not None:
+                note(pipeline.step([devices.picture(camera, taken_s)], (), now_ns), now_ns)
+                continue
+            note(pipeline.step((), [devices.thermal(taken_s)], now_ns), now_ns)
+            if taken_s >= 0:
+                writer.add(self.scene.at(taken_s))
+            if watch is not None:
+                watch(taken_s, pipeline)
+        note(pipeline.finish(_ns(duration_s)), _ns(duration_s))
+        lines: list[Line] = msgspec.json.Decoder(Header | PersonLine | Sample).decode_lines(truth.getvalue())
+        return lines, events
+
+
+def _ns(t_s: float) -> int:
+    return START_NS + round(t_s * 1e9)
+
+
+class _Devices:
+    """Pictures and thermal frames of a scene as they would come out of the drivers."""
+
+    def __init__(self, rig: Rig, scene: Scene, calibration: Calibration, settings: Settings) -> None:
+        self._rig, self._scene = rig, scene
+        self._visible = {optic.name: VisibleRenderer(optic, scene.seed) for optic in rig.cameras}
+        self._thermal = ThermalRenderer(rig, scene.seed)
+        self._reduce = {
+            camera.name: decode_scale((optic.width_px, optic.height_px), camera.network_px)
+            for camera in settings.cameras
+            for optic in [calibration.cameras[camera.name]]
+        }
+        self._flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
+        self._seq = itertools.count(1)
+
+    def schedule(self, duration_s: float) -> list[tuple[float, float, str | None]]:
+        """Returns (arrives, taken, camera or None for thermal) in the order of arrival; cameras take turns."""
+        slot_s = 1.0 / (self._rig.camera_rate_hz * len(self._rig.cameras))
+        names = [optic.name for optic in self._rig.cameras]
+        taken = np.arange(-LEAD_IN_S, duration_s, slot_s)
+        due: list[tuple[float, float, str | None]] = [
+            (t_s + CAMERA_DELAY_S, t_s, names[index % len(names)]) for index, t_s in enumerate(taken.tolist())
+        ]
+        steps = np.arange(-LEAD_IN_S, duration_s, 1.0 / self._rig.traits.rate_hz).tolist()
+        due += [(t_s + THERMAL_DELAY_S, t_s, None) for t_s in steps]
+        return sorted(due, key=lambda item: item[0])
+
+    def picture(self, camera: str, t_s: float) -> CameraFrame:
+        image = self._visible[camera].render(self._scene.at(t_s))
+        _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+        decoded: U8 = cv2.imdecode(jpeg, self._flags[self._reduce[camera]])  # type: ignore[assignment]
+        return CameraFrame(camera, next(self._seq), _ns(t_s), decoded, (image.shape[1], image.shape[0]))
+
+    def thermal(self, t_s: float) -> ThermalFrame:
+        quantum = self._rig.traits.quantum_c
+        temp_c = np.round(self._thermal.render(self._scene.at(t_s), t_s) / quantum) * quantum
+        received_ns = _ns(t_s + THERMAL_DELAY_S)
+        return ThermalFrame(next(self._seq), _ns(t_s), temp_c.astype(np.float32), None, received_ns)
