@@ -63,6 +63,11 @@ class AlarmDesk:
         """Raised and acknowledged alarms, oldest first."""
         return tuple(self._open.values())
 
+    @property
+    def waiting(self) -> frozenset[int]:
+        """People whose elevated verdict is held before its alarm; they may have left."""
+        return frozenset(self._decided)
+
     def assess(self, now_ns: int, assessments: Sequence[Assessment], verdicts: Sequence[Verdict]) -> list[Verdict]:
         """Returns the verdicts that become alarms now."""
         for assessment in assessments:

@@ -284,7 +284,7 @@ class Pipeline:
         present = [track.track_id for track in self._tracks]
         self._conclude(now_ns, now_ns, (), self._screener.settle(now_ns, present), result)
         self._desk.depart(present)
-        here = set(present)
+        here = set(present) | self._desk.waiting
         self._places = {key: place for key, place in self._places.items() if key in here}
 
     def _confirmed(self, t_ns: int) -> list[Track]:

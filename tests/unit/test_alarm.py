@@ -69,6 +69,7 @@ def test_a_verdict_that_was_told_is_raised_even_if_the_person_leaves_within_the_
     desk = AlarmDesk(RULES)
     desk.assess(0, [assessment(1, 0.5)], [verdict(1, 0)])
     desk.depart([])
+    assert desk.assess(HOLD_NS - 1, [], []) == []
     assert len(desk.assess(HOLD_NS, [], [])) == 1
     assert desk.signals(HOLD_NS)[2] is False
 
@@ -107,6 +108,14 @@ def test_acknowledging_ends_lamp_and_siren_and_clears_after_its_time() -> None:
     (cleared,) = desk.clear(end_ns)
     assert (cleared.state, cleared.acknowledged_by) == (AlarmState.CLEARED, "Li")
     assert desk.open_alarms == () and desk.clear(end_ns) == []
+
+
+def test_while_an_alarm_stands_its_person_is_known_even_out_of_view() -> None:
+    desk = AlarmDesk(RULES)
+    raised(desk)
+    desk.depart([])
+    assert desk.assess(S, [assessment(1, 1.0)], [verdict(1, S)]) == []
+    assert desk.signals(S)[2] is False
 
 
 def test_unknown_answers_are_ignored() -> None:

@@ -339,8 +339,10 @@ def test_answer_and_end_of_an_alarm() -> None:
     run.run(0.3)
     cleared = [alarm for _, result in run.results for alarm in result.cleared]
     assert [(alarm.alarm_id, alarm.state) for alarm in cleared] == [(name, AlarmState.CLEARED)]
-    run.run(3.0)
+    run.people = lambda t_s: NOBODY
+    run.run(5.0)
     assert len(run.raised) == 1 and run.pipeline.open_alarms == ()
+    assert not run.pipeline._desk._alerted, "memory of people who left"
 
 
 def test_an_alarm_that_nobody_answers_stands_after_the_person_left() -> None:
@@ -375,6 +377,54 @@ def test_coverage_is_told_at_its_interval() -> None:
     assert [round(t_s) for t_s, _ in told] == [2, 4, 6]
     assert told[0][1].since_ns == 0 and told[1][1].since_ns / S == pytest.approx(told[0][0])
     assert told[-1][1].in_view == 1
+
+
+def test_people_are_counted_even_when_the_cameras_died_in_front_of_them() -> None:
+    run = ready()
+    run.people = lambda t_s: [person(x_m=5.0)]
+    run.run(1.0)
+    for _ in range(90):
+        run.step((), [thermal_frame(run.now_ns, NOBODY)] if run.tick % 2 else [])
+        run.tick += 1
+    assert [placed.verdict.kind for placed in run.verdicts] == [VerdictKind.NOT_MEASURED]
+    assert run.pipeline.view().tracks == []
+
+
+def test_a_far_person_is_too_far_also_while_warming_up() -> None:
+    run = Run(lambda t_s: [person(x_m=5.0)] if t_s < 3 else NOBODY, thermal={"warm_up_s": 100.0})
+    run.run(8.0)
+    assert [placed.verdict.reason for placed in run.verdicts] == [Reason.TOO_FAR]
+
+
+def test_a_picture_without_numbers_is_no_measurement() -> None:
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    run.thermal = lambda frame: replace(frame, temp_c=np.full_like(frame.temp_c, np.nan))
+    run.run(2.0)
+    assert run.reasons == ("reference_lost",) and not run.verdicts
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
+def test_faces_without_numbers_are_not_read(value: float) -> None:
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)]
+
+    def spoilt(frame: ThermalFrame) -> ThermalFrame:
+        image = frame.temp_c.copy()
+        image[:, :140] = value
+        return replace(frame, temp_c=image)
+
+    run.thermal = spoilt
+    run.run(2.0)
+    assert run.reasons == () and not run.verdicts and run.pipeline.coverage.seen == 1
+
+
+def test_an_alarm_held_beyond_departure_still_says_where() -> None:
+    run = ready(alarm={"hold_s": 6.0}, tracking={"lost_s": 0.5})
+    run.people = lambda t_s: [person(FEBRILE_C)] if t_s < 9 else NOBODY
+    run.run(10.0)
+    (raised,) = run.raised
+    assert raised.placed.camera == "front" and np.allclose(raised.placed.position_m, [1.5, 0.0, 1.5], atol=0.3)
 
 
 def test_who_is_hidden_for_a_moment_is_the_same_person() -> None:

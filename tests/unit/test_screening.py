@@ -165,6 +165,14 @@ def test_unconfirmed_and_unknown_people_do_not_count() -> None:
     assert gate.leave() == [] and gate.screener.coverage.seen == 0
 
 
+def test_a_wild_reading_is_not_evidence() -> None:
+    gate = Gate()
+    gate.measure(1, 36.5, POLICY.readings_min - 1)
+    assert gate.measure(1, 39.5) == []
+    (verdict,) = gate.measure(1, 36.5)
+    assert (verdict.kind, verdict.readings) == (VerdictKind.NORMAL, POLICY.readings_min)
+
+
 def test_the_time_in_range_begins_with_the_first_face_within_range() -> None:
     gate = Gate()
     gate.miss(1, Reason.TOO_FAR, 9)
