@@ -46,6 +46,10 @@ _REGIONS: dict[RoiName, np.ndarray] = {
     RoiName.UPPER_FACE: _region((0.0, 0.42), (-0.14, 0.48)),
     RoiName.FOREHEAD: _region((0.0, 0.30), (0.18, 0.42)),
 }
+_FOREHEAD_AREA = 0.60 * 0.24
+"""Of the forehead's region, in squared face widths."""
+_EYES = _region((0.0, 0.30), (-0.06, 0.06))
+"""Between the outer corners of the eyes: what glasses cover first."""
 _BOUNDS = {
     RoiName.CANTHI: (-0.22, -0.10, 0.44, 0.22),
     RoiName.UPPER_FACE: (-0.42, -0.48, 0.84, 0.62),
@@ -70,9 +74,14 @@ class Plausibility:
 
     skin_c: tuple[float, float] = (29.0, 41.5)
     face_over_ambient_c: float = 2.5
-    """A face's forehead must stand out from the air by this, else something covers it."""
-    covered_eyes_c: float = 0.5
-    """Eyes' region cooler than the forehead by this: glasses or hair cover the canthi (bare ones are warmer)."""
+    """The upper face must stand out from the air by this, else something hides it."""
+    bare_share: float = 0.18
+    """Skin is bare where it lies no further below the face's maximum than this share of the maximum's excess over the air.
+    Glasses, opaque in the long-wave infrared, lie 25–70 % below, bare eyes 2–10 %; the eyes count by their median."""
+    forehead_bare_px2: float = 7.0
+    """Thermal pixels of bare skin that a forehead must show; hair leaves less the farther away it is."""
+    bare_floor_c: float = 0.5
+    """Never less than this, so that noise covers nobody in a hot hall."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
 
@@ -82,7 +91,9 @@ class _Samples:
     """Maxima of n faces: °C as the sensor reports."""
 
     maxima_c: dict[RoiName, F64]
-    forehead_median_c: F64
+    eyes_median_c: F64
+    forehead_c: F32
+    """n × grid points of the forehead."""
     hot_share: F64
 
 
@@ -126,13 +137,14 @@ class Thermometer:
     def _reading(
         self, roi: ThermalRoi, samples: _Samples, index: int, reference: ReferenceState
     ) -> Reading | NotMeasured:
-        name, problem = self._choose(samples, index, reference.correction_c)
-        if problem is not None:
-            return NotMeasured(roi.track_id, roi.t_mono_ns, problem)
-        skins: dict[str, float] = {}
-        for region, maxima in samples.maxima_c.items():
-            if region in self._tables and (name is not RoiName.FOREHEAD or region is RoiName.FOREHEAD):
-                skins[str(region)] = round(self._chain(float(maxima[index]), region, roi, reference)[-1], 3)
+        readable = self._readable(samples, index, roi.face_px, reference.correction_c)
+        if isinstance(readable, Reason):
+            return NotMeasured(roi.track_id, roi.t_mono_ns, readable)
+        name = readable[0]
+        skins = {
+            str(region): round(self._chain(float(samples.maxima_c[region][index]), region, roi, reference)[-1], 3)
+            for region in readable
+        }
         raw_c = float(samples.maxima_c[name][index])
         emissivity_c, atmosphere_c, source_c, source_sd_c, skin_c = self._chain(raw_c, name, roi, reference)
         if not self._limits.skin_c[0] <= skin_c <= self._limits.skin_c[1]:
@@ -165,20 +177,23 @@ class Thermometer:
             skin_by_roi_c=skins,
         )
 
-    def _choose(self, samples: _Samples, index: int, correction_c: float) -> tuple[RoiName, Reason | None]:
-        """Returns the region to use, or why none can be."""
+    def _readable(self, samples: _Samples, index: int, face_px: float, correction_c: float) -> list[RoiName] | Reason:
+        """Returns the regions that can be read, the best first, or why none can be."""
         if samples.hot_share[index] > self._limits.hot_share:
-            return RoiName.UPPER_FACE, Reason.IMPLAUSIBLE
-        floor_c = self.conditions.ambient_c + self._limits.face_over_ambient_c
-        if samples.forehead_median_c[index] + correction_c < floor_c:
-            return RoiName.UPPER_FACE, Reason.OCCLUDED
-        covered = (
-            samples.maxima_c[RoiName.CANTHI][index]
-            < samples.maxima_c[RoiName.FOREHEAD][index] - self._limits.covered_eyes_c
-        )
-        if covered:
-            return RoiName.FOREHEAD, (None if RoiName.FOREHEAD in self._tables else Reason.GLASSES)
-        return RoiName.UPPER_FACE, None
+            return Reason.IMPLAUSIBLE
+        upper_c = samples.maxima_c[RoiName.UPPER_FACE][index]
+        excess_c = upper_c + correction_c - self.conditions.ambient_c
+        if excess_c < self._limits.face_over_ambient_c:
+            return Reason.OCCLUDED
+        bare_c = max(self._limits.bare_share * excess_c, self._limits.bare_floor_c)
+        regions: list[RoiName] = []
+        if upper_c - samples.eyes_median_c[index] <= bare_c:
+            regions += [RoiName.UPPER_FACE, RoiName.CANTHI]
+        forehead_c = samples.forehead_c[index]
+        bare = float(np.mean(forehead_c >= samples.maxima_c[RoiName.FOREHEAD][index] - bare_c))
+        if bare * _FOREHEAD_AREA * face_px**2 >= self._limits.forehead_bare_px2:
+            regions.append(RoiName.FOREHEAD)
+        return [region for region in regions if region in self._tables] or Reason.GLASSES
 
     def _chain(
         self, raw_c: float, name: RoiName, roi: ThermalRoi, reference: ReferenceState
@@ -234,11 +249,13 @@ def sample_faces(
         values = patches[:, region]
         # The mean of the three hottest grid points: less of a jump from grid point to grid point.
         maxima[name] = np.partition(values, values.shape[1] - 3, axis=1)[:, -3:].mean(axis=1).astype(np.float64)
+    eyes = patches[:, _EYES]
     upper = patches[:, _REGIONS[RoiName.UPPER_FACE]]
     forehead = patches[:, _REGIONS[RoiName.FOREHEAD]]
     return _Samples(
         maxima_c=maxima,
-        forehead_median_c=np.median(forehead, axis=1).astype(np.float64),
+        eyes_median_c=np.median(eyes, axis=1).astype(np.float64),
+        forehead_c=forehead,
         hot_share=(upper < -50.0).mean(axis=1),
     )
 
