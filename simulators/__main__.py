@@ -140,6 +140,8 @@ def _run(options: argparse.Namespace) -> int:
     from simulators.devices import Station
 
     scenario = scenarios.load_scenario(options.scenario)
+    for path in filter(None, (options.thermal_link, options.truth)):
+        path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="patrol-sim-") as temporary:
         station = Station(
             scenario,
