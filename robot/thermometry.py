@@ -76,10 +76,14 @@ class Plausibility:
     face_over_ambient_c: float = 2.5
     """The upper face must stand out from the air by this, else something hides it."""
     bare_share: float = 0.18
-    """Skin is bare where it lies no further below the face's maximum than this share of the maximum's excess over the air.
-    Glasses, opaque in the long-wave infrared, lie 25–70 % below, bare eyes 2–10 %; the eyes count by their median."""
-    forehead_bare_px2: float = 7.0
-    """Thermal pixels of bare skin that a forehead must show; hair leaves less the farther away it is."""
+    """Eyes are bare if their median lies no further below the face's maximum than this share of the maximum's excess over
+    the air. Glasses, opaque in the long-wave infrared, lie 25–70 % below, bare eyes 2–10 %."""
+    plateau_share: float = 0.06
+    """The forehead's plateau is what lies within this share of the excess below its maximum: skin that is not mixed with
+    hair, hat or glasses by the sensor's resolution."""
+    plateau_px2: float = 7.0
+    """Thermal pixels that the plateau must have. With them the simulator's foreheads err by 0.1 °C, strips narrower than
+    that read up to 2 °C low."""
     bare_floor_c: float = 0.5
     """Never less than this, so that noise covers nobody in a hot hall."""
     hot_share: float = 0.3
@@ -190,8 +194,11 @@ class Thermometer:
         if upper_c - samples.eyes_median_c[index] <= bare_c:
             regions += [RoiName.UPPER_FACE, RoiName.CANTHI]
         forehead_c = samples.forehead_c[index]
-        bare = float(np.mean(forehead_c >= samples.maxima_c[RoiName.FOREHEAD][index] - bare_c))
-        if bare * _FOREHEAD_AREA * face_px**2 >= self._limits.forehead_bare_px2:
+        plateau_c = samples.maxima_c[RoiName.FOREHEAD][index] - max(
+            self._limits.plateau_share * excess_c, self._limits.bare_floor_c
+        )
+        plateau = float(np.mean(forehead_c >= plateau_c))
+        if plateau * _FOREHEAD_AREA * face_px**2 >= self._limits.plateau_px2:
             regions.append(RoiName.FOREHEAD)
         return [region for region in regions if region in self._tables] or Reason.GLASSES
 

@@ -6,6 +6,7 @@ is seen is elsewhere and pure; here are threads, pace and the order of starting 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections import Counter
@@ -171,7 +172,8 @@ class Station:
     def _thermal_frame(self) -> NDArray[np.float32] | None:
         try:
             self.counts["thermal"] += 1
-            return self._thermal.render(self.state_at(self._now_s()))
+            now_s = self._now_s()
+            return self._thermal.render(self.state_at(now_s), now_s)
         except BaseException as error:
             self.failure = error
             self._ended.set()
@@ -213,9 +215,10 @@ class Station:
         scene = self.scene
         first = header(scene.scenario.name, scene.seed, self.rig_name, self.rig, self.t0_mono_ns, self.state_at(0.0))
         writer = TruthWriter(self._truth_file, first, self.rig)
-        number = 0
+        # A robot that is ready before second 0 judges people who already stand there.
+        number = min(0, math.ceil(self._now_s() * RATE_HZ))
         while not self._ended.wait(max(0.0, number / RATE_HZ - self._now_s())):
-            writer.add(self.state_at(number / RATE_HZ))
+            writer.add(self.state_at(number / RATE_HZ), number / RATE_HZ)
             number += 1
 
 

@@ -21,6 +21,8 @@ F32 = NDArray[np.float32]
 
 PATCH_LEFT, PATCH_RIGHT, PATCH_TOP, PATCH_BOTTOM = -0.95, 0.95, 1.05, -1.30
 """Extent of both textures around the origin, in face widths: hat to collar."""
+_AREA_SCALE = 64.0
+"""Texels per face width where only areas matter."""
 EYE_X = 0.21
 CANTHUS_X, CANTHUS_Y = 0.106, -0.012
 """Inner corners of the eyes: 32 mm apart on a face of 150 mm."""
@@ -248,6 +250,20 @@ def regions(grid: Grid, person: Person) -> Regions:
     glasses = glasses_lenses(grid) if person.glasses else None
     hat = _hat(grid) if person.hat else None
     return Regions(back, neck, ears, skin, front, mask, glasses, hat)
+
+
+@lru_cache(maxsize=1024)
+def bare_forehead_radius(face_seed: int, hat: bool) -> float:
+    """Returns the radius, in face widths, of the largest circle of bare skin above glasses: below hair and brim."""
+    grid = Grid(_AREA_SCALE)
+    of = look(face_seed)
+    skin = grid.polygon(outline(of))
+    _, front = _hair(grid, of, skin)
+    covers = [front, glasses_lenses(grid), *([_hat(grid)] if hat else [])]
+    bare = (skin > 0.5) & (grid.y > 0.0)
+    for cover in covers:
+        bare &= cover < 0.5
+    return float(cv2.distanceTransform(bare.astype(np.uint8), cv2.DIST_L2, 5).max()) / _AREA_SCALE
 
 
 def glasses_lenses(grid: Grid) -> F32:

@@ -36,7 +36,9 @@ _SKIN_TO_BODY = {
 def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime) -> Calibration:
     """Returns the calibration of this rig, valid for a year from `now_utc`."""
     traits, reference = rig.traits, rig.reference
-    curves = tomllib.loads(CURVES.read_text(encoding="utf-8")).get(traits.family, {})
+    curves = tomllib.loads(CURVES.read_text(encoding="utf-8"))[traits.family]
+    # A sensor too coarse to read a forehead beside glasses has no curve for it.
+    regions = [name for name in REGIONS if name in curves]
     return Calibration(
         id=f"simulated-{traits.family.lower()}",
         robot=robot,
@@ -51,11 +53,9 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime) -> Calibration:
             quantum_c=traits.quantum_c,
             fixed_pattern_sd_c=traits.fixed_pattern_c,
             absolute_sd_c=0.5,
-            size_of_source={
-                name: [tuple(row) for row in curves.get(name, [[4, 0, 0.2], [40, 0, 0.1]])] for name in REGIONS
-            },
+            size_of_source={name: [tuple(row) for row in curves[name]] for name in regions},
         ),
-        site=dict(_SKIN_TO_BODY),
+        site={name: _SKIN_TO_BODY[name] for name in regions},
         reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity)
         if reference.present
         else None,

@@ -77,8 +77,7 @@ class Rehearsal:
                 note(pipeline.step([devices.picture(camera, taken_s)], (), now_ns), now_ns)
                 continue
             note(pipeline.step((), [devices.thermal(taken_s)], now_ns), now_ns)
-            if taken_s >= 0:
-                writer.add(self.scene.at(taken_s))
+            writer.add(self.scene.at(taken_s), taken_s)
             if watch is not None:
                 watch(taken_s, pipeline)
         note(pipeline.finish(_ns(duration_s)), _ns(duration_s))

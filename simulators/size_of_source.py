@@ -54,7 +54,7 @@ def measure(rig: Rig, seed: int = 1) -> dict[str, list[Row]]:
 def to_toml(family: str, curves: dict[str, list[Row]]) -> str:
     """Returns the curves as a table of size_of_source.toml."""
     lines = [f"[{family}]"]
-    lines += [f"{name} = [{', '.join(str(list(row)) for row in rows)}]" for name, rows in curves.items()]
+    lines += [f"{name} = [{', '.join(str(list(row)) for row in rows)}]" for name, rows in curves.items() if rows]
     return "\n".join(lines) + "\n"
 
 

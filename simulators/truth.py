@@ -7,6 +7,7 @@ person about ten times a second. Geometry only: nothing here looks at a rendered
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -14,7 +15,7 @@ import msgspec
 import numpy as np
 
 from robot.errors import ConfigError
-from simulators.faces import face_axes
+from simulators.faces import bare_forehead_radius, face_axes
 from simulators.occlusion import visible_share
 from simulators.rig import gate_face_px, in_picture, project
 from simulators.world import F64, Optic, Person, PersonPose, Rig, SceneState
@@ -28,6 +29,9 @@ FACE_TOP, FACE_BOTTOM, FACE_HALF_WIDTH = 0.47, -0.86, 0.5
 MARGIN_PX = 2.0
 MAX_YAW_DEG = 35.0
 MIN_VISIBLE = 0.8
+BARE_PX = 5.0
+"""Glasses are opaque in the long-wave infrared, so that only the forehead is left to be read. This many thermal pixels
+across it must be bare for the innermost 3 × 3 (Pušnik 2021) to be free of what the point spread mixes in."""
 
 
 class Header(msgspec.Struct, frozen=True, tag="header", tag_field="type"):
@@ -92,7 +96,8 @@ class Sample(msgspec.Struct, frozen=True, tag="sample", tag_field="type"):
     in_thermal_view: bool
     """The whole face lies in the thermal picture, 2 pixels from its edge at least."""
     measurable: bool
-    """In thermal view, not over the reference plate, wide enough, turned less than 35°, hidden by less than a fifth."""
+    """In thermal view, not over the reference plate, wide enough (with glasses: near enough for the bare forehead to be
+    BARE_PX wide), turned less than 35°, hidden by less than a fifth."""
     cameras: dict[str, CameraView]
 
 
@@ -193,13 +198,21 @@ class _CameraViews:
         return CameraView(box, round(visible, 3), round(float(self._yaw_deg[index]), 1))
 
 
+def _gate_px(rig: Rig, person: Person) -> float:
+    """Returns the face width in thermal pixels from which this person shows enough bare skin to be read."""
+    gate_px = gate_face_px(rig)
+    if not person.glasses:
+        return gate_px
+    return max(gate_px, BARE_PX / 2 / max(bare_forehead_radius(person.face_seed, person.hat), 1e-3))
+
+
 class _ThermalViews:
     """All faces in the thermal sensor."""
 
     def __init__(self, rig: Rig, poses: tuple[PersonPose, ...], faces_m: F64, eyes_m: F64, facing: F64) -> None:
         optic = rig.thermal
         self._rig = rig
-        self._gate_px = gate_face_px(rig)
+        self._gate_px = [_gate_px(rig, pose.person) for pose in poses]
         self._pixels, _ = project(optic, faces_m)
         self._eyes_px, depth = project(optic, eyes_m)
         widths = np.array([pose.person.face_width_m for pose in poses])
@@ -229,7 +242,7 @@ class _ThermalViews:
             in_thermal_view=bool(self._whole[index]),
             measurable=bool(self._whole[index])
             and not self._over_plate(index)
-            and float(self._face_px[index]) >= self._gate_px
+            and float(self._face_px[index]) >= self._gate_px[index]
             and float(self._yaw_deg[index]) < MAX_YAW_DEG
             and visible >= MIN_VISIBLE,
             cameras=cameras,
@@ -256,8 +269,11 @@ class TruthWriter:
         self._encoder = msgspec.json.Encoder()
         self._write([header])
 
-    def add(self, state: SceneState) -> None:
-        """Writes everyone's sample, and an introduction for whoever is new."""
+    def add(self, state: SceneState, t_s: float | None = None) -> None:
+        """Writes everyone's sample, and an introduction for whoever is new; before second 0 the scene stands still, so `t_s`
+        then says when this was."""
+        if t_s is not None:
+            state = replace(state, t_s=t_s)
         fresh = [pose.person for pose in state.poses if pose.person.person_id not in self._known]
         self._known.update(person.person_id for person in fresh)
         self._write([person_line(person, state.t_s) for person in fresh])

@@ -429,7 +429,7 @@ def test_occlusion_is_judged_after_the_reference_correction() -> None:
     limits = Plausibility(skin_c=(0.0, 60.0))
     thermometer = Thermometer(calibration(), CONDITIONS, limits)
     assert isinstance(read(image, roi, thermometer), Reading)
-    assert reason(image, roi, thermometer, replace(VALID, correction_c=-1.5)) is Reason.OCCLUDED
+    assert reason(image, roi, thermometer, replace(VALID, correction_c=-2.0)) is Reason.OCCLUDED
 
 
 @pytest.mark.parametrize(("skin_c", "canthi_c"), [(27.5, 28.0), (41.6, 42.3)])
