@@ -5,6 +5,7 @@
     pre_alarm    below threshold − hysteresis         quiet
     pre_alarm    verdict elevated, held long enough   raised
     quiet        verdict elevated on departure        raised
+    pre_alarm    verdict elevated, the robot stops    raised
     raised       acknowledged by a named person       acknowledged
     acknowledged clear time over                      cleared
 
@@ -84,6 +85,14 @@ class AlarmDesk:
             self._pre_alarm_since_ns.pop(track_id, None)
             due.append(verdict)
         return due
+
+    def finish(self, verdicts: Sequence[Verdict]) -> list[Verdict]:
+        """Returns what becomes an alarm when the robot stops: these verdicts, and those still held, which nobody would raise later."""
+        due = dict(self._decided)
+        due |= {v.track_id: v for v in verdicts if v.kind is VerdictKind.ELEVATED and v.track_id not in self._alerted}
+        self._decided.clear()
+        self._pre_alarm_since_ns.clear()
+        return list(due.values())
 
     def _follow(self, now_ns: int, assessment: Assessment) -> None:
         track_id = assessment.track_id

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -180,9 +180,12 @@ class Pipeline:
         return result
 
     def finish(self, now_ns: int) -> StepResult:
-        """Returns the last verdicts: everybody still in view is counted before the robot stops."""
+        """Returns the last verdicts and alarms: everybody still in view is counted before the robot stops, and no alarm is lost."""
         result = StepResult(IndicatorSignal(alarm=False, siren=False, unavailable=True))
-        result.verdicts = [self._place(verdict) for verdict in self._screener.finish(now_ns)]
+        verdicts = self._screener.finish(now_ns)
+        result.verdicts = [self._place(verdict) for verdict in verdicts]
+        self._raise(now_ns, now_ns, self._desk.finish(verdicts), result)
+        result.signal = replace(self._signal(now_ns), unavailable=True)
         result.coverage = self._coverage_report()
         return result
 
@@ -232,7 +235,10 @@ class Pipeline:
     ) -> None:
         """Verdicts reached go into the result, and the alarms that follow from them."""
         result.verdicts.extend(self._place(verdict) for verdict in verdicts)
-        for verdict in self._desk.assess(now_ns, assessments, verdicts):
+        self._raise(now_ns, t_evidence_ns, self._desk.assess(now_ns, assessments, verdicts), result)
+
+    def _raise(self, now_ns: int, t_evidence_ns: int, due: Sequence[Verdict], result: StepResult) -> None:
+        for verdict in due:
             alarm = self._desk.open(now_ns, verdict, self._new_id())
             result.raised.append(Raised(alarm, self._place(verdict), t_evidence_ns))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -368,6 +369,46 @@ def test_everybody_in_view_is_counted_at_the_end() -> None:
     assert last.coverage.in_view == 2
     assert not last.signal.alarm and not last.signal.siren
     assert run.pipeline.finish(run.now_ns).verdicts == []
+
+
+def test_an_alarm_still_held_is_raised_at_the_end() -> None:
+    run = ready(alarm={"hold_s": 60.0})
+    run.people = lambda t_s: [person(FEBRILE_C), person(y_m=0.6)]
+    run.run(4.0)
+    assert {placed.verdict.kind for placed in run.verdicts} == {VerdictKind.ELEVATED, VerdictKind.NORMAL}
+    assert not run.raised
+    last = run.pipeline.finish(run.now_ns)
+    (raised,) = last.raised
+    assert raised.alarm.verdict.kind is VerdictKind.ELEVATED and raised.t_evidence_ns == run.now_ns
+    assert np.allclose(raised.placed.position_m, [1.5, 0.0, 1.5], atol=0.15)
+    assert not last.verdicts, "both had theirs"
+    assert last.signal.alarm and last.signal.unavailable
+    assert run.pipeline.finish(run.now_ns).raised == []
+
+
+def test_an_elevated_verdict_reached_only_at_the_end_is_an_alarm_too() -> None:
+    before = ready()
+    before.people = lambda t_s: [person(FEBRILE_C)]
+    before.run(2.0)
+    reading = before.verdicts[0].verdict.reading
+    assert reading is not None
+    # A threshold so little below the estimate that the verdict is given time.
+    threshold_c = math.floor((reading.body_c - 0.02) * 10) / 10
+    run = ready(screening={"decide_s": 60.0, "threshold_c": threshold_c})
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    run.run(1.0)
+    assert not run.verdicts and not run.raised
+    last = run.pipeline.finish(run.now_ns)
+    assert [placed.verdict.kind for placed in last.verdicts] == [VerdictKind.ELEVATED]
+    assert [raised.alarm.track_id for raised in last.raised] == [last.verdicts[0].verdict.track_id]
+
+
+def test_an_alarm_that_stands_is_not_raised_again_at_the_end() -> None:
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    run.run(4.0)
+    assert len(run.raised) == 1
+    assert run.pipeline.finish(run.now_ns).raised == []
 
 
 def test_coverage_is_told_at_its_interval() -> None:
