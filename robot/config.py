@@ -40,6 +40,7 @@ class RobotSettings(Section, frozen=True):
 class CameraSettings(Section, frozen=True):
     name: Name
     address: str
+    """A path after file: is relative to this file's folder, as every path here."""
     rate_hz: Annotated[float, Meta(ge=0.1, le=120)] = 10.0
     network_px: tuple[NetworkSide, NetworkSide] = (640, 384)
     """Width and height of the detector's input for this camera: multiples of 32."""
@@ -218,7 +219,21 @@ def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
     places = [("calibration", "file"), ("store", "path")]
     places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
     values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
+    cameras = table.get("cameras")
+    for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
+        address = camera.get("address") if isinstance(camera, dict) else None
+        if isinstance(address, str) and (path := _file_address(address)) is not None:
+            values.append((f"cameras[{index}].address", path[0]))
     return [(where, value) for where, value in values if isinstance(value, str)]
+
+
+def _file_address(address: str) -> tuple[str, str] | None:
+    """Returns path and parameters of a file: address; None for other devices."""
+    scheme, colon, rest = address.strip().partition(":")
+    if not colon or scheme.lower() != "file":
+        return None
+    path, mark, parameters = rest.partition("?")
+    return path, mark + parameters
 
 
 def _home_known(path: str) -> bool:
@@ -238,9 +253,16 @@ def _anchored(settings: Settings, base: Path) -> Settings:
     def anchor(path: str) -> str:
         return str(base / Path(path).expanduser()) if path else ""
 
+    def anchored_address(camera: CameraSettings) -> CameraSettings:
+        found = _file_address(camera.address)
+        if found is None or not found[0]:
+            return camera
+        return msgspec.structs.replace(camera, address=f"file:{anchor(found[0])}{found[1]}")
+
     stream = settings.stream
     return msgspec.structs.replace(
         settings,
+        cameras=tuple(anchored_address(camera) for camera in settings.cameras),
         calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
         store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
         stream=msgspec.structs.replace(

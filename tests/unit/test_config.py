@@ -64,6 +64,36 @@ def test_paths_are_anchored_wherever_the_command_is_called_from(
     assert (found.stream.tls_cert, found.stream.tls_key) == ("/robot/a/c.pem", "/k.pem")
 
 
+@pytest.mark.parametrize(
+    ("address", "anchored"),
+    [
+        ("file:walk.mp4", "file:/robot/walk.mp4"),
+        (" File:day 1/walk?loop=1&rate_hz=5", "file:/robot/day 1/walk?loop=1&rate_hz=5"),
+        ("file:/var/lib/walk.mp4?loop=1", "file:/var/lib/walk.mp4?loop=1"),
+        ("file:~/walk.mp4", "file:/home/p/walk.mp4"),
+        ("file:", "file:"),
+        ("file:?loop=1", "file:?loop=1"),
+        ("http://127.0.0.1/file:x", "http://127.0.0.1/file:x"),
+        ("v4l2:/dev/video0", "v4l2:/dev/video0"),
+    ],
+)
+def test_recordings_are_anchored_as_other_paths_are(
+    monkeypatch: pytest.MonkeyPatch, address: str, anchored: str
+) -> None:
+    monkeypatch.setenv("HOME", "/home/p")
+    cameras = [{"name": "front", "address": address}]
+    assert config.parse(table() | {"cameras": cameras}, Path("/robot")).cameras[0].address == anchored
+
+
+def test_recordings_that_cannot_be_named_are_told() -> None:
+    cameras = [{"name": "a", "address": "file:~nobody-of-that-name/x"}, {"name": "b", "address": "file:a\0b"}]
+    with pytest.raises(ConfigError) as caught:
+        config.parse(table() | {"cameras": cameras}, Path("/robot"))
+    first, second = caught.value.problems
+    assert first.startswith("cameras[0].address:") and "unknown user" in first
+    assert second.startswith("cameras[1].address:") and "zero byte" in second
+
+
 def test_every_kind_of_problem_at_once() -> None:
     broken = table(
         screening={"treshold_c": 37.0, "threshold_c": 37.25, "policy": "cohrt", "ambient_window_c": [30.0, 20.0]},
