@@ -174,11 +174,10 @@ def _run(options: argparse.Namespace) -> int:
 def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
     from simulators import robot_config
 
-    air = station.scene.scenario
     addresses = station.addresses()
     cameras, thermal = addresses["cameras"], addresses["thermal"]
     assert isinstance(cameras, dict) and isinstance(thermal, str)
-    return robot_config.write(folder, station.rig, cameras, thermal, air.ambient_c, air.humidity, stream_port)
+    return robot_config.write(folder, station.rig, station.scene.scenario, cameras, thermal, stream_port)
 
 
 def _score(options: argparse.Namespace) -> int:

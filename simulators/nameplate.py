@@ -25,16 +25,21 @@ from simulators.world import Optic, Rig
 
 REGIONS = ("canthi", "upper_face", "forehead")
 CURVES = Path(__file__).with_name("size_of_source.toml")
+PHYSIOLOGY_SD_C = 0.12
+_FIT_SD_C = 0.05
+"""What a site calibration over some dozens of people leaves uncertain of the offset itself."""
 _SKIN_TO_BODY = {
-    # The simulator's people follow these (simulators/people.py); offsets at 24 °C, slopes per °C of ambient.
-    "canthi": SiteOffset(1.25, -0.08, 24.0, 0.15),
-    "upper_face": SiteOffset(1.25, -0.08, 24.0, 0.15),
-    "forehead": SiteOffset(1.65, -0.12, 24.0, 0.20),
+    # The simulator's people follow these (simulators/people.py): offset at 24 °C, slope per °C of ambient, and how much
+    # wider than the canthi's the region's personal deviation is.
+    "canthi": (1.25, -0.08, 1.0),
+    "upper_face": (1.25, -0.08, 1.0),
+    "forehead": (1.65, -0.12, 1.2),
 }
 
 
-def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime) -> Calibration:
-    """Returns the calibration of this rig, valid for a year from `now_utc`."""
+def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: float = PHYSIOLOGY_SD_C) -> Calibration:
+    """Returns the calibration of this rig, valid for a year from `now_utc`, at a site whose people differ by
+    `physiology_sd_c` in skin temperature at the same body temperature."""
     traits, reference = rig.traits, rig.reference
     curves = tomllib.loads(CURVES.read_text(encoding="utf-8"))[traits.family]
     # A sensor too coarse to read a forehead beside glasses has no curve for it.
@@ -55,12 +60,17 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime) -> Calibration:
             absolute_sd_c=0.5,
             size_of_source={name: [tuple(row) for row in curves[name]] for name in regions},
         ),
-        site={name: _SKIN_TO_BODY[name] for name in regions},
+        site={name: _site_offset(name, physiology_sd_c) for name in regions},
         reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity)
         if reference.present
         else None,
         note="made from the simulated rig, not by a measurement",
     )
+
+
+def _site_offset(region: str, physiology_sd_c: float) -> SiteOffset:
+    offset_c, slope_per_c, wider = _SKIN_TO_BODY[region]
+    return SiteOffset(offset_c, slope_per_c, 24.0, float(np.hypot(wider * physiology_sd_c, _FIT_SD_C)))
 
 
 def optic_calibration(optic: Optic, serial: str) -> OpticCalibration:

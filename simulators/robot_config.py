@@ -8,6 +8,7 @@ from pathlib import Path
 
 from calibration import files
 from simulators.nameplate import calibration_of
+from simulators.scenario import Scenario
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
@@ -25,9 +26,12 @@ def write(
 ) -> Path:
     """Writes robot.toml and calibration.json into `folder` and returns the former's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC)), folder / CALIBRATION)
+    deviation_c = scenario.physiology.physiology_sd_c
+    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC), deviation_c), folder / CALIBRATION)
     path = folder / CONFIG
-    path.write_text(robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port), encoding="utf-8")
+    path.write_text(
+        robot_toml(rig, cameras, thermal, scenario.ambient_c, scenario.humidity, stream_port), encoding="utf-8"
+    )
     return path
 
 

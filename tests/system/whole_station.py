@@ -15,7 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -29,6 +29,9 @@ STOP_S = 20.0
 WAIT_S = 30.0
 LEAD_S = 9.0
 """A scenario's second 0 comes this long after the simulators are asked for, so that the robot is screening by then."""
+
+
+AnyProcess = TypeVar("AnyProcess", bound="Process")
 
 
 class Process:
@@ -237,6 +240,14 @@ class Robot(Process):
         said: dict[str, Any] = json.loads(found[1])
         return said
 
+    def metric(self, name: str, **labels: str) -> float:
+        """The value of one line of /metrics."""
+        line = name + ("{" + ",".join(f'{key}="{value}"' for key, value in labels.items()) + "}" if labels else "")
+        _, text = self.get("metrics")
+        found = re.search(rf"^{re.escape(line)} (\S+)$", text, re.MULTILINE)
+        assert found, text
+        return float(found[1])
+
     def faults(self, device: str) -> dict[str, float]:
         """What /metrics counts for a device, by kind of fault."""
         _, text = self.get("metrics")
@@ -280,26 +291,27 @@ def station(
 
     `settings` is appended to the robot's configuration.
     """
-    with contextlib.ExitStack() as stack:
-        start_ns = time.monotonic_ns() + round(lead_s * 1e9)
-        config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(start_ns)]
-        simulators = Simulators(folder, scenario, *config, rig=rig)
-        stack.callback(_make_sure, simulators)
+    start_ns = time.monotonic_ns() + round(lead_s * 1e9)
+    config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(start_ns)]
+    with ends(Simulators(folder, scenario, *config, rig=rig)) as simulators:
         configure(folder, settings)
-        robot = Robot(folder)
-        stack.callback(_make_sure, robot)
-        robot.available()
-        if lead_s:
-            assert simulators.t_s < 0.5, f"second 0 was {simulators.t_s:.1f} s too early for this machine"
-        yield simulators, robot
-        if robot.running:
-            robot.stop()
-        simulators.stop()
+        with ends(Robot(folder)) as robot:
+            robot.available()
+            if lead_s:
+                assert simulators.t_s < 0.5, f"second 0 was {simulators.t_s:.1f} s too early for this machine"
+            yield simulators, robot
 
 
-def _make_sure(process: Process) -> None:
-    if process.running:
-        process.kill()
+@contextlib.contextmanager
+def ends(process: AnyProcess) -> Iterator[AnyProcess]:
+    """The process has ended afterwards: cleanly where the test went well, and in any case."""
+    try:
+        yield process
+        if process.running:
+            process.stop()
+    finally:
+        if process.running:
+            process.kill()
 
 
 def configure(folder: Path, settings: str) -> None:
