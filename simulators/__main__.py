@@ -177,7 +177,16 @@ def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
     addresses = station.addresses()
     cameras, thermal = addresses["cameras"], addresses["thermal"]
     assert isinstance(cameras, dict) and isinstance(thermal, str)
-    return robot_config.write(folder, station.rig, station.scene.scenario, cameras, thermal, stream_port)
+    return robot_config.write(
+        folder,
+        station.rig,
+        cameras,
+        thermal,
+        station.scene.scenario.ambient_c,
+        station.scene.scenario.humidity,
+        stream_port,
+        station.scene.scenario.physiology.sd_c,
+    )
 
 
 def _score(options: argparse.Namespace) -> int:

@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from calibration import files
-from simulators.nameplate import calibration_of
-from simulators.scenario import Scenario
+from simulators.nameplate import PHYSIOLOGY_SD_C, calibration_of
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
@@ -23,15 +22,13 @@ def write(
     ambient_c: float,
     humidity: float,
     stream_port: int,
+    physiology_sd_c: float = PHYSIOLOGY_SD_C,
 ) -> Path:
     """Writes robot.toml and calibration.json into `folder` and returns the former's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    deviation_c = scenario.physiology.physiology_sd_c
-    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC), deviation_c), folder / CALIBRATION)
+    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC), physiology_sd_c), folder / CALIBRATION)
     path = folder / CONFIG
-    path.write_text(
-        robot_toml(rig, cameras, thermal, scenario.ambient_c, scenario.humidity, stream_port), encoding="utf-8"
-    )
+    path.write_text(robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port), encoding="utf-8")
     return path
 
 
