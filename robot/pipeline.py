@@ -43,6 +43,7 @@ from robot.types import (
 _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
 _PLACE_FRESH_NS = 300_000_000
+_OVERLAP_SHARE = 0.25
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
 
@@ -341,9 +342,15 @@ class Pipeline:
 
 
 def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[str]:
-    """Returns the cameras that see a part of what the thermal sensor sees at 1.5 m."""
+    """Returns the cameras that screening rests on: what the thermal sensor sees at 1.5 m, they see in good part.
+
+    A neighbour that sees no more than a corner of it (less than a quarter of what the best one sees) does not stand in
+    for a camera that fails: hardly anybody would be screened while all looked well.
+    """
     points = thermal.grid_points_m(1.5)
-    return [name for name, camera in cameras.items() if bool(camera.sees(points).any())]
+    shares = {name: float(camera.sees(points).mean()) for name, camera in cameras.items()}
+    least = _OVERLAP_SHARE * max(shares.values(), default=0.0)
+    return [name for name, share in shares.items() if share > 0 and share >= least]
 
 
 def _blocked(rois: Sequence[ThermalRoi], block: Reason) -> list[Reading | NotMeasured]:

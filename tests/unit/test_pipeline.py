@@ -504,6 +504,18 @@ def test_only_cameras_that_see_what_the_thermal_sensor_sees_count_for_health() -
     assert overlapping_cameras(optics, Optic("thermal", known.thermal)) == ["front"]
 
 
+def test_a_neighbour_that_sees_a_corner_does_not_stand_in_for_the_camera_in_front() -> None:
+    known = calibration()
+    front = known.cameras["front"]
+    beside = msgspec.structs.replace(front, cx_px=front.cx_px - 450.0)  # its picture begins far to the right
+    optics = {name: Optic(name, lens) for name, lens in (("front", front), ("beside", beside))}
+    thermal = Optic("thermal", known.thermal)
+    assert optics["beside"].sees(thermal.grid_points_m(1.5)).any()
+    assert overlapping_cameras(optics, thermal) == ["front"]
+    assert overlapping_cameras({"beside": optics["beside"]}, thermal) == ["beside"], "better than nothing"
+    assert overlapping_cameras(optics | {"spare": Optic("spare", front)}, thermal) == ["front", "spare"]
+
+
 SCENES = st.lists(
     st.tuples(
         st.sampled_from([NORMAL_C, FEBRILE_C, 35.2]),
