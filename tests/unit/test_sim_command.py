@@ -46,7 +46,8 @@ def test_score_reads_files_and_prints_one_object(
     path.write_text("\n".join(json.dumps(event) for event in events))
     assert main(["score", "--truth", str(truth_path), "--events", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert (found["people"], found["in_range"], found["febrile_in_range"], found["alarmed"]) == (5, 5, 2, 1)
+    # The fifth wears glasses at 1.9 m: nothing of the face that is left bare is wide enough to be read.
+    assert (found["people"], found["in_range"], found["febrile_in_range"], found["alarmed"]) == (5, 4, 2, 1)
     assert found["temp_bias_c"] == -0.1
     assert main(["score", "--truth", str(truth_path), "--events", str(path)]) == 0
     assert "sensitivity 50%" in capsys.readouterr().out

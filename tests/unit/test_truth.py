@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from robot.errors import ConfigError
+from simulators.faces import bare_forehead_radius
 from simulators.rig import load_rig, project
 from simulators.scenario import parse_scenario
 from simulators.scene import Scene
@@ -152,3 +153,17 @@ def test_cut_off_last_line_is_left_out_and_garbage_is_named(tmp_path: Path) -> N
     path.write_bytes(buffer.getvalue().split(b"\n", 1)[1])
     with pytest.raises(ConfigError, match="header"):
         list(read(path))
+
+
+def test_glasses_leave_only_a_forehead_that_must_be_near_enough() -> None:
+    (far,) = observe(state("2.0, 0.0, glasses = true"), RIG)
+    (near,) = observe(state("0.95, 0.0, eyes_height_m = 1.45, glasses = true"), RIG)
+    (hat,) = observe(state("2.0, 0.0, hat = true"), RIG)
+    assert far.face_px > 10 and not far.measurable
+    assert near.measurable
+    assert hat.measurable
+
+
+def test_a_hat_leaves_less_of_the_forehead() -> None:
+    for seed in range(8):
+        assert 0.05 < bare_forehead_radius(seed, hat=True) < bare_forehead_radius(seed, hat=False) < 0.5
