@@ -1,0 +1,76 @@
+"""Clients of the running robot: what one does wrong hurts nobody else, and a robot that is killed goes on where it was."""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
+from whole_station import Robot, ends, small_rig, station
+
+pytestmark = pytest.mark.system
+
+BUSY = "[coverage]\nsummary_s = 0.1\n"
+"""Ten events a second, so that there is a stream to disturb."""
+
+
+def refusal(robot: Robot, query: str, *messages: str | bytes) -> int:
+    """The code with which the robot closes the connection of somebody who asks and sends this."""
+    with connect(f"{robot.url.replace('http', 'ws', 1)}events{query}", max_size=None) as client:
+        try:
+            for message in messages:
+                client.send(message)
+            while True:
+                client.recv(timeout=20)
+        except ConnectionClosed:
+            assert client.close_code is not None
+            return client.close_code
+
+
+def goes_on(robot: Robot) -> None:
+    """Whoever listens gets the next events, and none is missing."""
+    last = robot.last_seq
+    robot.wait(lambda event: event["seq"] >= last + 3)
+    heard = [event["seq"] for event in robot.listener.events]
+    assert heard == list(range(1, len(heard) + 1))
+
+
+def test_bad_clients_are_closed_and_others_go_on(tmp_path: Path) -> None:
+    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), lead_s=0, settings=BUSY) as (_, robot):
+        for since in ("999999999999", "-1", "garbage", "", "1&since=2", "9" * 400):
+            assert refusal(robot, f"?since={since}") == 4400, since
+        for message in ("garbage", b"\x00\xff", "{}", '{"op":"ack"}', '{"op":"format"}', "[" * 50_000):
+            assert refusal(robot, "", message) == 4400, message[:20]
+        goes_on(robot)
+        assert refusal(robot, "?since=0", "x" * 10_000_000) == 1009
+        assert refusal(robot, "", *['{"op":"ack","alarm":"none","by":"Li"}'] * 100) == 4400, "a flood"
+        host, port = robot.url.split("/")[2].split(":")
+        for request in (b"\x16\x03\x01garbage", b"GET /events HTTP/1.1\r\n\r\n", b"GET " + b"x" * 100_000):
+            with socket.create_connection((host, int(port)), timeout=20) as stranger:
+                stranger.sendall(request)
+        goes_on(robot)
+        assert robot.get("healthz")[0] == 200 and robot.get("../etc/passwd")[0] == 404
+        assert robot.running
+
+
+def test_a_killed_robot_goes_on_without_a_gap(tmp_path: Path) -> None:
+    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), lead_s=0, settings=BUSY) as (_, robot):
+        goes_on(robot)
+        robot.kill()
+        robot.listener.close()
+        assert robot.listener.closed == (1006, "")
+        before, last = list(robot.listener.events), robot.last_seq
+        # On the port that it had: clients come back to the address they know.
+        config = tmp_path / "robot.toml"
+        config.write_text(config.read_text().replace("port = 0\n", f"port = {robot.url.split(':')[2].strip('/')}\n"))
+        with ends(Robot(tmp_path, since=last)) as again:
+            assert again.url == robot.url
+            again.available()
+            again.stop()
+            stored = again.stored()
+        heard = again.listener.events
+        assert heard[0]["seq"] == last + 1
+        assert stored == before + heard, "nothing lost, nothing told twice"
+        assert [event["type"] for event in stored].count("system.started") == 2
