@@ -67,7 +67,6 @@ class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """What is left of the pixel-to-pixel offset after correction."""
     absolute_sd_c: Annotated[float, Meta(ge=0)]
     """Standard uncertainty of an absolute reading without the reference."""
-    gain: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
     size_of_source: dict[str, list[tuple[float, float, float]]] = {}
     """For each region: face width in thermal pixels, correction in °C, its standard uncertainty; widths increase."""
     dead_pixels: list[tuple[int, int]] = []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import os
 import threading
 import time
 import uuid
@@ -25,7 +26,7 @@ from models.prepare import prepared
 from models.session import YuNetSession
 from robot import config
 from robot.capture import CaptureSet
-from robot.config import CameraSettings, Settings
+from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector, decode_scale
 from robot.errors import CalibrationError, ConfigError, PatrolError, StoreError
 from robot.events import (
@@ -44,7 +45,7 @@ from robot.report import step_data
 from robot.showing import Showing
 from robot.store import AuditEntry, EventLog, Store
 from robot.stream import StreamServer
-from robot.stream_session import Access, Principal
+from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.supervisor import ServiceNotifier, Supervisor
 from robot.types import CameraFrame, IndicatorSignal, ThermalFrame
@@ -69,11 +70,28 @@ def problems(settings: Settings) -> list[str]:
                 found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
+    found.extend(_stream_problems(settings.stream))
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
         return [*found, f"calibration.file: {error}"]
     found.extend(_calibration_problems(settings, calibration))
+    return found
+
+
+def _stream_problems(stream: StreamSettings) -> list[str]:
+    found: list[str] = []
+    if stream.tokens_file:
+        try:
+            Tokens.read(Path(stream.tokens_file))
+        except ConfigError as error:
+            found.extend(error.problems)
+    for key in ("tls_cert", "tls_key"):
+        path = getattr(stream, key)
+        if path and not os.access(path, os.R_OK):
+            found.append(
+                f"stream.{key}: {path} cannot be read (name an existing PEM file that the robot's user may read)"
+            )
     return found
 
 

@@ -69,6 +69,8 @@ class ReferenceTracker:
             self._steady_since_ns = None
             self._smoothed_c = None
             return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, problem)
+        if (frame.t_mono_ns - self._last_ns) * 1e-9 > self._rules.stable_s:
+            self._smoothed_c = None  # the sensor was away: what it said before is no help
         self._smooth(mean_c, frame.t_mono_ns)
         assert self._smoothed_c is not None and self._steady_since_ns is not None
         steady_s = (frame.t_mono_ns - self._steady_since_ns) * 1e-9

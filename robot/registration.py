@@ -170,7 +170,9 @@ def thermal_rois(
     up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
     inside = np.isfinite(centers).all(axis=1) & np.isfinite(up).all(axis=1)
     inside[inside] &= _within(centers[inside], thermal, margin_px=0.0)
-    hidden = _hidden(centers, face_px, distance, inside)
+    # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
+    fresh = np.array([t_mono_ns - track.last_seen_ns <= limits.stale_s * 1e9 for track in tracks])
+    hidden = _hidden(centers, face_px, distance, inside, fresh)
     rois = []
     for index in np.flatnonzero(inside).tolist():
         track = tracks[index]
@@ -215,8 +217,8 @@ def _within(points_px: F64, optic: Optic, margin_px: float) -> np.ndarray[tuple[
     return low & high
 
 
-def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray) -> np.ndarray:
-    """Returns which faces have a nearer head (an ellipse 1.2 × 1.6 face widths) over the point between their eyes."""
+def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray, fresh: np.ndarray) -> np.ndarray:
+    """Returns which faces have a nearer head that was just seen (an ellipse 1.2 × 1.6 face widths) over the point between their eyes."""
     hidden = np.zeros(len(centers), dtype=bool)
     order = np.flatnonzero(inside)
     if len(order) < 2:
@@ -226,7 +228,7 @@ def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray) -> np
     height = face_px[order][None, :] * 0.8 + face_px[order][:, None] * 0.25
     over = (delta[..., 0] / width) ** 2 + (delta[..., 1] / height) ** 2 < 1
     nearer = distance[order][None, :] < 0.9 * distance[order][:, None]
-    hidden[order] = (over & nearer).any(axis=1)
+    hidden[order] = (over & nearer & fresh[order][None, :]).any(axis=1)
     return hidden
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import queue
 import signal
 import socket
-import threading
 import traceback
 from collections.abc import Mapping
 from types import FrameType
@@ -47,7 +48,10 @@ class Supervisor:
     """Holds the reason to stop. Threads call `fail` on a bug; the main thread waits."""
 
     def __init__(self) -> None:
-        self._stop = threading.Event()
+        # A signal handler interrupts whatever runs, perhaps this object in the middle of a wait: SimpleQueue.put may be
+        # called again from within itself, an Event's lock may not.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stopping = False
         self._reason = ""
         self.failed = False
 
@@ -57,7 +61,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        return self._stop.is_set()
+        return self._stopping
 
     def catch_signals(self) -> None:
         """SIGINT and SIGTERM stop the robot; main thread only."""
@@ -69,9 +73,10 @@ class Supervisor:
 
     def stop(self, reason: str) -> None:
         """Asks for a clean end; the first reason is kept."""
-        if not self._stop.is_set():
+        if not self._stopping:
             self._reason = reason
-            self._stop.set()
+            self._stopping = True
+        self._wake.put(None)
 
     def fail(self, where: str, error: BaseException) -> None:
         """A bug in some thread: logged with its trace, and the process ends with code 70."""
@@ -82,4 +87,7 @@ class Supervisor:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Returns True as soon as somebody asked to stop."""
-        return self._stop.wait(timeout_s)
+        if not self._stopping:
+            with contextlib.suppress(queue.Empty):
+                self._wake.get(timeout=timeout_s)
+        return self._stopping

@@ -160,3 +160,10 @@ def test_decoding_of_usual_pictures() -> None:
     assert decode_scale((1280, 720), (640, 384)) == 2
     assert decode_scale((640, 480), (640, 384)) == 1
     assert decode_scale((320, 240), (640, 384)) == 1
+
+
+def test_tokens_and_tls_files_are_looked_at(tmp_path: Path) -> None:
+    lines = '[stream]\ntokens_file = "tokens.toml"\ntls_cert = "cert.pem"\ntls_key = "key.pem"\n'
+    told = "\n".join(found(station(tmp_path, GOOD + lines)))
+    for name in ("tokens.toml", "stream.tls_cert", "stream.tls_key"):
+        assert name in told

@@ -164,3 +164,12 @@ def test_a_frame_out_of_order_does_no_harm() -> None:
     bench.t_ns -= 10 * STEP_NS
     after = bench.show(EXPECTED_C + 0.4)
     assert after.correction_c == pytest.approx(before.correction_c, abs=1e-3)
+
+
+def test_after_a_long_silence_the_plate_must_be_steady_anew() -> None:
+    bench = Bench()
+    assert bench.run(RULES.stable_s + 1, EXPECTED_C)[-1].valid
+    bench.t_ns += int((RULES.stable_s + 1) * 1e9)
+    states = bench.run(RULES.stable_s + 1, EXPECTED_C)
+    assert not states[0].valid
+    assert states[-1].valid

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -247,6 +248,13 @@ def test_a_nearer_head_hides_the_farther_one() -> None:
     for order in ([near, behind, beside], [beside, behind, near]):
         reasons = {roi.track_id: roi.reason for roi in rois_of(order)}
         assert reasons == {1: None, 2: Reason.OCCLUDED, 3: None}
+
+
+def test_a_track_that_coasts_unseen_hides_nobody() -> None:
+    behind = ideal_track(place_at_pixel(83.0, 58.0, 1.8), CAMERA, track_id=2)
+    gone = ideal_track(place_at_pixel(80.0, 60.0, 1.0), CAMERA, track_id=1)
+    gone = replace(gone, last_seen_ns=behind.last_seen_ns - 1_000_000_000)
+    assert {roi.track_id: roi.reason for roi in rois_of([gone, behind])} == {1: Reason.OCCLUDED, 2: None}
 
 
 def test_two_heads_at_one_range_do_not_hide_each_other() -> None:
