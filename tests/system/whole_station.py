@@ -126,6 +126,10 @@ class Simulators(Process):
         """The scenario's second now."""
         return (time.monotonic_ns() - self.t0_mono_ns) / 1e9
 
+    def until(self, t_s: float) -> None:
+        """Lets the scenario go on: for what must not happen there is no event to wait for."""
+        time.sleep(max(0.0, t_s - self.t_s))
+
 
 class Listener:
     """A websocket client that keeps every event after `since`."""
