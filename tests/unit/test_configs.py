@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import re
 import tomllib
@@ -94,6 +95,8 @@ def test_the_pi_example_passes_check_config_with_a_calibration_made_on_the_spot(
 ) -> None:
     path = tmp_path / "robot.toml"
     path.write_text((CONFIGS / "raspberry-pi.toml").read_text(encoding="utf-8"), encoding="utf-8")
+    token = hashlib.sha256(b"a token").hexdigest()
+    (tmp_path / "tokens.toml").write_text(f'[[token]]\nname = "duty desk"\nrole = "operator"\nsha256 = "{token}"\n')
     yaws = {"front": 0, "left": 72, "right": -72, "rear_left": 144, "rear_right": -144}
     arguments = [
         "nominal",
