@@ -15,8 +15,8 @@ from robot.cohort import Cohort
 from robot.fusion import fuse, preferred
 from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKind
 
-_KEPT_READINGS = 40
-"""About four seconds at 9 Hz; bounds memory for somebody who stands and waits."""
+_KEPT_READINGS = 60
+"""Bounds memory whatever the sensor's rate."""
 _BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
 
 
@@ -34,6 +34,8 @@ class Policy:
     decide_s: float = 1.5
     dry_s: float = 0.6
     """No new reading for this long: the person is judged by those there are."""
+    window_s: float = 2.0
+    """Only readings this recent count: should a track ever slip from one person to the next, the next is still found."""
     sure_sd: float = 2.0
     """An estimate is sure when it is this many random uncertainties, plus `sure_c`, from the threshold."""
     sure_c: float = 0.05
@@ -153,6 +155,11 @@ class Screener:
         return person.verdict, (fuse(chosen)[0] if chosen else None)
 
     def _assess(self, track_id: int, person: _Person) -> Assessment | None:
+        readings = person.readings
+        while len(readings) > 2 * self.policy.readings_min and (
+            readings[-1].t_mono_ns - readings[0].t_mono_ns > self.policy.window_s * 1e9
+        ):
+            readings.popleft()
         chosen = preferred(person.readings, self.policy.readings_min)
         if len(chosen) < self.policy.readings_min:
             return None

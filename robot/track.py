@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot.registration import Located
 from robot.types import F64, I64, Track
@@ -34,6 +35,10 @@ class TrackerLimits:
     """Standard deviation of how people change their walking."""
     climb_m_s2: float = 0.3
     """The same for the height of the eyes, which barely changes."""
+    steady_s: float = 0.3
+    """A gap this long is bridged at unchanged velocity."""
+    damping_s: float = 1.5
+    """After it the expected way levels off with this time constant."""
     speed_sd_m_s: float = 0.9
     """Of a person whose velocity is not known yet."""
     range_clash: float = 1.6
@@ -106,14 +111,21 @@ class Tracker:
     def _at(self, t_ns: int) -> tuple[F64, F64]:
         """Returns places (n × 3) and their covariances (n × 3 × 3) at `t_ns`."""
         dt = (t_ns - self._time_ns) * _NS
-        position = self._state[:, :3] + self._state[:, 3:] * dt[:, None]
+        ahead = self._coast(dt)
+        position = self._state[:, :3] + self._state[:, 3:] * ahead[:, None]
         part = self._covariance
         cross = part[:, :3, 3:] + part[:, 3:, :3]
-        ahead = dt[:, None, None]
-        covariance = part[:, :3, :3] + ahead * cross + ahead**2 * part[:, 3:, 3:]
-        # Before the newest measurement (dt < 0) the linear form may fall short of positive; time moves people either way.
-        covariance[:, [0, 1, 2], [0, 1, 2]] += (self._accel() * dt[:, None] ** 2 / 2) ** 2 + 1e-6
+        span = ahead[:, None, None]
+        covariance = part[:, :3, :3] + span * cross + span**2 * part[:, 3:, 3:]
+        covariance[:, [0, 1, 2], [0, 1, 2]] += (self._accel() * ahead[:, None] ** 2 / 2) ** 2 + 1e-6
         return position, covariance
+
+    def _coast(self, dt: NDArray[np.floating]) -> F64:
+        """Returns the time that a walk goes on unchanged: somebody out of sight may stop or turn, so it levels off."""
+        limits = self.limits
+        beyond = np.maximum(dt - limits.steady_s, 0.0)
+        coast: F64 = np.minimum(dt, limits.steady_s) + limits.damping_s * -np.expm1(-beyond / limits.damping_s)
+        return coast
 
     def _accel(self) -> F64:
         return np.array([self.limits.accel_m_s2, self.limits.accel_m_s2, self.limits.climb_m_s2])
@@ -188,14 +200,15 @@ class Tracker:
     def _advance(self, rows: I64, t_ns: int) -> None:
         """Moves tracks on to `t_ns` (never back): F x, F P Fᵀ + Q of the constant-velocity model."""
         dt = np.maximum((t_ns - self._time_ns[rows]) * _NS, 0.0)
+        ahead = self._coast(dt)
         model = np.tile(np.eye(6), (len(rows), 1, 1))
-        model[:, [0, 1, 2], [3, 4, 5]] = dt[:, None]
+        model[:, [0, 1, 2], [3, 4, 5]] = ahead[:, None]
         noise = np.zeros((len(rows), 6, 6))
         variance = self._accel() ** 2
         axis = np.arange(3)
-        noise[:, axis, axis] = variance * (dt[:, None] ** 4) / 4
-        noise[:, axis, axis + 3] = noise[:, axis + 3, axis] = variance * (dt[:, None] ** 3) / 2
-        noise[:, axis + 3, axis + 3] = variance * dt[:, None] ** 2
+        noise[:, axis, axis] = variance * (ahead[:, None] ** 4) / 4
+        noise[:, axis, axis + 3] = noise[:, axis + 3, axis] = variance * (ahead[:, None] ** 3) / 2
+        noise[:, axis + 3, axis + 3] = variance * ahead[:, None] ** 2
         self._state[rows] = np.einsum("nij,nj->ni", model, self._state[rows])
         self._covariance[rows] = model @ self._covariance[rows] @ model.transpose(0, 2, 1) + noise
         self._time_ns[rows] = np.maximum(self._time_ns[rows], t_ns)
