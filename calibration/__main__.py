@@ -17,7 +17,8 @@ import msgspec
 
 from calibration import files
 from calibration.files import Calibration
-from robot.errors import CalibrationError, ConfigError, PatrolError
+from robot.command import exit_code
+from robot.errors import CalibrationError, ConfigError
 
 # OpenCV and the robot are imported by the command that needs them.
 
@@ -27,16 +28,7 @@ Parsed = TypeVar("Parsed")
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"patrol-calibrate: {problem}", file=sys.stderr)
-        return 2
-    except PatrolError as error:
-        print(f"patrol-calibrate: {error}", file=sys.stderr)
-        return 1
-    return code
+    return exit_code("patrol-calibrate", lambda: int(options.command(options)))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -12,7 +12,8 @@ import os
 import sys
 from pathlib import Path
 
-from robot.errors import ConfigError, PatrolError
+from robot.command import exit_code
+from robot.errors import ConfigError
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
 
@@ -20,16 +21,7 @@ from robot.errors import ConfigError, PatrolError
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(f"patrol: {problem}", file=sys.stderr)
-        return 2
-    except PatrolError as error:
-        print(f"patrol: {error}", file=sys.stderr)
-        return 1
-    return code
+    return exit_code("patrol", lambda: int(options.command(options)))
 
 
 def _parser() -> argparse.ArgumentParser:

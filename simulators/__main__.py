@@ -14,7 +14,8 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from robot.errors import ConfigError, PatrolError
+from robot.command import exit_code
+from robot.errors import ConfigError
 from simulators import rig, settings
 from simulators import scenario as scenarios
 
@@ -27,16 +28,7 @@ if TYPE_CHECKING:
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a device failed, 2 a wrong argument or file."""
     options = _parser().parse_args(arguments)
-    try:
-        code: int = options.command(options)
-    except ConfigError as error:
-        for problem in error.problems:
-            print(problem, file=sys.stderr)
-        return 2
-    except (PatrolError, OSError) as error:
-        print(f"patrol-sim: {error}", file=sys.stderr)
-        return 1
-    return code
+    return exit_code("patrol-sim", lambda: int(options.command(options)), OSError)
 
 
 def _parser() -> argparse.ArgumentParser:

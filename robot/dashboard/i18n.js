@@ -13,7 +13,7 @@ const WORDS = {
     notMeasured: "Not measurable", devices: "Devices", events: "Recent events", old: "{age} old",
     alive: "working", dead: "silent", slow: "too slow", invalid: "not usable",
     token: "Access token", signIn: "Sign in", badToken: "This token is not known to the robot.",
-    footer: "Estimates of body temperature from a thermal image with their standard uncertainty. They are no diagnosis.",
+    footer: "Estimates of body temperature from a thermal image; ± is twice the standard uncertainty (95 %). They are no diagnosis.",
     mapLabel: "People around the robot, seen from above", ahead: "ahead",
     "screening.completed": "Person {person}: {verdict}", "alarm.raised": "Alarm: person {person}, {figure}",
     "alarm.acknowledged": "Alarm acknowledged by {by}", "alarm.cleared": "Alarm ended", "health.changed": "{screening}",
@@ -32,7 +32,7 @@ const WORDS = {
     notMeasured: "无法测量", devices: "设备", events: "最近事件", old: "{age} 前",
     alive: "正常", dead: "无数据", slow: "速率过低", invalid: "不可用",
     token: "访问令牌", signIn: "登录", badToken: "机器人不认识此令牌。",
-    footer: "根据热成像画面得出的体温估计值及其标准不确定度,不是诊断结果。",
+    footer: "根据热成像画面得出的体温估计值;± 为两倍标准不确定度(95 %)。不是诊断结果。",
     mapLabel: "机器人周围人员的俯视图", ahead: "前方",
     "screening.completed": "人员 {person}:{verdict}", "alarm.raised": "警报:人员 {person},{figure}",
     "alarm.acknowledged": "警报已由 {by} 确认", "alarm.cleared": "警报结束", "health.changed": "{screening}",
@@ -73,6 +73,7 @@ export function duration(seconds) {
   return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
 }
 
+// Twice the standard uncertainty: about 95 % of true values lie within it.
 export function figure(body, uncertainty) {
-  return body == null ? "–" : `${body.toFixed(1)} ± ${(uncertainty ?? 0).toFixed(1)} °C`;
+  return body == null ? "–" : `${body.toFixed(1)} ± ${(2 * (uncertainty ?? 0)).toFixed(1)} °C`;
 }

@@ -1,0 +1,23 @@
+"""How every command of the project ends: errors in words on standard error, and one meaning for each exit code."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+from robot.errors import ConfigError, PatrolError
+
+
+def exit_code(program: str, command: Callable[[], int], *expected: type[Exception]) -> int:
+    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`."""
+    try:
+        return command()
+    except ConfigError as error:
+        for problem in error.problems:
+            print(f"{program}: {problem}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        if not isinstance(error, (PatrolError, *expected)):
+            raise
+        print(f"{program}: {error}", file=sys.stderr)
+        return 1
