@@ -21,6 +21,7 @@ from simulators import scenario as scenarios
 
 if TYPE_CHECKING:
     from simulators.devices import Station
+    from simulators.score import Score
 
 # Rendering and devices are imported where they are used: `list` and `score` need neither cv2's start-up nor ports.
 
@@ -59,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     score.add_argument("--in-range", type=_seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(command=_score)
+
+    rehearse = commands.add_parser(
+        "rehearse", help="the robot's pipeline on a scenario in simulated time, and its score"
+    )
+    _scenario_arguments(rehearse)
+    rehearse.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of it (%(default)s)")
+    rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    rehearse.set_defaults(command=_rehearse)
 
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
@@ -185,11 +194,26 @@ def _score(options: argparse.Namespace) -> int:
     from simulators import score, truth
 
     result = score.score(truth.read(options.truth), _events(options.events), in_range_s=options.in_range)
-    if options.json:
+    return _show_score(result, options.json)
+
+
+def _show_score(result: Score, as_json: bool) -> int:
+    from simulators import score
+
+    if as_json:
         print(score.to_json(result))
     else:
         Console().print(score.table(result))
     return 0
+
+
+def _rehearse(options: argparse.Namespace) -> int:
+    from simulators import score
+    from simulators.rehearsal import rehearse
+
+    scenario = scenarios.load_scenario(options.scenario)
+    truth, events = rehearse(scenario, options.duration, options.seed, options.rig)
+    return _show_score(score.score(truth, [msgspec.json.decode(event) for event in events]), options.json)
 
 
 def _events(path: Path) -> list[dict[str, Any]]:

@@ -6,25 +6,35 @@ the wire itself, threads and clocks are left out. For benches over many people a
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import itertools
+import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 
 from calibration.files import Calibration
+from models.prepare import prepared
+from models.session import YuNetSession
+from robot import config
 from robot.config import Settings
-from robot.detect import decode_scale
+from robot.detect import Detector, decode_scale
 from robot.events import EventFactory, encode
 from robot.interfaces import FaceDetector
 from robot.pipeline import Pipeline, StepResult
 from robot.report import step_data
 from robot.types import U8, CameraFrame, ThermalFrame
+from simulators.nameplate import calibration_of
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
+from simulators.rig import load_rig
+from simulators.robot_config import robot_toml
+from simulators.scenario import Scenario
 from simulators.scene import Scene
 from simulators.truth import Header, Line, PersonLine, Sample, TruthWriter, header
 from simulators.world import Rig
@@ -83,6 +93,22 @@ class Rehearsal:
         note(pipeline.finish(_ns(duration_s)), _ns(duration_s))
         lines: list[Line] = msgspec.json.Decoder(Header | PersonLine | Sample).decode_lines(truth.getvalue())
         return lines, events
+
+
+def rehearse(
+    scenario: Scenario, duration_s: float, seed: int | None = None, rig_name: str | None = None
+) -> tuple[list[Line], list[bytes]]:
+    """Returns truth and events of a scenario, with the settings and the calibration that `patrol-sim run --config` writes."""
+    scene = Scene(scenario, seed)
+    rig = load_rig(rig_name or scenario.rig, scene.seed)
+    calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
+    addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
+    text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
+    settings = config.parse(tomllib.loads(text), Path.cwd())
+    session = YuNetSession(prepared(*settings.cameras[0].network_px), slots=len(settings.cameras))
+    detector = Detector(session, score_min=settings.detection.score_min, nms_iou=settings.detection.nms_iou)
+    cv2.setNumThreads(1)
+    return Rehearsal(scene, rig, calibration, settings, detector).run(duration_s)
 
 
 def _ns(t_s: float) -> int:
