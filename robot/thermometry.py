@@ -268,13 +268,16 @@ def sample_faces(
 
 
 def _mended(temp_c: F32, dead_pixels: Sequence[tuple[int, int]]) -> F32:
-    """Returns the image with known dead pixels replaced by the median of their neighbours."""
+    """Returns the image with known dead pixels replaced by the median of their living neighbours; NaN where there are none."""
     if not dead_pixels:
         return temp_c
     image = temp_c.copy()
+    rows, columns = np.array(dead_pixels).T
+    image[rows, columns] = np.nan
     for row, column in dead_pixels:
-        patch = temp_c[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-        image[row, column] = np.median(patch)
+        around = image[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
+        living = around[np.isfinite(around)]
+        image[row, column] = np.median(living) if living.size else np.nan
     return image
 
 

@@ -455,3 +455,15 @@ def test_a_face_at_the_picture_edge_is_not_read_from_beyond_it() -> None:
     """What lies outside counts as cut out: too much of it and there is no reading."""
     roi = roi_at(1.0, 60.0)
     assert isinstance(read(painted(roi), roi), NotMeasured)
+
+
+def test_dead_neighbours_that_read_no_number_do_not_spoil_a_face() -> None:
+    roi = roi_at()
+    image = painted(roi, 34.5, 35.0)
+    row, column = round(roi.center_px[1]) - 4, round(roi.center_px[0])
+    dead = [(row, column), (row, column + 1)]
+    spoilt = image.copy()
+    for place in dead:
+        spoilt[place] = np.nan
+    thermometer = Thermometer(calibration(dead_pixels=dead), CONDITIONS)
+    assert reading(spoilt, roi, thermometer).body_c == pytest.approx(reading(image, roi).body_c, abs=0.1)
