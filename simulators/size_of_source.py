@@ -6,7 +6,6 @@ thermometry reads them with no such correction, and the mean shortfall at each f
 
 from __future__ import annotations
 
-import dataclasses
 import datetime as dt
 from collections.abc import Iterator
 
@@ -128,11 +127,3 @@ def _track(rng: np.random.Generator, pose: PersonPose, t_ns: int, lens: RobotOpt
         position_covariance_m2=np.eye(3) * 0.005**2, first_seen_ns=0, last_seen_ns=t_ns, hits=9, camera="front",
         landmark_rays=landmarks, seen_position_m=pose.eyes_m, score=0.9, yaw_rad=0.0, confirmed=True,
     )  # fmt: skip
-
-
-def ideal(rig: Rig) -> Rig:
-    """Returns the rig with a perfect sensor of the same optics: for tests that need no noise."""
-    traits = dataclasses.replace(
-        rig.traits, netd_c=0.0, fixed_pattern_c=0.0, offset_c=0.0, drift_c_per_min=0.0, quantum_c=0.001
-    )
-    return dataclasses.replace(rig, traits=traits)
