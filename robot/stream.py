@@ -1,7 +1,8 @@
 """The robot's one port: websockets for events and live view, the page, health and metrics. Owns one thread with one loop.
 
 The pipeline's thread hands over finished bytes with publish(); everything else happens on the loop. What may block
-(database, making pictures) runs in two one-thread executors. The rules are in robot/stream_session.py.
+(database, making pictures) runs in two one-thread executors. The rules are in robot/stream_session.py,
+the live view is in robot/stream_live.py.
 """
 
 from __future__ import annotations
@@ -16,16 +17,16 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import msgspec
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
-from robot.live import LiveState, Preview, as_of, pack
+from robot.live import LiveState, Preview, as_of
 from robot.store import StoreReader
 from robot.stream_door import Door, tls_context
+from robot.stream_live import LiveView
 from robot.stream_session import (
     LOCAL,
     TOO_SLOW,
@@ -66,23 +67,6 @@ class _EventClient:
         self.subscriber = subscriber
         self.news = asyncio.Event()
         self.dropped = False
-
-
-class _LiveClient:
-    """Newest wins: one place for each picture and one for the state."""
-
-    def __init__(self, may_see_faces: bool) -> None:
-        self.may_see_faces = may_see_faces
-        self.slots: dict[str, bytes] = {}
-        self.news = asyncio.Event()
-
-    def offer(self, name: str, message: bytes) -> None:
-        self.slots[name] = message
-        self.news.set()
-
-
-_STATE = ""
-"""The slot of the state message; no picture is called that."""
 
 
 class StreamServer:
@@ -126,7 +110,6 @@ class StreamServer:
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
         self._event_clients: set[_EventClient] = set()
-        self._live_clients: set[_LiveClient] = set()
         self._incoming: deque[Item] = deque(maxlen=self._limits.ring_events)
         self._drain_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -199,15 +182,15 @@ class StreamServer:
     async def _run(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        self._watched = asyncio.Event()
         self._reader = StoreReader(self._store_path)
         with ThreadPoolExecutor(1, "stream-disk") as self._disk, ThreadPoolExecutor(1, "stream-views") as self._views:
             try:
+                self._live = LiveView(self._state_now, self._latest_preview, self._previews, self._views, self._limits)
                 self._ring = EventRing(
                     self._limits.ring_events, await self._loop.run_in_executor(self._disk, self._reader.last_seq)
                 )
                 server = await self._open_port()
-                pump = asyncio.create_task(self._pump())
+                pump = asyncio.create_task(self._live.pump())
                 self._started.set()
                 while self._incoming and self._incoming[0].seq <= self._ring.head_seq:
                     self._incoming.popleft()  # published before the start: the database has it
@@ -363,59 +346,9 @@ class StreamServer:
             raise ProtocolError(_SLOW, TOO_SLOW) from None
 
     async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str) -> None:
-        client = _LiveClient(principal.role.may_see_faces)
-        self._live_clients.add(client)
-        self._watched.set()
-        try:
-            with self._running(ws, self._send_live(ws, client)):
-                await self._receive(ws, principal, address)
-        finally:
-            self._live_clients.discard(client)
-
-    async def _send_live(self, ws: ServerConnection, client: _LiveClient) -> None:
-        while True:
-            await client.news.wait()
-            client.news.clear()
-            while client.slots:
-                name = next(iter(client.slots))
-                message = client.slots.pop(name)
-                try:
-                    async with asyncio.timeout(self._limits.send_timeout_s):
-                        await ws.send(message, text=name == _STATE)
-                except TimeoutError:
-                    raise ProtocolError("too slow for the live view", TOO_SLOW) from None
-
-    async def _pump(self) -> None:
-        """Asks for state and pictures while somebody watches, each picture once for all who may see it the same way."""
-        assert self._loop is not None
-        sent: dict[tuple[str, bool], tuple[int, int]] = {}
-        known: set[_LiveClient] = set()
-        while True:
-            await self._watched.wait()
-            begun_s = time.monotonic()
-            newcomers = {client.may_see_faces for client in self._live_clients - known}
-            known = set(self._live_clients)
-            state = msgspec.json.encode(self._state_now())
-            for client in known:
-                client.offer(_STATE, state)
-            for may_see_faces in {client.may_see_faces for client in known}:
-                for name in self._previews:
-                    preview = await self._loop.run_in_executor(self._views, self._latest_preview, name, may_see_faces)
-                    if preview is None:
-                        continue
-                    mark = (preview.seq, preview.t_mono_ns)
-                    if sent.get((name, may_see_faces)) == mark and may_see_faces not in newcomers:
-                        continue  # nothing new: the page shows how old the picture is
-                    sent[name, may_see_faces] = mark
-                    self._offer_picture(name, may_see_faces, pack(preview, time.monotonic_ns()))
-            if not self._live_clients:
-                self._watched.clear()
-            await asyncio.sleep(max(0.01, self._limits.live_period_s - (time.monotonic() - begun_s)))
-
-    def _offer_picture(self, name: str, may_see_faces: bool, message: bytes) -> None:
-        for client in self._live_clients:
-            if client.may_see_faces == may_see_faces:
-                client.offer(name, message)
+        watching = self._live.watching(principal.role.may_see_faces)
+        with watching as client, self._running(ws, self._live.send(ws, client)):
+            await self._receive(ws, principal, address)
 
     async def _receive(self, ws: ServerConnection, principal: Principal, address: str) -> None:
         """Takes commands until the client goes; raises ProtocolError when it breaks the rules."""

@@ -442,7 +442,7 @@ def test_live_view_sends_state_and_pictures_only_while_watched(robot: Robot) -> 
             assert pictures == {("camera", "front"), ("thermal", "thermal")}
 
     asyncio.run(run())
-    until(lambda: not robot.stream._live_clients)
+    until(lambda: not robot.stream._live.clients)
     time.sleep(0.4)
     asked = len(robot.asked)
     time.sleep(0.6)
