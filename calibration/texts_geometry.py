@@ -1,0 +1,7 @@
+"""Sentences of the board, lens and registration steps, in English and Chinese."""
+
+from __future__ import annotations
+
+from robot.texts import Text
+
+TEXTS: dict[str, Text] = {}

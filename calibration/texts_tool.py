@@ -1,0 +1,7 @@
+"""The tool's own sentences, in English and Chinese."""
+
+from __future__ import annotations
+
+from robot.texts import Text
+
+TEXTS: dict[str, Text] = {}
