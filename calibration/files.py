@@ -6,10 +6,12 @@ changed digit is noticed. robot/ reads calibrations through `load` alone.
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import hashlib
 import os
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -82,6 +84,29 @@ class SiteOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sd_c: Annotated[float, Meta(ge=0)]
 
 
+class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What one step of the calibration found, in numbers; its pictures are in the history beside the file."""
+
+    made_utc: str
+    made_by: str
+    samples: int
+    rejected: int
+    passed: bool
+    parameters: dict[str, tuple[float, float, str]]
+    """Value, standard uncertainty, unit."""
+    checks: dict[str, tuple[float, str, bool]]
+    """Value, unit, passed: residuals and acceptance figures."""
+    conditions: dict[str, tuple[float, float, str]] = {}
+    """Value, standard uncertainty, unit: temperatures of targets and surroundings during the step."""
+
+
+class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The surroundings in which the calibration was made."""
+
+    ambient_c: float
+    humidity: Annotated[float, Meta(ge=0, le=1)]
+
+
 class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Everything a robot needs to turn pixels into places and temperatures."""
 
@@ -97,6 +122,13 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     site: dict[str, SiteOffset]
     reference: ReferenceCalibration | None = None
     note: str = ""
+    supersedes: str = ""
+    """Id of the calibration that this one was made from."""
+    conditions: Conditions | None = None
+    steps: dict[str, StepSummary] = {}
+    """By step and subject: `intrinsics front`, `registration`, …"""
+    nominal: list[str] = []
+    """Steps whose values come from datasheets: nothing was measured. Empty for a calibration fit for duty."""
 
 
 class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -108,6 +140,11 @@ class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def _digest(content: Any) -> str:
     plain = msgspec.to_builtins(content)
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
+
+
+def digest_of(text: bytes) -> str:
+    """Returns the digest of a file's bytes, whatever they are."""
+    return hashlib.sha256(text).hexdigest()
 
 
 def load(path: Path) -> Calibration:
@@ -191,27 +228,58 @@ def expired(calibration: Calibration, now_utc: dt.datetime) -> bool:
     return now_utc > _parse_utc(calibration.valid_until_utc, "valid_until_utc")
 
 
+def encode(calibration: Calibration, path: Path) -> bytes:
+    """Returns the sealed file's content; raises CalibrationError, naming `path`, if `load` would refuse it."""
+    sealed = _Sealed(schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration))
+    text = msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n"
+    _unsealed(text, path)
+    return text
+
+
 def save(calibration: Calibration, path: Path) -> None:
-    """Writes the calibration sealed and atomically, for all to read.
+    """Writes the calibration sealed and atomically, for all to read; history.publish also keeps the one before.
 
     Raises CalibrationError and leaves the old file alone if it cannot be written, or if `load` would refuse it.
     """
-    sealed = _Sealed(schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration))
-    text = msgspec.json.format(msgspec.json.encode(sealed), indent=2)
-    _unsealed(text, path)
-    temporary = ""
+    text = encode(calibration, path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(file.fileno(), _MODE)
-            file.write(text + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).replace(path)
+        replace_all({path: text})
     except OSError as error:
-        if temporary:
-            Path(temporary).unlink(missing_ok=True)
         raise CalibrationError(
             f"{path}: cannot be written ({error.strerror}); the old calibration is untouched"
         ) from error
+
+
+def replace_all(contents: Mapping[Path, bytes]) -> None:
+    """Writes every file or none: all are on disk beside their places before the first is renamed, in the order given.
+
+    Raises OSError; then nothing has changed, unless a rename itself failed.
+    """
+    staged: list[tuple[Path, Path]] = []
+    try:
+        for path, content in contents.items():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
+            staged.append((Path(name), path))
+            with os.fdopen(descriptor, "wb") as file:
+                os.fchmod(file.fileno(), _MODE)
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+        for temporary, path in staged:
+            temporary.replace(path)
+        for folder in {path.parent for path in contents}:
+            _sync_folder(folder)
+    finally:
+        for temporary, _ in staged:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """A rename is only safe from a power cut once the folder itself is on disk; some file systems cannot, and need not."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

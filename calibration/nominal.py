@@ -43,6 +43,10 @@ PLATE_EMISSIVITY, PLATE_SD_C = 0.95, 0.2
 NOTE = "nominal: from datasheet values, nothing was measured on this robot; for trying out, not for duty"
 
 
+STEPS_FOR_ALL = ("registration", "radiometry", "site")
+"""Steps of the calibration that a nominal one lacks on every robot."""
+
+
 @dataclass(frozen=True, slots=True)
 class Family:
     """A thermal sensor as its maker describes it."""
@@ -216,6 +220,8 @@ def nominal(
         if plate is None
         else ReferenceCalibration(plate.roi_px, plate.set_point_c, PLATE_EMISSIVITY, PLATE_SD_C),
         note=NOTE,
+        nominal=[*(f"intrinsics {camera.name}" for camera in cameras), *STEPS_FOR_ALL]
+        + (["reference"] if plate is not None else []),
     )
 
 

@@ -1,0 +1,101 @@
+"""Samples of steps that are under way, on disk after each accepted one: an interrupted step goes on where it was.
+
+    calibration-state/intrinsics_front.json    {"schema", "robot", "step", "serials", "updated_utc", "samples"}
+
+Steps that have been solved by a run of `all` keep their samples here until the whole is installed.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from calibration import files
+from robot.errors import CalibrationError
+
+SCHEMA = "patrol.calibration-samples/1"
+STALE_H = 12.0
+"""Samples older than this are not taken up unasked: robot and surroundings may have changed."""
+
+
+class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    schema: str
+    robot: str
+    step: str
+    serials: dict[str, str]
+    updated_utc: str
+    samples: dict[str, Any]
+
+
+class Found(msgspec.Struct, frozen=True):
+    """Samples of an earlier run."""
+
+    samples: dict[str, Any]
+    age_s: float
+
+
+class KeptSamples:
+    """The samples of one robot's steps, beside its calibration file. `serials` are those of the devices as they report
+    them; an empty one is unknown and fits any."""
+
+    def __init__(self, calibration_path: Path, robot: str, serials: Mapping[str, str]) -> None:
+        self.folder = calibration_path.with_name(f"{calibration_path.stem}-state")
+        self._robot = robot
+        self._serials = dict(serials)
+
+    def save(self, step: str, samples: dict[str, Any], now_utc: dt.datetime) -> None:
+        """Raises CalibrationError if it cannot be written; what was kept before is untouched."""
+        path = self._path(step)
+        kept = _Kept(SCHEMA, self._robot, step, self._serials, now_utc.isoformat(timespec="seconds"), samples)
+        try:
+            files.replace_all({path: msgspec.json.encode(kept)})
+        except OSError as error:
+            raise CalibrationError(
+                f"{path}: cannot be written ({error.strerror}); the samples until now are safe: make room and repeat"
+            ) from error
+
+    def load(self, step: str, now_utc: dt.datetime) -> Found | None:
+        """Returns the samples of an interrupted run, None if there are none.
+
+        Raises CalibrationError for those of another robot, another device or another version of this software.
+        """
+        path = self._path(step)
+        anew = "use --fresh to begin anew"
+        try:
+            raw = path.read_bytes()
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise CalibrationError(f"{path}: cannot be read ({error.strerror}); {anew}") from error
+        try:
+            kept = msgspec.json.decode(raw, type=_Kept)
+            updated = dt.datetime.fromisoformat(kept.updated_utc)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise CalibrationError(f"{path}: is damaged ({error}); {anew}") from error
+        if kept.schema != SCHEMA or kept.step != step:
+            raise CalibrationError(f"{path}: holds samples of {kept.schema}, step {kept.step!r}; {anew}")
+        if kept.robot != self._robot:
+            raise CalibrationError(f"{path}: holds samples of robot {kept.robot}, not {self._robot}; {anew}")
+        for name, serial in kept.serials.items():
+            here = self._serials.get(name, "")
+            if serial and here and serial != here:
+                raise CalibrationError(
+                    f"{path}: was begun with {name} serial {serial}, but {here} is connected now; "
+                    f"connect that one, or {anew}"
+                )
+        return Found(kept.samples, (now_utc - updated).total_seconds())
+
+    def drop(self, *steps: str) -> None:
+        """Forgets the samples of those steps; a missing file is fine."""
+        for step in steps:
+            self._path(step).unlink(missing_ok=True)
+        if self.folder.is_dir() and not any(self.folder.iterdir()):
+            self.folder.rmdir()
+
+    def _path(self, step: str) -> Path:
+        return self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', step)}.json"
