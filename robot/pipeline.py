@@ -44,6 +44,15 @@ _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
 _PLACE_FRESH_NS = 300_000_000
 _OVERLAP_SHARE = 0.25
+_UNSETTLED = {
+    "starting": Reason.WARMING_UP,
+    "thermal_lost": Reason.NO_THERMAL,
+    "thermal_invalid": Reason.NO_THERMAL,
+    "reference_lost": Reason.REFERENCE_LOST,
+    "warming_up": Reason.WARMING_UP,
+    "out_of_ambient_window": Reason.OUT_OF_AMBIENT_WINDOW,
+}
+"""Reasons of health that concern temperatures, and what a face that is not read meanwhile is told."""
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
 
@@ -103,6 +112,8 @@ class View:
 
     tracks: list[Track]
     rois: list[ThermalRoi]
+    results: list[Reading | NotMeasured]
+    """What the newest thermal frame gave for each of `rois`, in their order."""
     faces: dict[str, Faces]
     health: HealthReport
     reference: ReferenceState
@@ -151,6 +162,7 @@ class Pipeline:
         )
         self._tracks: list[Track] = []
         self._rois: list[ThermalRoi] = []
+        self._results: list[Reading | NotMeasured] = []
         self._faces: dict[str, Faces] = {}
         self._places: dict[int, tuple[str, F64, int]] = {}
         self._reference_state = ReferenceState(False, 0.0, 0.0, "no thermal frame yet")
@@ -219,10 +231,10 @@ class Pipeline:
         self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)
         block = self._block(thermal.t_mono_ns)
         if block is None:
-            results = self._thermometer.read(thermal, self._rois, self._reference_state)
+            self._results = self._thermometer.read(thermal, self._rois, self._reference_state)
         else:
-            results = _blocked(self._rois, block)
-        assessments, verdicts = self._screener.measure(now_ns, results)
+            self._results = _blocked(self._rois, block)
+        assessments, verdicts = self._screener.measure(now_ns, self._results)
         self._remember_places(tracks, thermal.t_mono_ns)
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
 
@@ -259,7 +271,8 @@ class Pipeline:
             return Reason.OUT_OF_AMBIENT_WINDOW
         if self._needs_reference() and not self._reference_state.valid:
             return Reason.REFERENCE_LOST
-        return None
+        # Recovered, but not yet for long enough: while the robot says "unavailable" it judges nobody.
+        return next((_UNSETTLED[reason] for reason in self._report.reasons if reason in _UNSETTLED), None)
 
     def _needs_reference(self) -> bool:
         return self._settings.reference.required and self._settings.screening.policy != "cohort"
@@ -338,7 +351,7 @@ class Pipeline:
 
     def view(self) -> View:
         """Returns what is known right now; the lists are not changed afterwards."""
-        return View(self._tracks, self._rois, dict(self._faces), self._report, self._reference_state)
+        return View(self._tracks, self._rois, self._results, dict(self._faces), self._report, self._reference_state)
 
 
 def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[str]:
