@@ -77,7 +77,7 @@ class Score(msgspec.Struct, frozen=True):
     """Screenings and alarms at a place where nobody was."""
 
 
-class _Truth:
+class Truth:
     """A run's truth, ready to be asked who was where."""
 
     def __init__(self, lines: Iterable[Line]) -> None:
@@ -130,15 +130,15 @@ def score(
     Time in range counts from `from_ns` to `until_ns` on the monotonic clock; without them from the first
     `system.started` to the last `system.stopping` event, or over the whole truth where these are missing.
     """
-    known = _Truth(truth)
+    known = Truth(truth)
     listed = list(events)
     begin = _time_of(listed, "system.started", first=True) if from_ns is None else from_ns
     end = _time_of(listed, "system.stopping", first=False) if until_ns is None else until_ns
     in_range = known.in_range_since(in_range_s, 0 if begin is None else begin, 1 << 63 if end is None else end)
     screenings = [event for event in listed if event.get("type") == "screening.completed"]
     alarms = [event for event in listed if event.get("type") == "alarm.raised"]
-    screened = [_match(event, known) for event in screenings]
-    alarmed_as = [_match(event, known) for event in alarms]
+    screened = [match(event, known) for event in screenings]
+    alarmed_as = [match(event, known) for event in alarms]
     return _figures(known, listed, screenings, screened, alarmed_as, in_range)
 
 
@@ -153,7 +153,7 @@ def wilson(hits: int, count: int, z: float = 1.959964) -> Interval | None:
 
 
 def _figures(
-    known: _Truth,
+    known: Truth,
     events: Sequence[Mapping[str, Any]],
     screenings: Sequence[Mapping[str, Any]],
     screened: Sequence[int | None],
@@ -212,7 +212,7 @@ def _figures(
 
 
 def _readings(
-    known: _Truth, screenings: Sequence[Mapping[str, Any]], screened: Sequence[int | None]
+    known: Truth, screenings: Sequence[Mapping[str, Any]], screened: Sequence[int | None]
 ) -> list[tuple[int, int, float, float | None]]:
     """Of each matched screening with a temperature: person, time, error in °C, stated uncertainty."""
     found = []
@@ -235,8 +235,8 @@ def _glances(readings: Sequence[tuple[int, int, float, float | None]], in_range:
     return [max(0.0, (first[p] - since) / 1e9) for p, since in in_range.items() if p in first]
 
 
-def _match(event: Mapping[str, Any], known: _Truth) -> int | None:
-    """Whom the event is about: the nearest person near enough, or None."""
+def match(event: Mapping[str, Any], known: Truth) -> int | None:
+    """Returns whom the event is about: the nearest person near enough, or None."""
     position = _data(event).get("position_m")
     if not isinstance(position, Sequence) or len(position) < 2:
         return None
