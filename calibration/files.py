@@ -18,6 +18,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from calibration.offset_map import OffsetMap, unpack
 from robot.errors import CalibrationError
 from robot.types import RoiName
 
@@ -60,8 +61,16 @@ class ReferenceCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     set_point_sd_c: Annotated[float, Meta(ge=0)] = 0.05
 
 
+class PointSpread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How the sensor's optics spread a point: a Gaussian core, and a share that is scattered widely (veiling glare)."""
+
+    sigma_px: Annotated[float, Meta(ge=0)]
+    veil_share: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0
+    veil_sigma_px: PositivePx = 5.0
+
+
 class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How the thermal sensor's own degrees relate to true ones."""
+    """How the thermal sensor's own degrees relate to true ones: gain · (reported − offset map) + offset."""
 
     netd_c: Annotated[float, Meta(gt=0)]
     quantum_c: Annotated[float, Meta(gt=0)]
@@ -73,6 +82,12 @@ class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     """For each region: face width in thermal pixels, correction in °C, its standard uncertainty; widths increase."""
     dead_pixels: list[tuple[int, int]] = []
     """Row, column."""
+    gain: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
+    offset_c: float = 0.0
+    offset_map: OffsetMap | None = None
+    drift_c_per_min: float = 0.0
+    """How the common level moved while it was calibrated; the reference plate takes it out."""
+    point_spread: PointSpread | None = None
 
 
 class SiteOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -187,6 +202,17 @@ def _check_consistency(calibration: Calibration, path: Path) -> None:
     for row, column in calibration.radiometry.dead_pixels:
         if not (0 <= row < thermal.height_px and 0 <= column < thermal.width_px):
             raise CalibrationError(f"{path}: radiometry.dead_pixels: row {row}, column {column} is not in the image")
+    offsets = calibration.radiometry.offset_map
+    if offsets is not None:
+        if (offsets.rows, offsets.columns) != (thermal.height_px, thermal.width_px):
+            raise CalibrationError(
+                f"{path}: radiometry.offset_map: is {offsets.columns}×{offsets.rows}, the sensor "
+                f"{thermal.width_px}×{thermal.height_px}: of another sensor; calibrate again"
+            )
+        try:
+            unpack(offsets)
+        except CalibrationError as error:
+            raise CalibrationError(f"{path}: radiometry: {error}") from error
     if calibration.reference is not None:
         left, top, width, height = calibration.reference.roi_px
         inside = 0 <= left and 0 <= top and width > 0 and height > 0
