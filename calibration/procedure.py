@@ -56,8 +56,9 @@ class Procedure(Protocol):
         ...
 
     def overlay(self, camera: str, image_bgr: U8) -> U8:
-        """Returns the picture (of a camera, or of the thermal sensor under the name `thermal`, then already coloured) with
-        what was found drawn into it; the input is left alone. Called at a few pictures a second, same thread as `offer`."""
+        """Returns the picture with what was found drawn into it; the input is left alone. `camera` is a camera's name, or
+        `thermal`: then the picture is in colours already and enlarged by the whole factor image width ÷ sensor width.
+        Called at a few pictures a second while somebody watches, in the same thread as `offer`."""
         ...
 
     def samples(self) -> dict[str, Any]:

@@ -1,0 +1,182 @@
+"""Runs procedures on live devices: frames in, guidance to the views, every accepted sample to disk, the solution out."""
+
+from __future__ import annotations
+
+import datetime as dt
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+import cv2
+import msgspec
+import numpy as np
+
+from calibration.group import Group
+from calibration.kept import STALE_H, KeptSamples
+from calibration.procedure import Guidance, Procedure
+from calibration.results import StepResult
+from robot.errors import CalibrationError
+from robot.types import U8, CameraFrame, ThermalFrame
+
+_TURN_S = 0.2
+_PICTURE_S = 0.25
+_THERMAL_WIDTH_PX = 640
+"""The thermal picture is enlarged by a whole factor to about this width."""
+_THERMAL_SPAN_C = 4.0
+"""Least span of the colours, so that noise does not fill them."""
+
+
+class Feed(Protocol):
+    """Where frames come from: calibration/devices.py, or a test."""
+
+    def wait(self, timeout_s: float) -> tuple[list[CameraFrame], list[ThermalFrame]]: ...
+    def silent(self) -> Mapping[str, str]: ...
+
+
+class View(Protocol):
+    """Who is shown what happens."""
+
+    def step(self, title: str, guidance: Guidance, silent: Mapping[str, str]) -> None:
+        """Called several times a second."""
+        ...
+
+    def wants_pictures(self) -> bool: ...
+
+    def picture(self, name: str, image_bgr: U8) -> None: ...
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a session behaves."""
+
+    fresh: bool = False
+    """Forget samples of an interrupted run."""
+    resume: bool = False
+    """Take them up however old they are; without either, recent ones are taken up."""
+    patience_s: float | None = None
+    """Give up after this long without progress: for runs that nobody watches."""
+
+
+def restore(
+    procedures: Sequence[Procedure], kept: KeptSamples, options: Options, now_utc: dt.datetime
+) -> dict[str, float]:
+    """Hands every procedure the samples of an interrupted run; returns their ages in seconds, by procedure.
+
+    Raises CalibrationError for samples of another robot, device or board.
+    """
+    ages: dict[str, float] = {}
+    for procedure in procedures:
+        if options.fresh:
+            kept.drop(procedure.name)
+            continue
+        found = kept.load(procedure.name, now_utc)
+        if found is None or (found.age_s > STALE_H * 3600 and not options.resume):
+            continue
+        try:
+            procedure.restore(found.samples)
+        except (KeyError, TypeError, ValueError) as error:  # CalibrationError is one of them
+            reason = str(error) if isinstance(error, CalibrationError) else f"kept samples do not fit ({error!r})"
+            raise CalibrationError(f"{procedure.name}: {reason}; use --fresh to begin anew") from error
+        ages[procedure.name] = found.age_s
+    return ages
+
+
+def run(
+    procedures: Sequence[Procedure], feed: Feed, view: View, kept: KeptSamples, title: str, options: Options
+) -> list[StepResult]:
+    """Returns the solution of each procedure; samples stay on disk until somebody drops them.
+
+    Raises CalibrationError when a solution is refused, when samples cannot be kept, or when patience is over.
+    """
+    gather(procedures, feed, view, kept, title, options)
+    results, problems = [], []
+    for procedure in procedures:
+        try:
+            results.append(procedure.solve())
+        except CalibrationError as error:
+            problems.append(f"{procedure.name}: {error}")
+    if problems:
+        raise CalibrationError("\n".join(problems))
+    return results
+
+
+def gather(
+    procedures: Sequence[Procedure], feed: Feed, view: View, kept: KeptSamples, title: str, options: Options
+) -> None:
+    """Returns when every procedure has what it needs."""
+    group = Group(procedures)
+    saved = {procedure.name: 0 for procedure in procedures}
+    pictures = _Pictures(group, view)
+    moved_s, moved_at = time.monotonic(), (0, 0.0)
+    first = True
+    while True:
+        frames, thermals = ([], []) if first else feed.wait(_TURN_S)
+        guidance = group.offer(frames, thermals, time.monotonic_ns())
+        if first:  # what was restored is on disk already
+            saved = {procedure.name: group.guidance(procedure.name).accepted for procedure in procedures}
+            first = False
+        for procedure in procedures:
+            accepted = group.guidance(procedure.name).accepted
+            if accepted != saved[procedure.name]:
+                kept.save(procedure.name, procedure.samples(), dt.datetime.now(dt.UTC))
+                saved[procedure.name] = accepted
+        view.step(title, guidance, feed.silent())
+        pictures.show(frames, thermals)
+        if guidance.done:
+            return
+        if (guidance.accepted, guidance.progress) != moved_at:
+            moved_s, moved_at = time.monotonic(), (guidance.accepted, guidance.progress)
+        if options.patience_s is not None and time.monotonic() - moved_s > options.patience_s:
+            raise CalibrationError(_stuck(title, guidance, feed.silent(), options.patience_s))
+
+
+def _stuck(title: str, guidance: Guidance, silent: Mapping[str, str], patience_s: float) -> str:
+    from calibration.texts import say
+
+    why = [f"{name}: {reason}" for name, reason in silent.items()]
+    why += [say(sentence, "en") for sentence in ((guidance.refusal,) if guidance.refusal else ()) + guidance.todo[:1]]
+    missing = "; ".join(why) or "no reason known"
+    return (
+        f"{title}: no progress for {patience_s:g} s at {100 * guidance.progress:.0f} % ({missing}); "
+        "the samples are kept: repeat the command to go on"
+    )
+
+
+class _Pictures:
+    """Overlays at a few pictures a second, and only while somebody watches: drawing costs as much as finding."""
+
+    def __init__(self, group: Group, view: View) -> None:
+        self._group = group
+        self._view = view
+        self._due_s: dict[str, float] = {}
+
+    def show(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame]) -> None:
+        if not self._view.wants_pictures():
+            return
+        for frame in frames:
+            if self._due(frame.camera):
+                self._draw(frame.camera, frame.image_bgr)
+        if thermals and self._due("thermal"):
+            self._draw("thermal", thermal_picture(thermals[-1]))
+
+    def _draw(self, name: str, image_bgr: U8) -> None:
+        for procedure in self._group.procedures:
+            image_bgr = procedure.overlay(name, image_bgr)
+        self._view.picture(name, image_bgr)
+
+    def _due(self, name: str) -> bool:
+        now_s = time.monotonic()
+        if now_s < self._due_s.get(name, 0.0):
+            return False
+        self._due_s[name] = now_s + _PICTURE_S
+        return True
+
+
+def thermal_picture(frame: ThermalFrame) -> U8:
+    """Returns the frame in colours (BGR), enlarged by a whole factor, coolest to warmest 0.5 %."""
+    low, high = (float(value) for value in np.percentile(frame.temp_c, (0.5, 99.5)))
+    middle, span = (low + high) / 2, max(high - low, _THERMAL_SPAN_C)
+    grey = np.clip((frame.temp_c - middle) / span + 0.5, 0, 1) * 255
+    zoom = max(1, round(_THERMAL_WIDTH_PX / frame.temp_c.shape[1]))
+    large = cv2.resize(grey.astype(np.uint8), None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
+    coloured: U8 = cv2.applyColorMap(large, cv2.COLORMAP_INFERNO)
+    return coloured
