@@ -35,7 +35,8 @@ def pack(offsets_c: F32) -> OffsetMap:
             "offset map: needs finite offsets within ±327 °C for every pixel; take the flat field again"
         )
     steps = np.rint(offsets_c / STEP_C).astype("<i2")
-    return OffsetMap(*offsets_c.shape, base64.b64encode(steps.tobytes()).decode("ascii"))
+    rows, columns = offsets_c.shape
+    return OffsetMap(rows, columns, base64.b64encode(steps.tobytes()).decode("ascii"))
 
 
 def unpack(packed: OffsetMap) -> F32:

@@ -39,6 +39,7 @@ from robot.types import (
     Verdict,
     VerdictKind,
 )
+from robot.uniformity import Uniformity
 
 _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
@@ -142,6 +143,7 @@ class Pipeline:
         measurement = settings.measurement
         reflected_c = measurement.ambient_c if measurement.reflected_c is None else measurement.reflected_c
         conditions = Conditions(measurement.ambient_c, reflected_c, measurement.humidity, measurement.skin_emissivity)
+        self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         rules = ReferenceRules(
             settings.reference.smoothing_s, settings.reference.tolerance_c, settings.reference.spread_c
@@ -226,6 +228,7 @@ class Pipeline:
             return
         if self._first_thermal_ns is None:
             self._first_thermal_ns = thermal.t_mono_ns
+        thermal = self._uniformity.correct(thermal)
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
         self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)

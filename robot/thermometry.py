@@ -128,7 +128,7 @@ class Thermometer:
         """Returns one Reading, or one NotMeasured with its reason, for each region, in their order."""
         results: list[Reading | NotMeasured] = []
         fit = [roi for roi in rois if roi.reason is None]
-        samples = sample_faces(frame, fit, self._calibration.radiometry.dead_pixels) if fit else None
+        samples = sample_faces(frame, fit) if fit else None
         index = 0
         for roi in rois:
             if roi.reason is not None or samples is None:
@@ -236,11 +236,9 @@ def _bounds_px(roi: ThermalRoi, name: RoiName) -> tuple[float, float, float, flo
     return (roi.center_px[0] + left, roi.center_px[1] + top, width, height)
 
 
-def sample_faces(
-    frame: ThermalFrame, rois: Sequence[ThermalRoi], dead_pixels: Sequence[tuple[int, int]] = ()
-) -> _Samples:
+def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> _Samples:
     """Returns the maxima of every region of every face (at least one), from one smoothed image and one remap."""
-    image = _mended(frame.temp_c, dead_pixels)
+    image = frame.temp_c
     hot = (image > HOT_C).astype(np.uint8)
     if hot.any():
         hot = cv2.dilate(hot, np.ones((2 * _HOT_MARGIN_PX + 1, 2 * _HOT_MARGIN_PX + 1), np.uint8))
@@ -265,20 +263,6 @@ def sample_faces(
         forehead_c=forehead,
         hot_share=(upper < -50.0).mean(axis=1),
     )
-
-
-def _mended(temp_c: F32, dead_pixels: Sequence[tuple[int, int]]) -> F32:
-    """Returns the image with known dead pixels replaced by the median of their living neighbours; NaN where there are none."""
-    if not dead_pixels:
-        return temp_c
-    image = temp_c.copy()
-    rows, columns = np.array(dead_pixels).T
-    image[rows, columns] = np.nan
-    for row, column in dead_pixels:
-        around = image[max(row - 1, 0) : row + 2, max(column - 1, 0) : column + 2]
-        living = around[np.isfinite(around)]
-        image[row, column] = np.median(living) if living.size else np.nan
-    return image
 
 
 def _grids(rois: Sequence[ThermalRoi]) -> tuple[F32, F32]:

@@ -33,7 +33,6 @@ SOURCE = {
 
 
 def calibration(
-    dead_pixels: list[tuple[int, int]] | None = None,
     source: dict[str, list[tuple[float, float, float]]] | None = None,
     site: dict[str, SiteOffset] | None = None,
 ) -> Calibration:
@@ -53,7 +52,6 @@ def calibration(
             fixed_pattern_sd_c=0.15,
             absolute_sd_c=0.5,
             size_of_source=SOURCE if source is None else source,
-            dead_pixels=dead_pixels or [],
         ),
         site=SITE if site is None else site,
     )
@@ -290,7 +288,7 @@ def test_the_thermal_image_is_left_as_it_was() -> None:
     image = painted(roi)
     image[58:60, 79:81] = 70.0
     before = image.copy()
-    read(image, roi, Thermometer(calibration(dead_pixels=[(58, 79)]), CONDITIONS))
+    read(image, roi, THERMOMETER)
     assert (image == before).all()
 
 
@@ -332,25 +330,6 @@ def test_a_face_mostly_behind_something_hot_is_implausible() -> None:
     image = painted(roi)
     cv2.circle(image, (80, 56), 7, 60.0, -1)
     assert reason(image, roi) is Reason.IMPLAUSIBLE
-
-
-@pytest.mark.parametrize("dead_c", [-40.0, 0.0, 39.0, 42.0, 150.0])
-def test_a_known_dead_pixel_changes_nothing(dead_c: float) -> None:
-    roi = roi_at()
-    image = painted(roi)
-    plain = reading(image, roi)
-    image[55, 80] = dead_c
-    thermometer = Thermometer(calibration(dead_pixels=[(55, 80)]), CONDITIONS)
-    assert reading(image, roi, thermometer).raw_c == pytest.approx(plain.raw_c, abs=0.05)
-
-
-@pytest.mark.parametrize("corner", [(0, 0), (0, 159), (119, 0), (119, 159)])
-def test_dead_pixels_in_the_corners_are_mended_too(corner: tuple[int, int]) -> None:
-    roi = roi_at()
-    image = painted(roi)
-    plain = reading(image, roi)
-    image[corner] = 200.0
-    assert reading(image, roi, Thermometer(calibration(dead_pixels=[corner]), CONDITIONS)).raw_c == plain.raw_c
 
 
 def test_an_unknown_wild_pixel_does_not_own_the_maximum() -> None:
@@ -455,15 +434,3 @@ def test_a_face_at_the_picture_edge_is_not_read_from_beyond_it() -> None:
     """What lies outside counts as cut out: too much of it and there is no reading."""
     roi = roi_at(1.0, 60.0)
     assert isinstance(read(painted(roi), roi), NotMeasured)
-
-
-def test_dead_neighbours_that_read_no_number_do_not_spoil_a_face() -> None:
-    roi = roi_at()
-    image = painted(roi, 34.5, 35.0)
-    row, column = round(roi.center_px[1]) - 4, round(roi.center_px[0])
-    dead = [(row, column), (row, column + 1)]
-    spoilt = image.copy()
-    for place in dead:
-        spoilt[place] = np.nan
-    thermometer = Thermometer(calibration(dead_pixels=dead), CONDITIONS)
-    assert reading(spoilt, roi, thermometer).body_c == pytest.approx(reading(image, roi).body_c, abs=0.1)
