@@ -51,9 +51,9 @@ class Station:
         truth_path: Path | None = None,
         start_at_ns: int | None = None,
     ) -> None:
-        self.scene = Scene(scenario, seed)
         self.rig_name = rig_name or scenario.rig
-        self.rig = load_rig(self.rig_name, self.scene.seed)
+        self.rig = load_rig(self.rig_name, scenario.seed if seed is None else seed)
+        self.scene = Scene(scenario, seed, self.rig)
         self.counts: Counter[str] = Counter()
         """Frames by device, and `late` for camera frames left out because rendering fell behind."""
         self.failure: BaseException | None = None

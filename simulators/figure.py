@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from simulators.faces import NECK_END_Y, PATCH_LEFT, PATCH_TOP, face_axes
 from simulators.projection import NEAR_M, Projector
+from simulators.props import PropPose
 from simulators.world import F64, HotObject, Optic, PersonPose, SceneState
 
 I32 = NDArray[np.int32]
@@ -60,15 +61,23 @@ class Disc:
     radius_px: float
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Plane:
+    """A calibration target that an optic may see."""
+
+    pose: PropPose
+    distance_m: float
+
+
 _SLICES = (slice(0, 6), slice(6, 10), slice(10, 14), slice(14, 18), slice(18, 22), slice(22, 26), slice(26, 30))
 _SKULL, _CORNERS = slice(30, 33), slice(33, 37)
 _SOURCE = np.array(_FACE_SPAN, dtype=np.float32)
 
 
-def things(state: SceneState, projector: Projector) -> list[Figure | Disc]:
+def things(state: SceneState, projector: Projector) -> list[Figure | Disc | Plane]:
     """Everything in front of the optic that may reach into its picture, farthest first (painters' order)."""
     optic = projector.optic
-    found: list[Figure | Disc] = []
+    found: list[Figure | Disc | Plane] = []
     near = [pose for pose in state.poses if _in_view(pose, optic)]
     if near:
         points = np.stack([_points(pose, optic.position_m) for pose in near])
@@ -85,6 +94,7 @@ def things(state: SceneState, projector: Projector) -> list[Figure | Disc]:
         disc = _disc(thing, state, projector)
         if disc is not None:
             found.append(disc)
+    found += [Plane(prop, float(np.linalg.norm(prop.center_m - optic.position_m))) for prop in state.props]
     found.sort(key=lambda f: -f.distance_m)
     return found
 

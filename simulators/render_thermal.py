@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 from simulators import backdrop, figure, radiance
 from simulators.faces import look
 from simulators.faces_thermal import SCALE, thermal_texture
-from simulators.figure import Disc, Figure
+from simulators.figure import Disc, Figure, Plane
 from simulators.projection import Projector
+from simulators.props import PropPose
+from simulators.render_props import PlaneDrawer
 from simulators.world import F64, Optic, Rig, SceneState
 
 F32 = NDArray[np.float32]
@@ -36,6 +38,7 @@ class ThermalRenderer:
         self._seed = seed & 0xFFFFFFFF
         self._optic = _finer(rig.thermal, FINE)
         self._projector = Projector(self._optic)
+        self._planes = PlaneDrawer(self._projector)
         rng = np.random.default_rng([self._seed, 0xF1ED])
         shape = (rig.thermal.height_px, rig.thermal.width_px)
         self._pattern = (rng.standard_normal(shape) * rig.traits.fixed_pattern_c).astype(np.float32)
@@ -71,6 +74,8 @@ class ThermalRenderer:
             tau = radiance.transmission(thing.distance_m, state.ambient_c, state.humidity)
             if isinstance(thing, Disc):
                 self._draw_disc(thing, tau, state.ambient_c)
+            elif isinstance(thing, Plane):
+                self._draw_plane(thing.pose, state.t_s, tau, state.ambient_c)
             else:
                 self._draw_figure(thing, tau, state.ambient_c)
         width, height = self._rig.thermal.width_px, self._rig.thermal.height_px
@@ -134,6 +139,21 @@ class ThermalRenderer:
         region = self._canvas[top:bottom, left:right]
         region *= 1.0 - cover
         region += leaving * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
+
+    def _draw_plane(self, pose: PropPose, t_s: float, tau: float, ambient_c: float) -> None:
+        box = self._planes.box(pose)
+        if box is None:
+            return
+        pattern = pose.surface.thermal(t_s, ambient_c)
+        own = pattern.emissivity * radiance.of_temp(pattern.temp_c)
+        leaving = own + (1.0 - pattern.emissivity) * radiance.of_temp(ambient_c)
+        if not self._planes.front(pose):
+            leaving = np.full_like(leaving, float(radiance.of_temp(ambient_c)))
+        patch, cover = self._planes.warp(leaving, pose, box)
+        left, top, right, bottom = box
+        region = self._canvas[top:bottom, left:right]
+        region *= 1.0 - cover
+        region += patch * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
 
     def _draw_disc(self, disc: Disc, tau: float, ambient_c: float) -> None:
         value = float(_seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, ambient_c))

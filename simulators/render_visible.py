@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 from simulators import backdrop, figure
 from simulators.faces import look
 from simulators.faces_visible import SCALE, visible_texture
-from simulators.figure import Disc, Figure
+from simulators.figure import Disc, Figure, Plane
 from simulators.projection import Projector
+from simulators.props import PropPose
+from simulators.render_props import PlaneDrawer
 from simulators.world import F64, Optic, SceneState
 
 U8 = NDArray[np.uint8]
@@ -22,6 +24,10 @@ Colour = tuple[float, float, float]
 
 _VARIANTS = 3
 _NOISE_SIGMA = 2.0
+EXPOSURE_S = 0.008
+"""Of a camera in a lit hall; what moves meanwhile is smeared. Only calibration targets are: on them it matters."""
+_LENS_BLUR_PX = 0.6
+_BACK_GREY = 96.0
 
 
 class VisibleRenderer:
@@ -29,6 +35,7 @@ class VisibleRenderer:
 
     def __init__(self, optic: Optic, seed: int) -> None:
         self._projector = Projector(optic)
+        self._planes = PlaneDrawer(self._projector)
         self._size = (optic.width_px, optic.height_px)
         self._seed = seed & 0xFFFFFFFF
         rng = np.random.default_rng([self._seed, 0xCA3])
@@ -50,6 +57,10 @@ class VisibleRenderer:
         for thing in figure.things(state, self._projector):
             if isinstance(thing, Disc):
                 _draw_disc(frame, thing)
+                continue
+            if isinstance(thing, Plane):
+                box = self._draw_plane(frame, thing.pose)
+                drawn += [box] if box is not None else []
                 continue
             self._draw_figure(frame, thing)
             if thing.box_px[0] < thing.box_px[2] and thing.box_px[1] < thing.box_px[3]:
@@ -102,6 +113,25 @@ class VisibleRenderer:
         behind = cv2.multiply(region, open_part, scale=1.0 / 255.0)
         cv2.addWeighted(colour, gain, behind, 1.0, 0.0, dst=region)
 
+    def _draw_plane(self, frame: U8, pose: PropPose) -> tuple[int, int, int, int] | None:
+        """Draws a calibration target as the lens shows it; returns the rectangle drawn on."""
+        smear = self._planes.moved_px(pose, EXPOSURE_S)
+        box = self._planes.box(pose, margin_px=3 + int(np.abs(smear).max() / 2))
+        if box is None:
+            return None
+        texture = pose.surface.visible()
+        if not self._planes.front(pose):
+            texture = np.full((8, 8, 3), _BACK_GREY, np.uint8)
+        patch, cover = self._planes.warp(texture, pose, box)
+        seen = np.dstack([patch * np.float32(_plane_gain(pose, self._projector.optic)), cover])
+        seen = cv2.GaussianBlur(seen, (0, 0), _LENS_BLUR_PX)
+        if np.hypot(*smear) > 1:
+            seen = cv2.filter2D(seen, -1, _smear_kernel(smear), borderType=cv2.BORDER_REPLICATE)
+        left, top, right, bottom = box
+        region = frame[top:bottom, left:right]
+        region[...] = np.clip(region * (1.0 - seen[..., 3:]) + seen[..., :3], 0, 255).round()
+        return box
+
     def _add_noise(self, frame: U8, box: tuple[int, int, int, int], moment: int) -> None:
         left, top, right, bottom = box
         width, height = right - left, bottom - top
@@ -128,6 +158,23 @@ def _columns(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int
 def _light_gain(eyes_m: F64) -> float:
     """Gentle light and shade over the square, between 0.84 and 1.08."""
     return float(0.96 + 0.12 * np.sin(0.55 * eyes_m[0] + 0.8) * np.cos(0.45 * eyes_m[1]))
+
+
+def _plane_gain(pose: PropPose, optic: Optic) -> float:
+    """Light on a flat target: the place's, less where it is turned away from the front."""
+    sight = pose.center_m - optic.position_m
+    turned = abs(float(pose.rotation[:, 2] @ sight)) / max(float(np.linalg.norm(sight)), 1e-9)
+    return _light_gain(pose.center_m) * (0.7 + 0.3 * turned)
+
+
+def _smear_kernel(moved_px: F64) -> NDArray[np.float32]:
+    """What a movement of that many pixels during the exposure does to a point."""
+    half = int(np.abs(moved_px).max() / 2) + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1), np.float32)
+    for share in np.linspace(-0.5, 0.5, 4 * half + 1):
+        x, y = np.round(half + share * moved_px).astype(int)
+        kernel[y, x] += 1
+    return np.asarray(kernel / kernel.sum(), dtype=np.float32)
 
 
 def _lit(colour: Colour, gain: float) -> Colour:

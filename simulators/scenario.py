@@ -17,6 +17,8 @@ from robot.errors import ConfigError
 from robot.strict_toml import problems_of
 from simulators import settings
 from simulators.faults import FaultPlan
+from simulators.held import PropFile
+from simulators.held import problems as prop_problems
 from simulators.rig import DEFAULT_RIG
 
 FOLDER = Path(__file__).parent / "scenarios"
@@ -133,6 +135,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()
     hot_object: tuple[HotObjectFile, ...] = ()
+    prop: tuple[PropFile, ...] = ()
+    """Calibration targets held in front of the robot."""
     fault: tuple[dict[str, Any], ...] = ()
     """What breaks when. Device "thermal" takes the kinds and parameters of faults.py, cameras those of CameraFault."""
     name: str = "unnamed"
@@ -179,6 +183,7 @@ def check(scenario: Scenario, source: str) -> None:
     for index, item in enumerate(scenario.hot_object):
         if item.carried_by is not None and not 1 <= item.carried_by <= len(scenario.person):
             problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
+    problems += prop_problems(scenario.prop)
     if problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
 

@@ -11,10 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from simulators.held import Held
 from simulators.people import explicit_person, plans
+from simulators.rig import load_rig
 from simulators.scenario import HotObjectFile, PersonFile, Scenario
 from simulators.walking import COLUMNS, EYES_BEFORE_HEAD_M, STEP_S, Track, Walk
-from simulators.world import F64, HotObject, Person, PersonPose, SceneState
+from simulators.world import F64, HotObject, Person, PersonPose, Rig, SceneState
 
 GAIT_HZ = 1.8
 """Steps a second of someone who walks at 1.3 m/s."""
@@ -34,9 +36,18 @@ class _Placed:
 class Scene:
     """The station of one scenario. `at` may be asked in any order; it is not for several threads at once."""
 
-    def __init__(self, scenario: Scenario, seed: int | None = None) -> None:
+    def __init__(self, scenario: Scenario, seed: int | None = None, rig: Rig | None = None) -> None:
+        """`rig` is what tours of calibration targets go around; without it the scenario's own."""
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
+        if scenario.prop and rig is None:
+            rig = load_rig(scenario.rig, self.seed)
+        self.held = [
+            Held(file, f"{file.kind}{index}", rig, self.seed + index)
+            for index, file in enumerate(scenario.prop)
+            if rig is not None
+        ]
+        """Calibration targets and their ways."""
         self._placed = [
             _Placed(explicit_person(file, index, scenario.ambient_c), file)
             for index, file in enumerate(scenario.person, start=1)
@@ -64,6 +75,7 @@ class Scene:
             ambient_c=self.scenario.ambient_c,
             humidity=self.scenario.humidity,
             hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
+            props=tuple(shown for held in self.held if (shown := held.at(t_s)) is not None),
         )
 
     def _present(self, step: int) -> list[Track]:

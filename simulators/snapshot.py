@@ -31,8 +31,8 @@ def write(
     boxes: bool = False,
 ) -> list[Path]:
     """Writes one PNG for each camera and `thermal.png`, and returns their paths; `boxes` draws what the truth says."""
-    scene = Scene(scenario, seed)
-    rig = load_rig(rig_name or scenario.rig, scene.seed)
+    rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
+    scene = Scene(scenario, seed, rig)
     state = scene.at(t_s)
     truth = observe(state, rig) if boxes else []
     folder.mkdir(parents=True, exist_ok=True)

@@ -7,9 +7,13 @@ Optical frames are OpenCV's: x right, y down, z forward. Pure values; motion is 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from simulators.props import PropPose
 
 F64 = NDArray[np.float64]
 
@@ -73,6 +77,8 @@ class SceneState:
     ambient_c: float
     humidity: float
     hot_objects: tuple[HotObject, ...]
+    props: tuple[PropPose, ...] = ()
+    """Calibration targets held in front of the robot."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

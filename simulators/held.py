@@ -1,0 +1,264 @@
+"""Who holds which calibration target where: [[prop]] of a scenario becomes a target with a pose at every second. Pure.
+
+A path is given place by place, or as a tour: a technician who holds the target still at places spread over the views of the
+named lenses and over ranges, then carries it to the next. Tours follow the rig, so that one scenario serves all rigs.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+import numpy as np
+from msgspec import Meta
+
+from calibration.board import PAPERS
+from simulators.projection import Projector
+from simulators.props import BlackbodySurface, CharucoSurface, PropPose, Surface, TagSurface, facing
+from simulators.rig import in_picture
+from simulators.world import F64, Optic, Rig
+
+ALL, THERMAL = "all", "thermal"
+"""Names of views beside the cameras': every lens of the rig, and the thermal sensor."""
+FLOOR_M = 0.1
+_VELOCITY_STEP_S = 0.01
+_TREMOR_HZ = (1.3, 3.1, 7.7)
+
+Seconds = Annotated[float, Meta(ge=0)]
+Metres = Annotated[float, Meta(gt=0, le=20)]
+Angle = Annotated[float, Meta(ge=-180, le=180)]
+Count = Annotated[int, Meta(ge=1, le=12)]
+
+
+class TourFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Places spread over the views of lenses."""
+
+    views: tuple[str, ...] = (ALL,)
+    """Cameras' names, "thermal", or "all" of them; one after the other."""
+    ranges_m: tuple[Metres, ...] = (0.6, 1.2, 2.2)
+    columns: Count = 4
+    rows: Count = 3
+    between: Annotated[int, Meta(ge=0, le=12)] = 0
+    """So many places where two neighbouring lenses of `views` see the target at once."""
+    hold_s: Annotated[float, Meta(gt=0, le=60)] = 1.6
+    move_s: Annotated[float, Meta(gt=0, le=60)] = 0.8
+    tilt_deg: Annotated[float, Meta(ge=0, le=60)] = 25.0
+    """The target is turned this far from facing the lens, another way at each place."""
+    reach_m: Metres = 2.2
+    """Higher than this nobody holds a target."""
+    start_s: Seconds = 1.0
+
+
+class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One calibration target."""
+
+    kind: Literal["charuco", "tag", "blackbody"]
+    paper: Literal["a4", "a3"] = "a4"
+    """Sheet that board or tag was printed on, as `patrol-calibrate board` prints it."""
+    path: tuple[tuple[Seconds, float, float, float], ...] = ()
+    """[t_s, x_m, y_m, z_m] of the target's middle; straight lines between; not there before or after."""
+    turn_deg: tuple[Angle, Angle, Angle] = (0.0, 0.0, 0.0)
+    """From facing the robot: about its own axes down, right and inwards."""
+    tour: TourFile | None = None
+    """Instead of `path`."""
+    tremor_m: Annotated[float, Meta(ge=0, le=0.05)] = 0.001
+    """Of the hand, standard deviation along each axis; 0 for a target on a stand."""
+    mirrored: bool = False
+    print_scale: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
+    dictionary: str | None = None
+    squares: tuple[Annotated[int, Meta(ge=3, le=20)], Annotated[int, Meta(ge=3, le=20)]] | None = None
+    spot_c: Annotated[float, Meta(ge=-20, le=150)] = 60.0
+    """Of the tag's heated disc."""
+    aperture_m: Annotated[float, Meta(gt=0, le=0.5)] = 0.06
+    temp_c: tuple[tuple[Seconds, float], ...] = ((0.0, 35.0),)
+    """Of a blackbody: [t_s, °C], straight lines between."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Stop:
+    """A place where the target is held from `begin_s` to `end_s`."""
+
+    begin_s: float
+    end_s: float
+    center_m: F64
+    towards_m: F64
+    turn_deg: F64
+
+
+class Held:
+    """One target and its way; `at` may be asked in any order."""
+
+    def __init__(self, file: PropFile, name: str, rig: Rig, seed: int) -> None:
+        self.name, self.surface = name, surface(file)
+        rng = np.random.default_rng([seed, 0x9C0])
+        self._tremor_m = file.tremor_m
+        self._phases = rng.uniform(0, 2 * np.pi, (3, len(_TREMOR_HZ)))
+        if file.tour is not None:
+            self._stops = _tour(file.tour, self.surface, rig, rng)
+        else:
+            self._stops = _path(file)
+
+    @property
+    def end_s(self) -> float:
+        """When the target is put away."""
+        return self._stops[-1].end_s
+
+    def at(self, t_s: float) -> PropPose | None:
+        """Returns the target at that second; None before and after its way."""
+        if not self._stops or not self._stops[0].begin_s <= t_s <= self._stops[-1].end_s:
+            return None
+        center, towards, turn = self._place(t_s)
+        later, _, _ = self._place(min(t_s + _VELOCITY_STEP_S, self._stops[-1].end_s))
+        yaw, pitch, roll = (float(value) for value in turn)
+        rotation = facing(center, towards, (yaw, pitch, roll))
+        return PropPose(self.name, self.surface, center, rotation, (later - center) / _VELOCITY_STEP_S)
+
+    def _place(self, t_s: float) -> tuple[F64, F64, F64]:
+        index = max(bisect.bisect_right(self._stops, t_s, key=lambda stop: stop.begin_s) - 1, 0)
+        here = self._stops[index]
+        there = self._stops[min(index + 1, len(self._stops) - 1)]
+        share = 0.0
+        if t_s > here.end_s and there is not here:
+            share = (t_s - here.end_s) / (there.begin_s - here.end_s)
+            # Hands start and stop gently; a path of straight lines has no stops to be gentle at.
+            if here.end_s > here.begin_s:
+                share = share * share * (3.0 - 2.0 * share)
+        center = here.center_m + (there.center_m - here.center_m) * share
+        towards = here.towards_m + (there.towards_m - here.towards_m) * share
+        turn = here.turn_deg + (there.turn_deg - here.turn_deg) * share
+        return center + self._tremor(t_s), towards, turn
+
+    def _tremor(self, t_s: float) -> F64:
+        waves = np.sin(2 * np.pi * np.array(_TREMOR_HZ) * t_s + self._phases)
+        return np.asarray(waves @ np.array([0.8, 0.5, 0.2]) * self._tremor_m, dtype=np.float64)
+
+
+def surface(file: PropFile) -> Surface:
+    """Returns what the target looks like."""
+    paper = PAPERS[file.paper]
+    if file.kind == "blackbody":
+        return BlackbodySurface(file.aperture_m, file.temp_c)
+    if file.kind == "tag":
+        tag = msgspec.structs.replace(paper.tag, edge_m=paper.tag.edge_m * file.print_scale)
+        if file.dictionary is not None:
+            tag = msgspec.structs.replace(tag, dictionary=file.dictionary)
+        return TagSurface(tag, spot_c=file.spot_c, mirrored=file.mirrored)
+    board = msgspec.structs.replace(paper.board, square_m=paper.board.square_m * file.print_scale)
+    if file.dictionary is not None:
+        board = msgspec.structs.replace(board, dictionary=file.dictionary)
+    if file.squares is not None:
+        board = msgspec.structs.replace(board, squares_x=file.squares[0], squares_y=file.squares[1])
+    return CharucoSurface(board, mirrored=file.mirrored)
+
+
+def problems(props: Sequence[PropFile]) -> list[str]:
+    """Returns what cannot go together, as `path: what (what to do)`."""
+    found = []
+    for index, prop in enumerate(props):
+        times = [point[0] for point in prop.path]
+        if (prop.tour is None) == (not prop.path):
+            found.append(f"prop[{index}]: needs either path or tour (give one of them)")
+        elif prop.path and (len(times) < 2 or any(a >= b for a, b in itertools.pairwise(times))):
+            found.append(f"prop[{index}].path: needs two or more [t_s, x_m, y_m, z_m] with times that grow")
+        if any(a[0] >= b[0] for a, b in itertools.pairwise(prop.temp_c)) or not prop.temp_c:
+            found.append(f"prop[{index}].temp_c: needs [t_s, °C] with times that grow")
+    return found
+
+
+def _path(file: PropFile) -> list[_Stop]:
+    turn = np.array(file.turn_deg)
+    stops = []
+    for t_s, *place in file.path:
+        center = np.array(place)
+        stops.append(_Stop(t_s, t_s, center, np.array([0.0, 0.0, center[2]]), turn))
+    return stops
+
+
+def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator) -> list[_Stop]:
+    lenses = {optic.name: optic for optic in rig.cameras} | {THERMAL: rig.thermal}
+    names = [name for view in file.views for name in (lenses if view == ALL else (view,)) if name in lenses]
+    half_m = float(np.hypot(*held.size_m)) / 2
+    places: list[tuple[F64, F64]] = []
+    for name in names:
+        for range_m in file.ranges_m:
+            places += _spread(lenses[name], range_m, file, half_m, rng)
+    if file.between:
+        for one, other in itertools.combinations([lenses[name] for name in names], 2):
+            places += _shared(one, other, file, half_m)
+    stops, t_s = [], file.start_s
+    for number, (center, towards) in enumerate(places):
+        # Another way at each place, all ways alike: the golden angle. Every fourth is held straight.
+        angle = number * 2.399963
+        tilt = 0.0 if number % 4 == 0 else file.tilt_deg * float(rng.uniform(0.6, 1.0))
+        turn = np.array([tilt * np.cos(angle), tilt * np.sin(angle), rng.uniform(-12, 12)])
+        stops.append(_Stop(t_s, t_s + file.hold_s, center, towards, turn))
+        t_s += file.hold_s + file.move_s
+    return stops
+
+
+def _spread(
+    optic: Optic, range_m: float, file: TourFile, half_m: float, rng: np.random.Generator
+) -> list[tuple[F64, F64]]:
+    """Places on a grid over the view, so far from its edge that the whole target is in view."""
+    margin_px = half_m / range_m * float(optic.matrix[0, 0]) + 0.01 * optic.width_px
+    places = []
+    for row in range(file.rows):
+        columns = range(file.columns) if row % 2 == 0 else range(file.columns - 1, -1, -1)
+        for column in columns:
+            x = _along(column, file.columns, optic.width_px, margin_px) + rng.uniform(-0.02, 0.02) * optic.width_px
+            y = _along(row, file.rows, optic.height_px, margin_px) + rng.uniform(-0.02, 0.02) * optic.height_px
+            center = optic.position_m + _direction(optic, x, y) * range_m * rng.uniform(0.93, 1.07)
+            if FLOOR_M + half_m <= center[2] <= file.reach_m:
+                places.append((center, optic.position_m))
+    return places
+
+
+def _along(index: int, count: int, size_px: int, margin_px: float) -> float:
+    low = min(margin_px, size_px / 2)
+    return low + (size_px - 1 - 2 * low) * (0.5 if count == 1 else index / (count - 1))
+
+
+def _shared(one: Optic, other: Optic, file: TourFile, half_m: float) -> list[tuple[F64, F64]]:
+    """Places spread over what both lenses see, at the ranges of the tour."""
+    found = []
+    towards = (one.position_m + other.position_m) / 2
+    rim = np.array([(x, y, 0.0) for x in (-1, 1) for y in (-1, 1)]) * half_m / np.sqrt(2.0)
+    for range_m in file.ranges_m:
+        for x in np.linspace(0, one.width_px - 1, 25):
+            for y in np.linspace(0, one.height_px - 1, 15):
+                center = one.position_m + _direction(one, x, y) * range_m
+                if not FLOOR_M + half_m <= center[2] <= file.reach_m:
+                    continue
+                corners = center + rim @ facing(center, towards).T
+                if all(_whole(lens, corners) for lens in (one, other)):
+                    found.append(center)
+    return [(center, towards) for center in _far_apart(found, file.between)]
+
+
+def _whole(lens: Optic, corners_m: F64) -> bool:
+    pixels, depth = Projector(lens).project(corners_m)
+    return bool((depth > FLOOR_M).all() and in_picture(lens, pixels, 0.01 * lens.width_px).all())
+
+
+def _far_apart(points: list[F64], count: int) -> list[F64]:
+    """Chooses points far from each other, one after the other."""
+    if not points:
+        return []
+    every = np.stack(points)
+    chosen = [0]
+    while len(chosen) < min(count, len(points)):
+        apart = np.linalg.norm(every[:, None] - every[chosen][None], axis=2).min(axis=1)
+        chosen.append(int(apart.argmax()))
+    return [points[index] for index in chosen]
+
+
+def _direction(optic: Optic, x_px: float, y_px: float) -> F64:
+    """Unit vector, robot frame, towards a pixel; without distortion, which for a place to stand does not matter."""
+    local = np.array(
+        [(x_px - optic.matrix[0, 2]) / optic.matrix[0, 0], (y_px - optic.matrix[1, 2]) / optic.matrix[1, 1], 1.0]
+    )
+    return np.asarray(local @ optic.rotation / np.linalg.norm(local), dtype=np.float64)
