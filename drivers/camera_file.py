@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, cast
@@ -14,23 +14,30 @@ from typing import Protocol, cast
 import cv2
 import numpy as np
 
-from drivers.jpeg import SOI, is_complete
-from drivers.jpeg_image import check_scale, decode
+from drivers.jpeg import SOI, is_complete, size_px
+from drivers.jpeg_image import LateFaults, loader
 from robot.errors import ConfigError, DeviceError, DeviceTimeout, EndOfStream
-from robot.types import U8, CameraFrame, DeviceInfo
+from robot.types import U8, CameraShot, DeviceInfo
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 _DEFAULT_IMAGE_RATE_HZ = 2.0
 _DEFAULT_VIDEO_RATE_HZ = 10.0
 _RATES_HZ = (0.5, 240.0)
 _MAX_LATENESS_NS = 1_000_000_000
+_UNREADABLE = "unreadable_image"
 
 
 @dataclass(frozen=True, slots=True)
 class _Picture:
-    image_bgr: U8
+    load: Callable[[int], tuple[U8, tuple[int, int]] | None]
     full_size_px: tuple[int, int]
     jpeg: bytes | None
+
+
+def _decoded(image_bgr: U8) -> _Picture:
+    """A picture that came decoded: at full size, whatever scale is asked for."""
+    size_px = (image_bgr.shape[1], image_bgr.shape[0])
+    return _Picture(lambda scale: (image_bgr, size_px), size_px, None)
 
 
 class _Source(Protocol):
@@ -49,8 +56,7 @@ class FileCamera:
 
     Frames come at `rate_hz`, or the video's own rate, or 2 Hz for images; with `as_fast_as_possible` without a pause. No frame is
     left out: after a delay of more than a second the timetable moves. `loop` starts over at the end, otherwise `read` raises
-    EndOfStream. Only JPEG files are reduced by `decode_scale` and carry their compressed original; everything else comes at full
-    size, because there is nothing from which a crop at full size could be taken later.
+    EndOfStream. JPEG files are decoded when somebody asks for it, at the scale asked for; everything else comes at full size.
     """
 
     def __init__(
@@ -59,10 +65,8 @@ class FileCamera:
         name: str,
         rate_hz: float | None = None,
         loop: bool = False,
-        decode_scale: int = 1,
         as_fast_as_possible: bool = False,
     ) -> None:
-        check_scale(decode_scale)
         if rate_hz is not None and not _RATES_HZ[0] <= rate_hz <= _RATES_HZ[1]:
             raise ConfigError(
                 f"rate_hz: {rate_hz:g} is not between {_RATES_HZ[0]:g} and {_RATES_HZ[1]:g} frames a second"
@@ -75,7 +79,8 @@ class FileCamera:
         self._lock = threading.Lock()
         self._seq = 0
         self._due_ns: int | None = None
-        self._source = _open(self._path, decode_scale, self._faults)
+        self._late_faults = LateFaults()
+        self._source = _open(self._path, self._faults, self._late_faults)
         self._period_ns = 0 if as_fast_as_possible else round(1e9 / (rate_hz or self._source.rate_hz))
         first = self._source.next()
         if first is None:
@@ -91,10 +96,10 @@ class FileCamera:
 
     @property
     def faults(self) -> Mapping[str, int]:
-        """`truncated_jpeg`, `unreadable_image`: files left out, once for each time round."""
-        return dict(self._faults)
+        """`truncated_jpeg`, `unreadable_image`: files left out, or found damaged when decoded."""
+        return dict(self._faults + Counter(self._late_faults.counts()))
 
-    def read(self, timeout_s: float) -> CameraFrame:
+    def read(self, timeout_s: float) -> CameraShot:
         """Returns the next frame when it is due.
 
         Raises DeviceTimeout if that is later than `timeout_s` from now, EndOfStream after the last, DeviceError once closed.
@@ -102,9 +107,9 @@ class FileCamera:
         picture = self._load()
         t_mono_ns = self._await_due(timeout_s)
         self._pending = None
-        frame = CameraFrame(self._name, self._seq, t_mono_ns, picture.image_bgr, picture.full_size_px, picture.jpeg)
+        shot = CameraShot(self._name, self._seq, t_mono_ns, picture.full_size_px, picture.load, picture.jpeg)
         self._seq += 1
-        return frame
+        return shot
 
     def close(self) -> None:
         """Idempotent; ends a waiting `read` in another thread."""
@@ -148,11 +153,11 @@ class _Images:
 
     rate_hz = _DEFAULT_IMAGE_RATE_HZ
 
-    def __init__(self, files: list[Path], decode_scale: int, faults: Counter[str]) -> None:
+    def __init__(self, files: list[Path], faults: Counter[str], late_faults: LateFaults) -> None:
         self.model = f"{len(files)} image{'s' if len(files) > 1 else ''}"
         self._files = files
-        self._decode_scale = decode_scale
         self._faults = faults
+        self._late_faults = late_faults
         self._index = 0
 
     def next(self) -> _Picture | None:
@@ -178,14 +183,14 @@ class _Images:
             if not is_complete(data):
                 self._faults["truncated_jpeg"] += 1
                 return None
-            decoded = decode(data, self._decode_scale)
-            if decoded is not None:
-                return _Picture(*decoded, data)
+            size = size_px(data)
+            if size is not None:
+                return _Picture(loader(data, self._late_faults, _UNREADABLE), size, data)
         else:
             image_bgr = _decode_other(data)
             if image_bgr is not None:
-                return _Picture(image_bgr, (image_bgr.shape[1], image_bgr.shape[0]), None)
-        self._faults["unreadable_image"] += 1
+                return _decoded(image_bgr)
+        self._faults[_UNREADABLE] += 1
         return None
 
 
@@ -203,7 +208,7 @@ class _Video:
         if not good:
             return None
         image_bgr = cast(U8, image)
-        return _Picture(image_bgr, (image_bgr.shape[1], image_bgr.shape[0]), None)
+        return _decoded(image_bgr)
 
     def rewind(self) -> None:
         # Seeking to the start fails for some containers; opening again does not.
@@ -228,25 +233,25 @@ def natural_key(name: str) -> list[tuple[int, int, str]]:
     ]
 
 
-def _open(path: Path, decode_scale: int, faults: Counter[str]) -> _Source:
+def _open(path: Path, faults: Counter[str], late_faults: LateFaults) -> _Source:
     try:
-        return _choose(path, decode_scale, faults)
+        return _choose(path, faults, late_faults)
     except PermissionError as error:
         raise DeviceError(f"{path}: may not be read by this user (check its owner and mode)") from error
 
 
-def _choose(path: Path, decode_scale: int, faults: Counter[str]) -> _Source:
+def _choose(path: Path, faults: Counter[str], late_faults: LateFaults) -> _Source:
     if path.is_dir():
         files = [
             file for file in path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and not file.name.startswith(".")
         ]
         if not files:
             raise DeviceError(f"{path}: the folder holds no image ({', '.join(sorted(IMAGE_SUFFIXES))})")
-        return _Images(sorted(files, key=lambda file: natural_key(file.name)), decode_scale, faults)
+        return _Images(sorted(files, key=lambda file: natural_key(file.name)), faults, late_faults)
     if not path.exists():
         raise DeviceError(f"{path}: no such file or folder (a relative path starts from {Path.cwd()})")
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        return _Images([path], decode_scale, faults)
+        return _Images([path], faults, late_faults)
     return _Video(path)
 
 

@@ -1,4 +1,4 @@
-"""Camera that sends MJPEG over HTTP: mjpg-streamer, ustreamer, IP cameras. Decodes only what is read, and only the newest."""
+"""Camera that sends MJPEG over HTTP: mjpg-streamer, ustreamer, IP cameras. Hands out the newest picture, decodes none."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dataclasses import dataclass
 from drivers.address import parse
 from drivers.http_stream import HttpStream, open_stream
 from drivers.jpeg import size_px
-from drivers.jpeg_image import check_scale, decode
+from drivers.jpeg_image import UNDECODABLE, LateFaults, loader
 from drivers.mjpeg_stream import JpegPart, MjpegParser, boundary_of, capture_time_ns
 from robot.errors import DeviceError, DeviceTimeout
-from robot.types import CameraFrame, DeviceInfo
+from robot.types import CameraShot, DeviceInfo
 
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 _MAX_READS_AHEAD = 64
@@ -36,7 +36,7 @@ class _Waiting:
 class MjpegHttpCamera:
     """One MJPEG stream. The constructor returns when the first picture has arrived; raises DeviceError, DeviceTimeout, ConfigError.
 
-    `decode_scale` 1, 2, 4 or 8 reduces while decoding. `latency_ms` is subtracted from the time of arrival when the stream carries
+    `latency_ms` is subtracted from the time of arrival when the stream carries
     no believable X-Timestamp. A name and password in the URL are used for basic authentication and never shown.
     `seq` counts the good pictures received; a gap is one that was overtaken by a newer one before it was read.
     """
@@ -45,19 +45,15 @@ class MjpegHttpCamera:
         self,
         url: str,
         name: str,
-        decode_scale: int = 1,
-        keep_jpeg: bool = True,
         *,
         latency_ms: float = 0.0,
         open_timeout_s: float = 3.0,
     ) -> None:
-        check_scale(decode_scale)
         self._shown = parse(url).shown
         self._name = name
-        self._decode_scale = decode_scale
-        self._keep_jpeg = keep_jpeg
         self._latency_ns = round(latency_ms * 1e6)
-        self._undecodable = 0
+        self._headless = 0
+        self._late_faults = LateFaults()
         self._received = 0
         self._waiting: _Waiting | None = None
         self._ended = False
@@ -81,10 +77,11 @@ class MjpegHttpCamera:
     @property
     def faults(self) -> Mapping[str, int]:
         """`truncated_jpeg`, `bad_part`, `bad_length`, `oversized` and `resync` as the parser counts them; `undecodable_jpeg`."""
-        return {**self._parser.faults, **({"undecodable_jpeg": self._undecodable} if self._undecodable else {})}
+        undecodable = self._headless + self._late_faults.counts().get(UNDECODABLE, 0)
+        return {**self._parser.faults, **({UNDECODABLE: undecodable} if undecodable else {})}
 
-    def read(self, timeout_s: float) -> CameraFrame:
-        """Returns the newest picture that has arrived, waiting for one if none has; pictures that cannot be decoded are counted.
+    def read(self, timeout_s: float) -> CameraShot:
+        """Returns the newest picture that has arrived, waiting for one if none has; one without a size in its header is counted.
 
         Raises DeviceTimeout after `timeout_s` without a picture, DeviceError when the connection is over. After a timeout the
         camera can be read again: nothing that has arrived is lost.
@@ -92,18 +89,18 @@ class MjpegHttpCamera:
         deadline_s = time.monotonic() + timeout_s
         while True:
             waiting = self._newest(deadline_s, timeout_s)
-            decoded = decode(waiting.part.payload, self._decode_scale)
-            if decoded is None:
-                self._undecodable += 1
+            jpeg = waiting.part.payload
+            size = size_px(jpeg)
+            if size is None:
+                self._headless += 1
                 continue
-            image_bgr, full_size_px = decoded
-            return CameraFrame(
+            return CameraShot(
                 camera=self._name,
-                seq=waiting.number - self._undecodable,
+                seq=waiting.number - self._headless,
                 t_mono_ns=waiting.t_mono_ns,
-                image_bgr=image_bgr,
-                full_size_px=full_size_px,
-                jpeg=waiting.part.payload if self._keep_jpeg else None,
+                full_size_px=size,
+                load=loader(jpeg, self._late_faults),
+                jpeg=jpeg,
             )
 
     def close(self) -> None:
@@ -120,7 +117,7 @@ class MjpegHttpCamera:
             if size is not None:
                 self._waiting = first
                 return DeviceInfo(self._shown, model, "", *size)
-            self._undecodable += 1
+            self._headless += 1
 
     def _newest(self, deadline_s: float, timeout_s: float) -> _Waiting:
         while True:

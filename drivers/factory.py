@@ -12,8 +12,8 @@ INDICATOR_SCHEMES = ("gpiozero",)
 _PLANNED = {"picamera2", "v4l2", "gstreamer", "gpiod"}
 
 
-def open_camera(address_text: str, name: str, decode_scale: int = 1) -> Camera:
-    """Opens a camera; pictures carry `name` and are reduced by `decode_scale` (1, 2, 4, 8) where they are JPEG.
+def open_camera(address_text: str, name: str) -> Camera:
+    """Opens a camera; pictures carry `name`.
 
     Raises ConfigError for an address that is wrong, is not a camera's, or has no driver; DeviceError if the device cannot be opened.
     """
@@ -22,9 +22,9 @@ def open_camera(address_text: str, name: str, decode_scale: int = 1) -> Camera:
         case "http" | "https":
             from drivers.camera_mjpeg_http import MjpegHttpCamera
 
-            return MjpegHttpCamera(address.target, name, decode_scale)
+            return MjpegHttpCamera(address.target, name)
         case "file":
-            return _open_file(address, name, decode_scale)
+            return _open_file(address, name)
     raise _unusable(address, "a camera", CAMERA_SCHEMES)
 
 
@@ -58,7 +58,7 @@ def open_indicator(address_text: str) -> Indicator:
     )
 
 
-def _open_file(address: Address, name: str, decode_scale: int) -> Camera:
+def _open_file(address: Address, name: str) -> Camera:
     """`rate_hz=0` stands for as fast as possible."""
     from drivers.camera_file import FileCamera
 
@@ -68,7 +68,6 @@ def _open_file(address: Address, name: str, decode_scale: int) -> Camera:
         name,
         rate_hz=rate_hz or None,
         loop=address.flag("loop", False),
-        decode_scale=decode_scale,
         as_fast_as_possible=rate_hz == 0,
     )
 

@@ -1,14 +1,16 @@
-"""Decoding a complete JPEG at full or reduced scale."""
+"""Decoding a complete JPEG at full or reduced scale, when somebody asks for it."""
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import cv2
 import numpy as np
 
 from drivers.jpeg import size_px
-from robot.errors import ConfigError
 from robot.types import U8
 
 _FLAGS = {
@@ -19,14 +21,44 @@ _FLAGS = {
 }
 
 
-def check_scale(decode_scale: int) -> None:
-    """Raises ConfigError unless the scale is one that the JPEG decoder offers."""
-    if decode_scale not in _FLAGS:
-        raise ConfigError(f"decode_scale: {decode_scale} is not one of {', '.join(map(str, _FLAGS))}")
+UNDECODABLE = "undecodable_jpeg"
+
+
+class LateFaults:
+    """Faults that show only when a picture is decoded, by whichever thread does it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def note(self, kind: str) -> None:
+        with self._lock:
+            self._counts[kind] += 1
+
+    def counts(self) -> Mapping[str, int]:
+        with self._lock:
+            return dict(self._counts)
+
+
+def loader(
+    jpeg: bytes, faults: LateFaults, kind: str = UNDECODABLE
+) -> Callable[[int], tuple[U8, tuple[int, int]] | None]:
+    """Returns what CameraShot.load needs; damage is noted in `faults` as `kind`, once for each attempt."""
+
+    def load(scale: int) -> tuple[U8, tuple[int, int]] | None:
+        decoded = decode(jpeg, scale)
+        if decoded is None:
+            faults.note(kind)
+        return decoded
+
+    return load
 
 
 def decode(jpeg: bytes, decode_scale: int) -> tuple[U8, tuple[int, int]] | None:
-    """Image (height × width × 3, BGR, turned as its Exif data says) and its full width and height; None if it cannot be decoded."""
+    """Image (height × width × 3, BGR, turned as its Exif data says) and its full width and height; None if it cannot be decoded.
+
+    Raises KeyError for a scale that is not 1, 2, 4 or 8.
+    """
     size = size_px(jpeg)
     if size is None:
         return None

@@ -27,7 +27,7 @@ from models.session import YuNetSession
 from robot import config
 from robot.capture import CaptureSet
 from robot.config import CameraSettings, Settings, StreamSettings
-from robot.detect import Detector, decode_scale
+from robot.detect import Detector
 from robot.errors import CalibrationError, ConfigError, PatrolError, StoreError
 from robot.events import (
     CalibrationLoadedData,
@@ -48,7 +48,7 @@ from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.supervisor import ServiceNotifier, Supervisor
-from robot.types import CameraFrame, IndicatorSignal, ThermalFrame
+from robot.types import CameraShot, IndicatorSignal, ThermalFrame
 
 log = logging.getLogger(__name__)
 
@@ -199,8 +199,8 @@ class App:
         ready = False
         retention_due_ns = time.monotonic_ns()
         while not self.supervisor.stopping:
-            frames, thermals = self._capture.wait(TURN_S)
-            self._turn(frames, thermals)
+            shots, thermals = self._capture.wait(TURN_S)
+            self._turn(shots, thermals)
             now_ns = time.monotonic_ns()
             if not ready:
                 ready = True
@@ -210,22 +210,31 @@ class App:
             if now_ns >= retention_due_ns:
                 retention_due_ns = now_ns + _RETENTION_EVERY_NS
                 self._enforce_retention()
-            if self._capture.ended and not frames and not thermals:
+            if self._capture.ended and not shots and not thermals:
                 self.supervisor.stop("end of the recordings")
         self._act(self._pipeline.finish(time.monotonic_ns()))
 
-    def _turn(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame]) -> None:
-        """Thermal frames, commands and the passing of time first; pictures after the lamp has been set."""
+    def _turn(self, shots: Sequence[CameraShot], thermals: Sequence[ThermalFrame]) -> None:
+        """Thermal frames, commands and the passing of time first; pictures one by one after the lamp has been set.
+
+        A thermal frame that comes meanwhile waits for one picture at most, not for all of them.
+        """
         commands = [self._commands.popleft() for _ in range(len(self._commands))]
-        if thermals or commands or not frames:
+        if thermals or commands or not shots:
+            self._measure(thermals, commands)
+        for index, shot in enumerate(shots):
+            if index and (late := self._capture.take_thermal()):
+                self._measure(late)
+                thermals = late
             start_ns = time.monotonic_ns()
-            self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
-            self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
-        if frames:
-            start_ns = time.monotonic_ns()
-            self._act(self._pipeline.step(frames, (), start_ns))
-            self.metrics.camera_step(time.monotonic_ns() - start_ns, len(frames))
-        self._showing.update(frames, thermals, time.monotonic_ns())
+            self._act(self._pipeline.step([shot], (), start_ns))
+            self.metrics.camera_step(time.monotonic_ns() - start_ns, 1)
+        self._showing.update(thermals, time.monotonic_ns())
+
+    def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
+        start_ns = time.monotonic_ns()
+        self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
+        self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
 
     def _act(self, result: StepResult, thermals: Sequence[ThermalFrame] = ()) -> None:
         self._indicate(result.signal)
@@ -311,9 +320,7 @@ class App:
 
     def _make_capture(self) -> CaptureSet:
         def opener(camera: CameraSettings) -> Callable[[], Camera]:
-            optic = self.calibration.cameras[camera.name]
-            scale = decode_scale((optic.width_px, optic.height_px), camera.network_px)
-            return lambda: factory.open_camera(camera.address, camera.name, scale)
+            return lambda: factory.open_camera(camera.address, camera.name)
 
         thermal = self.settings.thermal.address
         return CaptureSet(

@@ -19,7 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
 from robot.interfaces import Camera, ThermalSensor
-from robot.types import CameraFrame, DeviceInfo, ThermalFrame
+from robot.types import CameraShot, DeviceInfo, ThermalFrame
 
 log = logging.getLogger(__name__)
 
@@ -312,7 +312,7 @@ class CaptureSet:
     ) -> None:
         self._wakeup = Wakeup()
         self._woken = False
-        self._camera_slots = {name: Slot[CameraFrame](self._wakeup) for name in cameras}
+        self._camera_slots = {name: Slot[CameraShot](self._wakeup) for name in cameras}
         self._thermal_slots = {name: Slot[ThermalFrame](self._wakeup, THERMAL_QUEUE) for name in thermal}
         self._camera_readers = [
             Reader(name, opener, self._camera_slots[name], on_bug, silence_s=silence_s, backoff=new_backoff())
@@ -327,7 +327,7 @@ class CaptureSet:
         for reader in self._readers():
             reader.start()
 
-    def wait(self, timeout_s: float) -> tuple[list[CameraFrame], list[ThermalFrame]]:
+    def wait(self, timeout_s: float) -> tuple[list[CameraShot], list[ThermalFrame]]:
         """New pictures (at most one per camera, oldest light first) and new thermal frames (in order), as soon as there is any.
 
         Thermal frames are to be handled first. Both lists are empty after `timeout_s`, after `wake` and after `stop`.
@@ -339,6 +339,11 @@ class CaptureSet:
             thermal = [frame for slot in self._thermal_slots.values() for frame in slot.take_locked()]
         pictures.sort(key=lambda frame: frame.t_mono_ns)
         return pictures, thermal
+
+    def take_thermal(self) -> list[ThermalFrame]:
+        """New thermal frames, without waiting: for a pipeline that has several pictures to look at."""
+        with self._wakeup.changed:
+            return [frame for slot in self._thermal_slots.values() for frame in slot.take_locked()]
 
     def wake(self) -> None:
         """Makes the pipeline's `wait` return at once."""
@@ -372,11 +377,11 @@ class CaptureSet:
         if lingering:
             raise DeviceTimeout("; ".join(lingering))
 
-    def _readers(self) -> list[Reader[CameraFrame] | Reader[ThermalFrame]]:
+    def _readers(self) -> list[Reader[CameraShot] | Reader[ThermalFrame]]:
         return [*self._camera_readers, *self._thermal_readers]
 
     def _anything(self) -> bool:
-        slots: list[Slot[CameraFrame] | Slot[ThermalFrame]] = [
+        slots: list[Slot[CameraShot] | Slot[ThermalFrame]] = [
             *self._camera_slots.values(),
             *self._thermal_slots.values(),
         ]

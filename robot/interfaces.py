@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from robot.types import CameraFrame, DeviceInfo, Faces, IndicatorSignal, ThermalFrame
+from robot.types import CameraFrame, CameraShot, DeviceInfo, Faces, IndicatorSignal, ThermalFrame
 
 
 class Camera(Protocol):
@@ -16,11 +16,11 @@ class Camera(Protocol):
 
     @property
     def faults(self) -> Mapping[str, int]:
-        """Counts by kind (`truncated_jpeg`, `bad_part`, …) since opening."""
+        """Counts by kind (`truncated_jpeg`, `bad_part`, …) since opening; damage that only decoding shows is counted then."""
         ...
 
-    def read(self, timeout_s: float) -> CameraFrame:
-        """Returns the next frame; raises DeviceTimeout when none came in time, DeviceError when the device is gone."""
+    def read(self, timeout_s: float) -> CameraShot:
+        """Returns the next picture, not decoded yet; raises DeviceTimeout when none came in time, DeviceError when the device is gone."""
         ...
 
     def close(self) -> None:

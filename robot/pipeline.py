@@ -18,6 +18,7 @@ from robot.alarm import Alarm, AlarmDesk, AlarmRules
 from robot.config import Settings
 from robot.health import Health, HealthReport
 from robot.interfaces import FaceDetector
+from robot.looking import Looker
 from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import Located, RoiLimits, default_face_px_min, locate, thermal_rois
@@ -27,6 +28,7 @@ from robot.track import Tracker, TrackerLimits
 from robot.types import (
     F64,
     CameraFrame,
+    CameraShot,
     Faces,
     IndicatorSignal,
     NotMeasured,
@@ -115,7 +117,8 @@ class View:
     rois: list[ThermalRoi]
     results: list[Reading | NotMeasured]
     """What the newest thermal frame gave for each of `rois`, in their order."""
-    faces: dict[str, Faces]
+    pictures: dict[str, tuple[CameraFrame, Faces]]
+    """Of each camera the newest picture that was looked at whole, with its faces."""
     health: HealthReport
     reference: ReferenceState
 
@@ -132,7 +135,7 @@ class Pipeline:
         new_id: Callable[[], str],
     ) -> None:
         self._settings = settings
-        self._detector = detector
+        self._looker = Looker(detector, {camera.name: camera.network_px for camera in settings.cameras})
         self._new_id = new_id
         self._started_ns = started_ns
         self._thermal = Optic("thermal", calibration.thermal)
@@ -165,7 +168,6 @@ class Pipeline:
         self._tracks: list[Track] = []
         self._rois: list[ThermalRoi] = []
         self._results: list[Reading | NotMeasured] = []
-        self._faces: dict[str, Faces] = {}
         self._places: dict[int, tuple[str, F64, int]] = {}
         self._reference_state = ReferenceState(False, 0.0, 0.0, "no thermal frame yet")
         self._report = self._health.evaluate(started_ns)
@@ -176,12 +178,12 @@ class Pipeline:
 
     def step(
         self,
-        frames: Sequence[CameraFrame],
+        shots: Sequence[CameraShot],
         thermals: Sequence[ThermalFrame],
         now_ns: int,
         commands: Sequence[Acknowledge] = (),
     ) -> StepResult:
-        """Returns what changed by these frames and commands; either may be empty, time still passes."""
+        """Returns what changed by these pictures, frames and commands; any may be empty, time still passes."""
         result = StepResult(self._signal(now_ns))
         for command in commands:
             alarm = self._desk.acknowledge(now_ns, command.alarm_id, command.by)
@@ -189,8 +191,8 @@ class Pipeline:
                 result.acknowledged.append(alarm)
         for thermal in thermals:
             self._measure(thermal, now_ns, result)
-        if frames:
-            self._look(frames, now_ns)
+        if shots:
+            self._look(shots, now_ns)
         self._close_step(now_ns, result)
         return result
 
@@ -204,13 +206,16 @@ class Pipeline:
         result.coverage = self._coverage_report()
         return result
 
-    def _look(self, frames: Sequence[CameraFrame], now_ns: int) -> None:
-        """Faces of new camera frames move the tracks on."""
+    def _look(self, shots: Sequence[CameraShot], now_ns: int) -> None:
+        """Faces of new pictures move the tracks on."""
+        for shot in shots:
+            self._health.beat(shot.camera, shot.t_mono_ns)
         located: list[Located] = []
-        for frame, faces in zip(frames, self._detector.detect(frames), strict=True):
-            self._health.beat(frame.camera, frame.t_mono_ns)
-            self._faces[frame.camera] = faces
+        for frame, faces in self._looker.look(shots):
             located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
+        for shot in shots:
+            usable = self._looker.usable(shot.camera)
+            self._health.set_valid(shot.camera, usable, "" if usable else "pictures cannot be decoded")
         self._tracks = self._tracker.update(now_ns, located)
         self._remember_places(self._tracks, now_ns)
         self._screener.see(self._tracks)
@@ -354,7 +359,9 @@ class Pipeline:
 
     def view(self) -> View:
         """Returns what is known right now; the lists are not changed afterwards."""
-        return View(self._tracks, self._rois, self._results, dict(self._faces), self._report, self._reference_state)
+        return View(
+            self._tracks, self._rois, self._results, dict(self._looker.pictures), self._report, self._reference_state
+        )
 
 
 def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[str]:

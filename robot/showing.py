@@ -28,7 +28,7 @@ class Showing:
         self._settings = settings
         self._unix_ns = unix_ns
         self._last_seq = last_seq
-        self._pictures: dict[str, tuple[CameraFrame, Faces | None]] = {}
+        self._pictures: Mapping[str, tuple[CameraFrame, Faces]] = {}
         self._thermal: ThermalFrame | None = None
         self._view = pipeline.view()
         self._due_ns = 0
@@ -40,17 +40,17 @@ class Showing:
         """Names of the pictures there are: the cameras and `thermal`."""
         return (*(camera.name for camera in self._settings.cameras), "thermal")
 
-    def update(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame], now_ns: int) -> None:
-        """Takes over the newest frames, and four times a second the state."""
-        if frames:
-            faces = self._pipeline.view().faces
-            for frame in frames:
-                self._pictures[frame.camera] = (frame, faces.get(frame.camera))
+    def update(self, thermals: Sequence[ThermalFrame], now_ns: int) -> None:
+        """Takes over the newest thermal frame, and four times a second pictures and state.
+
+        A camera's picture is the newest that was looked at whole: it is decoded already, and all its faces are known and can be blurred.
+        """
         if thermals:
             self._thermal = thermals[-1]
         if now_ns >= self._due_ns:
             self._due_ns = now_ns + _EVERY_NS
             self.state = self._state(now_ns)
+            self._pictures = self._view.pictures
 
     def preview(self, name: str, may_see_faces: bool) -> Preview | None:
         """Returns the newest picture of that name, or None before the first."""

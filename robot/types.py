@@ -9,6 +9,7 @@ Frames of reference:
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -18,6 +19,31 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CameraShot:
+    """One picture of one camera as the device delivered it; most are never decoded."""
+
+    camera: str
+    seq: int
+    t_mono_ns: int
+    """When the light was taken, as well as the driver knows it."""
+    full_size_px: tuple[int, int]
+    """Width and height as the picture's header tells them; a rotation that Exif asks for shows only after decoding."""
+    load: Callable[[int], tuple[U8, tuple[int, int]] | None]
+    """From a reduction (1, 2, 4, 8) to the picture (height × width × 3, BGR) and its full width and height; None, and counted by the
+    driver, if it cannot be decoded. May be called from any thread, also after the device was closed."""
+    jpeg: bytes | None = None
+    """The compressed original, where the device sends one."""
+
+    def decode(self, scale: int) -> CameraFrame | None:
+        """Returns the picture reduced by `scale` (1, 2, 4, 8; less where the device sends no JPEG), or None if it is damaged."""
+        loaded = self.load(scale)
+        if loaded is None:
+            return None
+        image_bgr, full_size_px = loaded
+        return CameraFrame(self.camera, self.seq, self.t_mono_ns, image_bgr, full_size_px, self.jpeg)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

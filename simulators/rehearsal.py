@@ -23,12 +23,12 @@ from models.prepare import prepared
 from models.session import YuNetSession
 from robot import config
 from robot.config import Settings
-from robot.detect import Detector, decode_scale
+from robot.detect import Detector
 from robot.events import EventFactory, encode
 from robot.interfaces import FaceDetector
 from robot.pipeline import Pipeline, StepResult
 from robot.report import step_data
-from robot.types import U8, CameraFrame, ThermalFrame
+from robot.types import U8, CameraShot, ThermalFrame
 from simulators.nameplate import calibration_of
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
@@ -46,6 +46,12 @@ THERMAL_DELAY_S = 0.045
 """A 160×120 frame takes 40 ms over USB at full speed."""
 START_NS = 100 * 1_000_000_000
 """Second 0 of the scenario on the simulated monotonic clock."""
+_FLAGS = {
+    1: cv2.IMREAD_COLOR,
+    2: cv2.IMREAD_REDUCED_COLOR_2,
+    4: cv2.IMREAD_REDUCED_COLOR_4,
+    8: cv2.IMREAD_REDUCED_COLOR_8,
+}
 LEAD_IN_S = 6.0
 """The plate must have been steady and health good for some seconds before anybody is judged."""
 
@@ -80,7 +86,7 @@ class Rehearsal:
             for data in step_data(result, self.calibration.id, now_ns, now_ns, now_ns):
                 events.append(encode(factory.make(data, t_unix_ns=now_ns, t_mono_ns=now_ns)))
 
-        devices = _Devices(self.rig, self.scene, self.calibration, self.settings)
+        devices = _Devices(self.rig, self.scene)
         for arrives_s, taken_s, camera in devices.schedule(duration_s):
             now_ns = _ns(arrives_s)
             if camera is not None:
@@ -99,8 +105,8 @@ def rehearse(
     scenario: Scenario, duration_s: float, seed: int | None = None, rig_name: str | None = None
 ) -> tuple[list[Line], list[bytes]]:
     """Returns truth and events of a scenario, with the settings and the calibration that `patrol-sim run --config` writes."""
-    scene = Scene(scenario, seed)
-    rig = load_rig(rig_name or scenario.rig, scene.seed)
+    rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
+    scene = Scene(scenario, seed, rig)
     calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
     text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
@@ -118,16 +124,10 @@ def _ns(t_s: float) -> int:
 class _Devices:
     """Pictures and thermal frames of a scene as they would come out of the drivers."""
 
-    def __init__(self, rig: Rig, scene: Scene, calibration: Calibration, settings: Settings) -> None:
+    def __init__(self, rig: Rig, scene: Scene) -> None:
         self._rig, self._scene = rig, scene
         self._visible = {optic.name: VisibleRenderer(optic, scene.seed) for optic in rig.cameras}
         self._thermal = ThermalRenderer(rig, scene.seed)
-        self._reduce = {
-            camera.name: decode_scale((optic.width_px, optic.height_px), camera.network_px)
-            for camera in settings.cameras
-            for optic in [calibration.cameras[camera.name]]
-        }
-        self._flags = {1: cv2.IMREAD_COLOR, 2: cv2.IMREAD_REDUCED_COLOR_2, 4: cv2.IMREAD_REDUCED_COLOR_4}
         self._seq = itertools.count(1)
 
     def schedule(self, duration_s: float) -> list[tuple[float, float, str | None]]:
@@ -142,11 +142,16 @@ class _Devices:
         due += [(t_s + THERMAL_DELAY_S, t_s, None) for t_s in steps]
         return sorted(due, key=lambda item: item[0])
 
-    def picture(self, camera: str, t_s: float) -> CameraFrame:
+    def picture(self, camera: str, t_s: float) -> CameraShot:
         image = self._visible[camera].render(self._scene.at(t_s))
         _, jpeg = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-        decoded: U8 = cv2.imdecode(jpeg, self._flags[self._reduce[camera]])  # type: ignore[assignment]
-        return CameraFrame(camera, next(self._seq), _ns(t_s), decoded, (image.shape[1], image.shape[0]))
+        size_px = (image.shape[1], image.shape[0])
+
+        def load(scale: int) -> tuple[U8, tuple[int, int]]:
+            decoded: U8 = cv2.imdecode(jpeg, _FLAGS[scale])  # type: ignore[assignment]
+            return decoded, size_px
+
+        return CameraShot(camera, next(self._seq), _ns(t_s), size_px, load)
 
     def thermal(self, t_s: float) -> ThermalFrame:
         quantum = self._rig.traits.quantum_c

@@ -18,6 +18,7 @@ from robot.radiometry import seen_through_surface_c
 from robot.screening import Assessment
 from robot.types import (
     CameraFrame,
+    CameraShot,
     Faces,
     Reading,
     RoiName,
@@ -163,8 +164,22 @@ def track(track_id: int, t_ns: int, confirmed: bool = True) -> Track:
     )
 
 
-def camera_frame(t_ns: int, camera: str = "front", seq: int = 0) -> CameraFrame:
-    return CameraFrame(camera, seq, t_ns, np.zeros((12, 16, 3), dtype=np.uint8), CAMERA_PX)
+def camera_shot(
+    t_ns: int, camera: str = "front", seq: int = 0, image: npt.NDArray[np.uint8] | None = None
+) -> CameraShot:
+    """A picture that decodes to `image`, enlarged or reduced to what the scale asks for."""
+    drawn = np.zeros((12, 16, 3), dtype=np.uint8) if image is None else image
+
+    def load(scale: int) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+        size_px = (CAMERA_PX[0] // scale, CAMERA_PX[1] // scale)
+        return cv2.resize(drawn, size_px, interpolation=cv2.INTER_NEAREST), CAMERA_PX
+
+    return CameraShot(camera, seq, t_ns, CAMERA_PX, load)
+
+
+def damaged_shot(t_ns: int, camera: str = "front") -> CameraShot:
+    """A picture that cannot be decoded."""
+    return CameraShot(camera, 0, t_ns, CAMERA_PX, lambda scale: None)
 
 
 class Eyes:

@@ -12,6 +12,7 @@ import pytest
 
 from drivers.camera_file import FileCamera, natural_key
 from robot.errors import ConfigError, DeviceError, DeviceTimeout, EndOfStream
+from robot.types import CameraShot
 
 
 def write_image(path: Path, value: int, width_px: int = 64, height_px: int = 48) -> bytes:
@@ -28,13 +29,19 @@ def write_video(path: Path, values: list[int], rate_hz: float) -> None:
     writer.release()
 
 
+def brightness(shot: CameraShot) -> float:
+    frame = shot.decode(1)
+    assert frame is not None
+    return float(frame.image_bgr.mean())
+
+
 def read_all(camera: FileCamera) -> list[int]:
-    values = []
+    values: list[int] = []
     with pytest.raises(EndOfStream, match="end of file after"):
         while True:
             frame = camera.read(5)
             assert frame.seq == len(values)
-            values.append(round(float(frame.image_bgr.mean())))
+            values.append(round(brightness(frame)))
     return values
 
 
@@ -61,10 +68,13 @@ def test_folder_in_natural_order_with_broken_images_counted(tmp_path: Path) -> N
 def test_only_jpeg_is_reduced_and_keeps_its_original(tmp_path: Path) -> None:
     original = write_image(tmp_path / "1.jpg", 10, 101, 50)
     write_image(tmp_path / "2.png", 20, 101, 50)
-    camera = FileCamera(tmp_path, "a", decode_scale=4, as_fast_as_possible=True)
+    camera = FileCamera(tmp_path, "a", as_fast_as_possible=True)
     first, second = camera.read(1), camera.read(1)
-    assert first.image_bgr.shape == (13, 26, 3) and first.full_size_px == (101, 50) and first.jpeg == original
-    assert second.image_bgr.shape == (50, 101, 3) and second.full_size_px == (101, 50) and second.jpeg is None
+    assert first.full_size_px == second.full_size_px == (101, 50)
+    for shot, shape, kept in ((first, (13, 26, 3), original), (second, (50, 101, 3), None)):
+        frame = shot.decode(4)
+        assert frame is not None and frame.image_bgr.shape == shape
+        assert frame.full_size_px == (101, 50) and frame.jpeg == shot.jpeg == kept
     assert first.camera == second.camera == "a"
     camera.close()
 
@@ -73,7 +83,7 @@ def test_video_at_its_own_rate(tmp_path: Path) -> None:
     write_video(tmp_path / "walk.avi", [10, 60, 110, 160, 210], 50)
     camera = FileCamera(tmp_path / "walk.avi", "a")
     frames = [camera.read(5) for _ in range(5)]
-    assert [round(float(frame.image_bgr.mean()), -1) for frame in frames] == [10, 60, 110, 160, 210]
+    assert [round(brightness(frame), -1) for frame in frames] == [10, 60, 110, 160, 210]
     assert np.diff([frame.t_mono_ns for frame in frames]).tolist() == [20_000_000] * 4
     assert frames[-1].t_mono_ns <= time.monotonic_ns()
     with pytest.raises(EndOfStream):
@@ -91,7 +101,7 @@ def test_video_and_folder_loop(tmp_path: Path) -> None:
     for path in (tmp_path / "walk.avi", tmp_path / "images"):
         camera = FileCamera(path, "a", loop=True, as_fast_as_possible=True)
         frames = [camera.read(5) for _ in range(5)]
-        assert [frame.image_bgr.mean() > 100 for frame in frames] == [False, True, False, True, False]
+        assert [brightness(frame) > 100 for frame in frames] == [False, True, False, True, False]
         assert [frame.seq for frame in frames] == [0, 1, 2, 3, 4]
         camera.close()
 
@@ -115,7 +125,7 @@ def test_not_yet_due_is_a_timeout_and_loses_nothing(tmp_path: Path) -> None:
         camera.read(0.01)
     second = camera.read(5)
     assert (second.seq, second.t_mono_ns - first.t_mono_ns) == (1, 200_000_000)
-    assert second.image_bgr.mean() == 20
+    assert brightness(second) == 20
     camera.close()
 
 

@@ -13,14 +13,14 @@ import pytest
 
 from robot.capture import THERMAL_QUEUE, Backoff, CaptureSet, Reader, ReaderState, Slot, Wakeup
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
-from robot.types import CameraFrame, DeviceInfo, ThermalFrame
+from robot.types import CameraShot, DeviceInfo, ThermalFrame
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
 TEMPERATURES = np.full((2, 2), 30.0, np.float32)
 
 
-def picture(seq: int, camera: str = "a", t_mono_ns: int | None = None) -> CameraFrame:
-    return CameraFrame(camera, seq, seq if t_mono_ns is None else t_mono_ns, IMAGE, (2, 2))
+def picture(seq: int, camera: str = "a", t_mono_ns: int | None = None) -> CameraShot:
+    return CameraShot(camera, seq, seq if t_mono_ns is None else t_mono_ns, (2, 2), lambda scale: (IMAGE, (2, 2)))
 
 
 def thermal(seq: int) -> ThermalFrame:
@@ -119,7 +119,7 @@ def test_backoff_doubles_to_its_limit_spreads_and_starts_over() -> None:
 
 
 def test_slot_keeps_the_newest_and_counts_the_rest() -> None:
-    slot: Slot[CameraFrame] = Slot(Wakeup())
+    slot: Slot[CameraShot] = Slot(Wakeup())
     for seq in range(5):
         slot.put(picture(seq))
     assert [frame.seq for frame in slot.take_locked()] == [4]

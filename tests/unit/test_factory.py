@@ -19,9 +19,9 @@ from robot.types import IndicatorSignal
 
 def test_file_camera_with_its_settings(tmp_path: Path) -> None:
     cv2.imwrite(str(tmp_path / "1.jpg"), np.zeros((48, 64, 3), np.uint8))
-    camera = open_camera(f"file:{tmp_path}?rate_hz=0&loop=1", "front", 2)
+    camera = open_camera(f"file:{tmp_path}?rate_hz=0&loop=1", "front")
     frames = [camera.read(1) for _ in range(3)]  # more than there are, without a pause
-    assert frames[0].camera == "front" and frames[0].image_bgr.shape == (24, 32, 3)
+    assert frames[0].camera == "front" and frames[0].full_size_px == (64, 48)
     camera.close()
     paced = open_camera(f"file:{tmp_path}?rate_hz=4&loop=1", "front")
     first, second = paced.read(1), paced.read(1)

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
-from small_station import PLATE_C, Eyes, Person, S, calibration, camera_frame, settings, thermal_frame
+from small_station import PLATE_C, Eyes, Person, S, calibration, camera_shot, settings, thermal_frame
 
 from calibration.files import Calibration
 from robot.alarm import AlarmState
@@ -66,7 +66,7 @@ class Run:
                 drawn = thermal_frame(now_ns, self.people(now_ns / S), plate_c=self.plate_c, known=self.known)
                 frame = self.thermal(drawn)
                 thermals = [frame] if frame is not None else []
-            frames = [camera_frame(now_ns)] if self.tick % 2 else []
+            frames = [camera_shot(now_ns)] if self.tick % 2 else []
             found.append(self.step(frames, thermals))
             self.tick += 1
         return found
@@ -480,10 +480,10 @@ def test_the_view_is_not_changed_afterwards() -> None:
     run.people = lambda t_s: [person()]
     run.run(3.0)
     view = run.pipeline.view()
-    tracks, faces = list(view.tracks), dict(view.faces)
+    tracks, pictures = list(view.tracks), dict(view.pictures)
     run.people = lambda t_s: NOBODY
     run.run(5.0)
-    assert view.tracks == tracks and view.faces == faces and len(tracks) == 1
+    assert view.tracks == tracks and view.pictures == pictures and len(tracks) == 1
     assert run.pipeline.view().tracks == []
     assert run.pipeline.stance(tracks[0].track_id) == (None, None)
 

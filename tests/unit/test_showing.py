@@ -6,12 +6,11 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, settings, thermal_frame
+from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, camera_shot, settings, thermal_frame
 
 from robot.live import LivePerson, LiveState, as_of
 from robot.pipeline import Acknowledge, Pipeline
 from robot.showing import Showing
-from robot.types import CameraFrame
 
 TICK = S // 18
 UNIX_NS = 1_780_000_000 * S
@@ -34,10 +33,10 @@ class Stage:
         for _ in range(round(seconds * 9)):
             self.now_ns += 2 * TICK
             thermals = [thermal_frame(self.now_ns, self.people)]
-            frames = [CameraFrame("front", 0, self.now_ns, NOISE, CAMERA_PX)]
+            shots = [camera_shot(self.now_ns, image=NOISE)]
             self.pipeline.step((), thermals, self.now_ns)
-            self.pipeline.step(frames, (), self.now_ns)
-            self.showing.update(frames, thermals, self.now_ns)
+            self.pipeline.step(shots, (), self.now_ns)
+            self.showing.update(thermals, self.now_ns)
         return self.showing.state
 
     def person(self) -> LivePerson:
