@@ -17,6 +17,7 @@ from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKin
 
 _KEPT_READINGS = 60
 """Bounds memory whatever the sensor's rate."""
+_UNSEEN_NS = 300_000_000
 _BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
 
 
@@ -62,6 +63,9 @@ class _Person:
     first_reading_ns: int | None = None
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
     reasons: Counter[Reason] = field(default_factory=Counter)
+    out_of_sight: bool = False
+    """Was looked for in the thermal image while no camera saw them. No reason by itself: whoever walks away is still on
+    the list for seconds, and what hindered the reading happened before."""
     verdict: VerdictKind | None = None
 
 
@@ -107,6 +111,9 @@ class Screener:
             if person is None:
                 continue
             if isinstance(result, NotMeasured):
+                if result.reason is Reason.OCCLUDED and result.t_mono_ns - person.last_seen_ns > _UNSEEN_NS:
+                    person.out_of_sight = True
+                    continue
                 person.reasons[result.reason] += 1
                 if person.in_range_ns is None and result.reason not in _BEYOND_RANGE:
                     person.in_range_ns = result.t_mono_ns
@@ -265,4 +272,6 @@ def _main_reason(person: _Person) -> Reason:
         return within.most_common(1)[0][0]
     if person.readings:
         return Reason.TOO_BRIEF
-    return person.reasons.most_common(1)[0][0] if person.reasons else Reason.OUT_OF_VIEW
+    if person.reasons:
+        return person.reasons.most_common(1)[0][0]
+    return Reason.OCCLUDED if person.out_of_sight else Reason.OUT_OF_VIEW
