@@ -45,6 +45,25 @@ class View(Protocol):
     def picture(self, name: str, image_bgr: U8) -> None: ...
 
 
+class Views:
+    """Several views as one."""
+
+    def __init__(self, views: Sequence[View]) -> None:
+        self._views = views
+
+    def step(self, title: str, guidance: Guidance, silent: Mapping[str, str]) -> None:
+        for view in self._views:
+            view.step(title, guidance, silent)
+
+    def wants_pictures(self) -> bool:
+        return any(view.wants_pictures() for view in self._views)
+
+    def picture(self, name: str, image_bgr: U8) -> None:
+        for view in self._views:
+            if view.wants_pictures():
+                view.picture(name, image_bgr)
+
+
 class Options(msgspec.Struct, frozen=True):
     """How a session behaves."""
 
