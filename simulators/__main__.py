@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -54,9 +55,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command=_run)
 
-    score = commands.add_parser("score", help="hold the robot's events against the truth")
-    score.add_argument("--truth", type=Path, required=True, metavar="FILE", help="written by run --truth")
-    score.add_argument("--events", type=Path, required=True, metavar="FILE", help="the robot's events, JSON lines")
+    score = commands.add_parser(
+        "score", help="hold the robot's events against the truth; --grid: by distance and headcount"
+    )
+    score.add_argument("--truth", type=Path, metavar="FILE", help="written by run --truth")
+    score.add_argument("--events", type=Path, metavar="FILE", help="the robot's events, JSON lines")
+    grid = score.add_argument_group("grid", "the whole chain on people at 0.5 to 3 m, alone and in a group")
+    grid.add_argument("--grid", action="store_true", help="play the grid and score it; no files are needed")
+    grid.add_argument("--rigs", nargs="+", metavar="RIG", help="sensors to play it with (one of each family)")
+    grid.add_argument("--distances", nargs="+", type=_metres, metavar="M", help="instead of 0.5 1 1.5 2 3")
+    grid.add_argument("--headcounts", nargs="+", type=_headcount, metavar="N", help="instead of 1 3 10")
+    grid.add_argument("--repeats", type=_headcount, default=1, metavar="N", help="other people each time (1)")
+    grid.add_argument("--seed", type=_natural, default=1, help="of the people's temperatures and faces (1)")
+    grid.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    grid.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
     score.add_argument("--in-range", type=_seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(command=_score)
@@ -92,6 +104,20 @@ def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
+    return value
+
+
+def _metres(text: str) -> float:
+    value = float(text)
+    if not 0.3 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"{text} is no distance in metres (0.3 to 10)")
+    return value
+
+
+def _headcount(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 100:
+        raise argparse.ArgumentTypeError(f"{text} is no count (1 to 100)")
     return value
 
 
@@ -193,8 +219,36 @@ def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
 def _score(options: argparse.Namespace) -> int:
     from simulators import score, truth
 
+    if options.grid:
+        return _grid(options)
+    missing = [f"--{name}" for name in ("truth", "events") if getattr(options, name) is None]
+    if missing:
+        raise ConfigError([f"score: {name} is missing (name the file, or use --grid)" for name in missing])
     result = score.score(truth.read(options.truth), _events(options.events), in_range_s=options.in_range)
     return _show_score(result, options.json)
+
+
+def _grid(options: argparse.Namespace) -> int:
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from simulators import grid, grid_run, grid_score
+
+    planned = grid.cells(options.distances or grid.DISTANCES_M, options.headcounts or grid.HEADCOUNTS)
+    todo = grid_run.jobs(planned, options.rigs or grid_run.RIGS, options.seed, options.repeats)
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("grid", total=len(todo))
+        found = grid_run.run(todo, options.processes or os.cpu_count() or 1, lambda: progress.advance(task))
+    whole = grid_score.report(found, options.seed, options.repeats)
+    if options.plot is not None:
+        from simulators import grid_plot
+
+        grid_plot.draw(found, options.plot)
+    if options.json:
+        print(json.dumps(whole, ensure_ascii=False))
+    else:
+        Console().print(grid_score.table(whole))
+    return 0
 
 
 def _show_score(result: Score, as_json: bool) -> int:
