@@ -99,6 +99,23 @@ class SiteOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sd_c: Annotated[float, Meta(ge=0)]
 
 
+class SiteBlend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Several regions read at once: body = Σ weight · skin + offset + slope · (ambient − ambient_ref); see robot/site.py."""
+
+    weights: dict[str, Annotated[float, Meta(ge=0, le=1)]]
+    """By region; they sum to one."""
+    offset_c: float
+    slope_per_c: float
+    ambient_ref_c: float
+    sd_c: Annotated[float, Meta(ge=0)]
+    """Standard uncertainty of one person in one sighting."""
+    febrile_above_c: float = 37.5
+    febrile_gain: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
+    """What is added for every degree above `febrile_above_c`: febrile skin follows the body by less than one for one."""
+    open_mouth_per_c: Annotated[float, Meta(ge=0, le=3)] = 0.0
+    """A sighting's weight among others of the same person is exp(this · (full face − canthi))."""
+
+
 class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What one step of the calibration found, in numbers; its pictures are in the history beside the file."""
 
@@ -144,6 +161,8 @@ class Calibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """By step and subject: `intrinsics front`, `registration`, …"""
     nominal: list[str] = []
     """Steps whose values come from datasheets: nothing was measured. Empty for a calibration fit for duty."""
+    site_blends: list[SiteBlend] = []
+    """Regions that are read together, the best first; `site` holds what a region says alone."""
 
 
 class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -232,10 +251,20 @@ def _check_regions(calibration: Calibration, path: Path) -> None:
         widths = [row[0] for row in rows]
         if not widths or widths != sorted(set(widths)):
             raise CalibrationError(f"{path}: size_of_source.{roi}: needs rows with face widths that increase")
+    for roi in site:
+        if roi not in set(RoiName):
+            raise CalibrationError(f"{path}: site.{roi}: no such region (there are: {', '.join(RoiName)})")
     for roi in {RoiName.UPPER_FACE, *curves}:
         if roi not in curves or roi not in site:
             raise CalibrationError(
                 f"{path}: region {roi} needs both a size_of_source curve and a site offset; calibrate what is missing"
+            )
+    for number, blend in enumerate(calibration.site_blends, 1):
+        unknown = [roi for roi in blend.weights if roi not in site]
+        if not blend.weights or unknown or abs(sum(blend.weights.values()) - 1.0) > 1e-6:
+            raise CalibrationError(
+                f"{path}: site_blends: blend {number} ({', '.join(blend.weights) or 'empty'}) needs weights that sum to one, "
+                "of regions with a site offset of their own; fit the site model again"
             )
 
 

@@ -9,7 +9,7 @@ Where the numbers come from:
   site      clinical study of 2029 subjects (Zhou 2020, Wang 2022), mean of its two cameras: oral temperature above the
             inner canthi 1.26 ± 0.36 °C, above the forehead's maximum 1.68 ± 0.46. The upper face was not studied by itself:
             its maximum lies between the canthi's and that of the full face (0.94 ± 0.30, mouth included), so 1.10 ± 0.33.
-            Skin warms with the room: by 0.08 °C per °C at the canthi, 0.12 at the forehead.
+            Skin warms with the room: by 0.08 °C per °C at the canthi, 0.12 at the forehead, 0.05 at the full face's maximum.
 """
 
 from __future__ import annotations
@@ -82,10 +82,11 @@ _CURVES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     ),
 }
 """By region: correction and doubled uncertainty (°C) at each of the widths. A forehead narrower than 9 pixels was not measured."""
-_SITE = {
+SITE = {
     "canthi": SiteOffset(1.26, -0.08, 24.0, 0.36),
     "upper_face": SiteOffset(1.10, -0.08, 24.0, 0.33),
     "forehead": SiteOffset(1.68, -0.12, 24.0, 0.46),
+    "full_face": SiteOffset(0.94, -0.05, 24.0, 0.30),
 }
 
 
@@ -215,7 +216,7 @@ def nominal(
         cameras={camera.name: _camera_optic(camera, cameras_m) for camera in cameras},
         thermal=_thermal_optic(thermal, family, sensor_m),
         radiometry=_radiometry(family),
-        site=dict(_SITE),
+        site=dict(SITE),
         reference=None
         if plate is None
         else ReferenceCalibration(plate.roi_px, plate.set_point_c, PLATE_EMISSIVITY, PLATE_SD_C),

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from calibration.files import Calibration
+from robot import site
 from robot.errors import CalibrationError
 from robot.radiometry import surface_c, through_air_c
 from robot.reference import ReferenceState
@@ -144,22 +145,24 @@ class Thermometer:
         readable = self._readable(samples, index, roi.face_px, reference.correction_c)
         if isinstance(readable, Reason):
             return NotMeasured(roi.track_id, roi.t_mono_ns, readable)
-        name = readable[0]
         skins = {
-            str(region): round(self._chain(float(samples.maxima_c[region][index]), region, roi, reference)[-1], 3)
+            str(region): self._chain(float(samples.maxima_c[region][index]), region, roi, reference)[-1]
             for region in readable
         }
+        body = site.estimate(self._calibration.site, self._calibration.site_blends, skins, self.conditions.ambient_c)
+        if body is None:
+            return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
+        name = body.roi
         raw_c = float(samples.maxima_c[name][index])
         emissivity_c, atmosphere_c, source_c, source_sd_c, skin_c = self._chain(raw_c, name, roi, reference)
         if not self._limits.skin_c[0] <= skin_c <= self._limits.skin_c[1]:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.IMPLAUSIBLE)
-        site_c, site_sd_c = self._site(name)
         random_c = self._random_c(roi)
         fixed_c = math.hypot(
             self._calibration.radiometry.fixed_pattern_sd_c * _NOISE_GAIN,
             reference.uncertainty_c,
             source_sd_c,
-            site_sd_c,
+            body.sd_c,
         )
         return Reading(
             track_id=roi.track_id,
@@ -171,14 +174,14 @@ class Thermometer:
             atmosphere_correction_c=atmosphere_c,
             size_of_source_correction_c=source_c,
             skin_c=skin_c,
-            site_offset_c=site_c,
-            body_c=skin_c + site_c,
+            site_offset_c=body.body_c - skin_c,
+            body_c=body.body_c,
             uncertainty_c=math.hypot(random_c, fixed_c),
             random_uncertainty_c=random_c,
             face_px_thermal=roi.face_px,
             distance_m=roi.distance_m,
             roi_px=_bounds_px(roi, name),
-            skin_by_roi_c=skins,
+            skin_by_roi_c={region: round(skin_of_c, 3) for region, skin_of_c in skins.items()},
         )
 
     def _readable(self, samples: _Samples, index: int, face_px: float, correction_c: float) -> list[RoiName] | Reason:
@@ -218,10 +221,6 @@ class Thermometer:
         source_c = float(np.interp(roi.face_px, widths, corrections))
         source_sd_c = float(np.interp(roi.face_px, widths, spreads))
         return emitted_c - referenced_c, clear_c - emitted_c, source_c, source_sd_c, clear_c + source_c
-
-    def _site(self, name: RoiName) -> tuple[float, float]:
-        site = self._calibration.site[str(name)]
-        return site.offset_c + site.slope_per_c * (self.conditions.ambient_c - site.ambient_ref_c), site.sd_c
 
     def _random_c(self, roi: ThermalRoi) -> float:
         """Returns the part that averaging reduces: noise, quantisation, and the place within the face."""

@@ -131,6 +131,8 @@ class RoiName(enum.StrEnum):
     CANTHI = "canthi"
     UPPER_FACE = "upper_face"
     FOREHEAD = "forehead"
+    FULL_FACE = "full_face"
+    """Mouth and nose included."""
 
 
 class Reason(enum.StrEnum):

@@ -51,7 +51,8 @@ def test_the_robot_takes_it_and_it_says_what_it_is(tmp_path: Path, family: str) 
     assert calibration.id == f"nominal-{family}-20261102" and calibration.note == NOTE
     assert not files.expired(calibration, NOW + dt.timedelta(days=29))
     assert files.expired(calibration, NOW + dt.timedelta(days=31))
-    assert set(calibration.site) == set(calibration.radiometry.size_of_source) == set(RoiName)
+    assert set(calibration.site) == set(RoiName)
+    assert set(calibration.radiometry.size_of_source) == set(RoiName) - {RoiName.FULL_FACE}
     Thermometer(calibration, Conditions())
 
 
@@ -89,7 +90,7 @@ def test_widths_increase_and_the_site_offsets_are_ordered_as_the_study_found() -
         assert widths == sorted(set(widths))
     site = calibration.site
     assert 0.94 < site["upper_face"].offset_c < site["canthi"].offset_c < site["forehead"].offset_c
-    assert all(entry.slope_per_c < 0 and entry.sd_c > 0.3 for entry in site.values())
+    assert all(entry.slope_per_c < 0 and entry.sd_c >= 0.3 for entry in site.values())
 
 
 @given(
