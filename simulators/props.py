@@ -147,6 +147,28 @@ class TagSurface:
         return ThermalPattern(temp_c.astype(np.float32), np.full(temp_c.shape, PAPER_EMISSIVITY, np.float32))
 
 
+class FlatSurface:
+    """A plate of even temperature: held close before a lens it is a flat field; a warm one passed by it, a hand."""
+
+    def __init__(self, size_m: tuple[float, float], profile: Sequence[tuple[float, float]] | None = None) -> None:
+        self._size_m = size_m
+        self._profile = profile
+        """As of a blackbody; None stays at ambient temperature."""
+
+    @property
+    def size_m(self) -> tuple[float, float]:
+        return self._size_m
+
+    def visible(self) -> U8:
+        return np.full((8, 8, 3), 128, np.uint8)
+
+    def thermal(self, t_s: float, ambient_c: float) -> ThermalPattern:
+        if self._profile is None:
+            return _even(ambient_c, HOUSING_EMISSIVITY)
+        times, temps_c = zip(*self._profile, strict=True)
+        return _even(float(np.interp(t_s, times, temps_c)), HOUSING_EMISSIVITY)
+
+
 class BlackbodySurface:
     """A blackbody source: a round aperture in a housing; its temperature follows `profile` by straight lines."""
 

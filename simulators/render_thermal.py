@@ -1,8 +1,9 @@
 """What the simulated thermal sensor reports of the station, °C per pixel. Pure: the same scene and moment give the same frame.
 
 Rendered in band radiance on a canvas four times finer than the sensor, then what a real sensor adds, in the order in which it
-happens: atmosphere, point spread, averaging over each pixel, reference plate, firmware's conversion to °C (emissivity 1),
-fixed pattern, common offset with drift, temporal noise. Quantisation happens where the frame is encoded.
+happens: atmosphere, point spread, veiling glare, averaging over each pixel, reference plate, firmware's conversion to °C
+(emissivity 1), gain error, fixed pattern, common offset with drift, temporal noise, dead pixels. Quantisation happens where
+the frame is encoded. Only a slow pixel remembers: the frame before.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators import backdrop, figure, radiance
+from simulators.dead_pixels import DeadPixels
 from simulators.faces import look
 from simulators.faces_thermal import SCALE, thermal_texture
 from simulators.figure import Disc, Figure, Plane
@@ -28,6 +30,8 @@ _BLUR_AT = 2
 _CLOTHES_EMISSIVITY = 0.95
 _HOT_EMISSIVITY = 0.95
 _VAPOUR_COVER = 0.5
+PLATE_DISTANCE_M = 0.2
+"""Of the reference plate from the lens: what is nearer hides it."""
 
 
 class ThermalRenderer:
@@ -47,18 +51,25 @@ class ThermalRenderer:
         self._empty_key: float | None = None
         self._empty = np.zeros((self._optic.height_px, self._optic.width_px), np.float32)
         self._canvas = np.empty_like(self._empty)
+        self._dead = DeadPixels(rig.traits, rng)
 
     def render(self, state: SceneState, t_s: float | None = None) -> F32:
         """The frame at `t_s` seconds after the start (by default the scene's own time): height × width, °C."""
         t_s = state.t_s if t_s is None else t_s
         apparent = radiance.to_temp(self._sensor_radiance(state)).astype(np.float32)
+        if self._rig.traits.gain_error:
+            apparent += np.float32(self._rig.traits.gain_error) * (apparent - np.float32(30.0))
+        self._dead.lag(apparent, t_s)
         apparent += self._pattern
         apparent += np.float32(self._common_offset_c(t_s))
         netd = self._rig.traits.netd_c
         if netd > 0:
             frame = round(t_s * self._rig.traits.rate_hz)
             rng = np.random.default_rng([self._seed, 0x401E, frame & 0xFFFFFFFF])
-            apparent += rng.standard_normal(apparent.shape, dtype=np.float32) * np.float32(netd)
+            noise = rng.standard_normal(apparent.shape, dtype=np.float32) * np.float32(netd)
+            self._dead.stir(noise)
+            apparent += noise
+        self._dead.spoil(apparent)
         return apparent
 
     def _common_offset_c(self, t_s: float) -> float:
@@ -70,12 +81,15 @@ class ThermalRenderer:
     def _sensor_radiance(self, state: SceneState) -> F32:
         air = round(state.ambient_c, 1)
         self._canvas[...] = self._background(air)
+        near: list[PropPose] = []
         for thing in figure.things(state, self._projector):
             tau = radiance.transmission(thing.distance_m, state.ambient_c, state.humidity)
             if isinstance(thing, Disc):
                 self._draw_disc(thing, tau, state.ambient_c)
             elif isinstance(thing, Plane):
                 self._draw_plane(thing.pose, state.t_s, tau, state.ambient_c)
+                if thing.distance_m < PLATE_DISTANCE_M:
+                    near.append(thing.pose)
             else:
                 self._draw_figure(thing, tau, state.ambient_c)
         width, height = self._rig.thermal.width_px, self._rig.thermal.height_px
@@ -84,12 +98,30 @@ class ThermalRenderer:
         if sigma > 0.05:
             half = cv2.GaussianBlur(half, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE)
         out = np.asarray(cv2.resize(half, (width, height), interpolation=cv2.INTER_AREA), dtype=np.float32)
-        plate = self._rig.reference
-        if plate.present:
-            left, top, plate_width, plate_height = plate.roi_px
-            value = radiance.surface(plate.temp_c, plate.emissivity, state.ambient_c)
-            out[top : top + plate_height, left : left + plate_width] = float(value)
+        veil = np.float32(self._rig.traits.veil_share)
+        if veil > 0:
+            wide = cv2.GaussianBlur(out, (0, 0), self._rig.traits.veil_sigma_px, borderType=cv2.BORDER_REPLICATE)
+            out += veil * (wide - out)
+        self._put_plate(out, state.ambient_c, near)
         return out
+
+    def _put_plate(self, out: F32, ambient_c: float, near: list[PropPose]) -> None:
+        """Draws the reference plate, but for what is hidden by targets held between it and the lens."""
+        plate = self._rig.reference
+        if not plate.present:
+            return
+        left, top, width, height = plate.roi_px
+        value = np.float32(radiance.surface(plate.temp_c, plate.emissivity, ambient_c))
+        inside = out[top : top + height, left : left + width]
+        open_share = np.ones_like(inside)
+        for pose in near:
+            box = self._planes.box(pose)
+            if box is not None:
+                cover = np.zeros_like(self._canvas)
+                _, cover[box[1] : box[3], box[0] : box[2]] = self._planes.warp(np.ones((2, 2), np.float32), pose, box)
+                mean = cv2.resize(cover, (out.shape[1], out.shape[0]), interpolation=cv2.INTER_AREA)
+                open_share *= 1.0 - mean[top : top + height, left : left + width]
+        inside += open_share * (value - inside)
 
     def _background(self, ambient_c: float) -> F32:
         if self._empty_key != ambient_c:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robot.errors import ConfigError
 from simulators import settings
-from simulators.world import F64, Optic, ReferencePlate, Rig, ThermalTraits
+from simulators.world import F64, DeadPixel, Optic, ReferencePlate, Rig, ThermalTraits
 
 FOLDER = Path(__file__).parent / "rigs"
 
@@ -34,6 +34,7 @@ FovDeg = Annotated[float, Meta(gt=5, lt=150)]
 Pixels = Annotated[int, Meta(ge=8, le=8192)]
 Angle = Annotated[float, Meta(ge=-180, le=180)]
 NonNegative = Annotated[float, Meta(ge=0)]
+DeadCount = Annotated[int, Meta(ge=0, le=100)]
 RateHz = Annotated[float, Meta(gt=0, le=120)]
 
 
@@ -52,6 +53,16 @@ class CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Principal point less the picture's middle; no real lens sits quite in the middle."""
     width_px: Pixels = 1280
     height_px: Pixels = 720
+
+
+class DeadFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How many pixels of each kind are dead; their places follow the seed."""
+
+    stuck: DeadCount = 0
+    hot: DeadCount = 0
+    cold: DeadCount = 0
+    noisy: DeadCount = 0
+    slow: DeadCount = 0
 
 
 class ThermalFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -76,6 +87,10 @@ class ThermalFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     quantum_c: Annotated[float, Meta(gt=0)]
     distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
     center_offset_px: tuple[float, float] = (0.0, 0.0)
+    gain_error: Annotated[float, Meta(ge=-0.2, le=0.2)] = 0.0
+    veil_share: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
+    veil_sigma_px: Annotated[float, Meta(gt=0.5, le=30)] = 5.0
+    dead: DeadFile = DeadFile()
 
 
 class ReferenceFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -120,6 +135,10 @@ def build(file: RigFile, seed: int, source: str = "rig") -> Rig:
         drift_limit_c=thermal.drift_limit_c,
         psf_sigma_px=thermal.psf_sigma_px,
         quantum_c=thermal.quantum_c,
+        gain_error=thermal.gain_error,
+        veil_share=thermal.veil_share,
+        veil_sigma_px=thermal.veil_sigma_px,
+        dead=_dead(thermal, rng),
     )
     return Rig(
         cameras=tuple(optic(camera.name, camera) for camera in file.camera),
@@ -129,6 +148,15 @@ def build(file: RigFile, seed: int, source: str = "rig") -> Rig:
             file.reference.present, file.reference.temp_c, file.reference.emissivity, file.reference.roi_px
         ),
         camera_rate_hz=file.camera_rate_hz,
+    )
+
+
+def _dead(file: ThermalFile, rng: np.random.Generator) -> tuple[DeadPixel, ...]:
+    kinds = [kind for kind, count in msgspec.structs.asdict(file.dead).items() for _ in range(count)]
+    places = rng.choice(file.width_px * file.height_px, len(kinds), replace=False)
+    return tuple(
+        DeadPixel(kind, int(place) // file.width_px, int(place) % file.width_px)
+        for kind, place in zip(kinds, places, strict=True)
     )
 
 

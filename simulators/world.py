@@ -99,6 +99,16 @@ class Optic:
 
 
 @dataclass(frozen=True, slots=True)
+class DeadPixel:
+    """A pixel that does not report what it sees."""
+
+    kind: str
+    """stuck (one value for ever) | hot | cold (far off) | noisy (eight times the noise) | slow (seconds behind)"""
+    row: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
 class ThermalTraits:
     """What makes the simulated thermal sensor imperfect."""
 
@@ -118,6 +128,12 @@ class ThermalTraits:
     quantum_c: float
     """0.1 for SenXor, 0.01 for GY-MCU."""
     emissivity_skin: float = 0.98
+    gain_error: float = 0.0
+    """Reported degrees grow by 1 + this for each true one, about 30 °C."""
+    veil_share: float = 0.0
+    """Of the radiance, scattered widely by the optics."""
+    veil_sigma_px: float = 5.0
+    dead: tuple[DeadPixel, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
