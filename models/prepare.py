@@ -1,4 +1,4 @@
-"""Sets a model's graph to one static size and lets it take pictures as they are; keeps one prepared file per size.
+"""Sets a model's graph to one static size, lets it take bytes and joins its heads; keeps one prepared file per size.
 
 Needs the package `onnx` (extra `models`) only when a file is really prepared; a robot can be handed prepared files instead.
 A prepared file's name carries all that it was made from and the digest of its own content:
@@ -12,19 +12,19 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from models.fetch import Progress, fetch, say_on_stderr, sha256_of, write_atomically
+from models.heads import join_heads
 from models.manifest import MODEL_DIR_ENV, Model, cache_dir, face_detector, named_dir
 from robot.errors import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-RECIPE = 1
+RECIPE = 2
 """Raise it whenever `static_graph` makes a different graph: files of older recipes are then left alone and made anew."""
 
 IMAGE_INPUT = "image"
+GRID_OUTPUT = "grid_{stride}"
 SOURCE_SHA256_KEY = "source_sha256"
 RECIPE_KEY = "recipe"
 MAX_SIDE_PX = 8192
@@ -41,8 +41,9 @@ def prepared(
 ) -> Path:
     """Returns the path of the detector prepared for pictures of this size; makes (and first fetches) it if there is none.
 
-    Looks into the directory that PATROL_MODEL_DIR names, then into the cache. The input is `image`: batch × height × width × 3,
-    uint8, BGR; the outputs are the source's, batch first.
+    Looks into the directory that PATROL_MODEL_DIR names, then into the cache. The input is `image`: batch × 3 × height × width,
+    uint8, in planes blue, green, red. For each stride s the output is `grid_s`: batch × channels × height/s × width/s, float32, the
+    channels of the source's outputs one after the other, in the manifest's order; scores come before the sigmoid (logits).
     Raises ModelError for a size that the network cannot have, and when there is no prepared file and none can be made.
     """
     model = model or face_detector()
@@ -107,10 +108,11 @@ def _require_onnx(stem: str) -> None:
 
 
 def static_graph(source: Path, width_px: int, height_px: int, batch: int, model: Model) -> ModelProto:
-    """Returns the model with input `image` (batch × height × width × 3, uint8, BGR) and static shapes everywhere.
+    """Returns the model with input `image` and outputs `grid_<stride>` (see `prepared`), static shapes everywhere.
 
-    The cast and the turn to planes are done inside the graph: measured cheaper than any conversion in Python
-    (docs/decisions/0002-detector-input.md). Raises ModelError if the file is not the graph that the manifest describes.
+    The cast to float is the graph's, the heads of a stride are one, and what only rearranges or squashes their results is left to the
+    decoder, which does it for the few cells that matter (docs/decisions/0010-joined-heads.md).
+    Raises ModelError if the file is not the graph that the manifest describes.
     """
     import onnx
     from onnx import TensorProto, helper, shape_inference
@@ -122,22 +124,16 @@ def static_graph(source: Path, width_px: int, height_px: int, batch: int, model:
     graph = proto.graph
     if len(graph.input) != 1 or {output.name for output in graph.output} != _output_names(model):
         raise ModelError(f"{source}: not the graph that the manifest describes as {model.name}")
-    _set_batch(proto, batch)
+    join_heads(graph, model.output_names, model.strides, GRID_OUTPUT)
+    del graph.output[:]
+    channels = sum(model.output_channels)
+    for stride in model.strides:
+        shape = [batch, channels, height_px // stride, width_px // stride]
+        graph.output.append(helper.make_tensor_value_info(GRID_OUTPUT.format(stride=stride), TensorProto.FLOAT, shape))
     old_input = graph.input[0].name
     del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, [batch, height_px, width_px, 3]))
-    front = [
-        helper.make_node("Cast", [IMAGE_INPUT], ["image_float"], to=TensorProto.FLOAT),
-        helper.make_node("Transpose", ["image_float"], [old_input], perm=[0, 3, 1, 2]),
-    ]
-    nodes = [*front, *graph.node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-    for output in graph.output:
-        kind, stride = output.name.rsplit("_", 1)
-        cells = (width_px // int(stride)) * (height_px // int(stride))
-        shape = [batch, cells, model.output_channels[model.output_names.index(kind)]]
-        output.CopyFrom(helper.make_tensor_value_info(output.name, TensorProto.FLOAT, shape))
+    graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, [batch, 3, height_px, width_px]))
+    graph.node.insert(0, helper.make_node("Cast", [IMAGE_INPUT], [old_input], to=TensorProto.FLOAT))
     del graph.value_info[:]  # they describe the old size
     helper.set_model_props(proto, {SOURCE_SHA256_KEY: sha256_of(source), RECIPE_KEY: str(RECIPE)})
     try:
@@ -150,15 +146,3 @@ def static_graph(source: Path, width_px: int, height_px: int, batch: int, model:
 
 def _output_names(model: Model) -> set[str]:
     return {f"{name}_{stride}" for name in model.output_names for stride in model.strides}
-
-
-def _set_batch(proto: ModelProto, batch: int) -> None:
-    """The graph ends in reshapes to [1, -1, channels], which would fold a larger batch into the grid."""
-    from onnx import numpy_helper
-
-    targets = {node.input[1] for node in proto.graph.node if node.op_type == "Reshape"}
-    for tensor in proto.graph.initializer:
-        if tensor.name in targets:
-            shape = np.array(numpy_helper.to_array(tensor))
-            shape[0] = batch
-            tensor.CopyFrom(numpy_helper.from_array(shape, tensor.name))

@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from models.prepare import IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
+from models.prepare import GRID_OUTPUT, IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
 from robot.errors import ModelError
 from robot.types import F32, U8
 
 CPU = "CPUExecutionProvider"
 STRIDES = (8, 16, 32)
-OUTPUT_CHANNELS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+CHANNELS = 16
+"""Of a grid's cell: cls and obj (before the sigmoid), four of the box, ten of the landmarks."""
+SCORE_CHANNELS = slice(0, 2)
 PROOF_TOLERANCE = 0.1
 """How far an accelerator's scores may lie from the CPU's in the proof: half precision does, a broken kernel does not."""
 
@@ -23,8 +25,8 @@ PROOF_TOLERANCE = 0.1
 class YuNetSession:
     """A prepared file ready to run on `slots` pictures, which are filled in place and looked at in turn.
 
-    `inputs` is slots × height × width × 3 (uint8, BGR), owned by the session and filled by the caller. `run(count)` looks at the
-    first `count` slots. Not for use by two threads at once. Pictures run in turn unless the file was prepared for a batch:
+    `inputs` is slots × 3 × height × width (uint8; planes blue, green, red), owned by the session and filled by the caller. `run(count)`
+    looks at the first `count` slots. Not for use by two threads at once. Pictures run in turn unless the file was prepared for a batch:
     on a CPU one large batch is slower, as its activations leave the cache (docs/decisions/0002-detector-input.md).
 
     `providers` is a list of preference; the CPU stands at its end in any case. A provider that is not compiled in, does not start,
@@ -43,7 +45,7 @@ class YuNetSession:
         cpu = _open(path, CPU, threads)
         self.model_sha256, self.recipe = _identity(path, cpu)
         """The sha256 of the file that the prepared one was made from, and the recipe it was made with."""
-        batch, self.height_px, self.width_px, _ = cpu.get_inputs()[0].shape
+        batch, _, self.height_px, self.width_px = cpu.get_inputs()[0].shape
         if slots < 1 or slots % batch:
             raise ModelError(f"{path}: is prepared for a batch of {batch}: {slots} pictures at a time do not fit")
         self.slots: int = slots
@@ -53,17 +55,20 @@ class YuNetSession:
         """One line for each preferred provider that is not used: which and why."""
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         """What really runs, the first doing the work."""
-        self.inputs: U8 = np.zeros((slots, self.height_px, self.width_px, 3), np.uint8)
-        self._outputs = [self._stride_buffers(stride) for stride in STRIDES]
+        self.inputs: U8 = np.zeros((slots, 3, self.height_px, self.width_px), np.uint8)
+        self._outputs: list[F32] = [
+            np.zeros((slots, CHANNELS, self.height_px // stride, self.width_px // stride), np.float32)
+            for stride in STRIDES
+        ]
         self._bindings = [self._bind(first) for first in range(0, slots, batch)]
         self._views = [self._first(count) for count in range(slots + 1)]
         self._on_cpu = self.providers[0] == CPU
         self.run(slots)  # the arena grows to its size now, not under the first people
 
-    def run(self, count: int) -> tuple[tuple[F32, F32, F32, F32], ...]:
-        """Returns (cls, obj, bbox, kps) for the strides 8, 16, 32, looking at the first `count` slots of `inputs`.
+    def run(self, count: int) -> tuple[F32, ...]:
+        """Returns the grids of the strides 8, 16, 32, looking at the first `count` slots of `inputs`.
 
-        Shapes: count × cells, count × cells, count × cells × 4, count × cells × 10, where cells are row by row; float32, as the
+        Each is count × 16 × cells, where cells are row by row; float32: cls and obj before the sigmoid, box, landmarks, as the
         network gives them. They are views of the session's own buffers: good until the next run. Raises ModelError if it fails.
         """
         if not 0 <= count <= self.slots:
@@ -77,27 +82,20 @@ class YuNetSession:
             raise ModelError(f"the face detector failed on {self.providers[0]}: {error}") from error
         return self._views[count]
 
-    def _stride_buffers(self, stride: int) -> tuple[F32, F32, F32, F32]:
-        cells = (self.width_px // stride) * (self.height_px // stride)
-        cls, obj, bbox, kps = (
-            np.zeros((self.slots, cells, channels), np.float32) for channels in OUTPUT_CHANNELS.values()
-        )
-        return cls, obj, bbox, kps
-
     def _bind(self, first: int) -> Any:
         """Returns a binding of the slots from `first` on: runs read and write our memory, nothing is allocated or copied."""
         binding = self._session.io_binding()
         slots = slice(first, first + self._batch)
         image = self.inputs[slots]
         binding.bind_input(IMAGE_INPUT, "cpu", 0, np.uint8, image.shape, image.ctypes.data)
-        for stride, buffers in zip(STRIDES, self._outputs, strict=True):
-            for name, buffer in zip(OUTPUT_CHANNELS, buffers, strict=True):
-                part = buffer[slots]
-                binding.bind_output(f"{name}_{stride}", "cpu", 0, np.float32, part.shape, part.ctypes.data)
+        for stride, buffer in zip(STRIDES, self._outputs, strict=True):
+            part = buffer[slots]
+            name = GRID_OUTPUT.format(stride=stride)
+            binding.bind_output(name, "cpu", 0, np.float32, part.shape, part.ctypes.data)
         return binding
 
-    def _first(self, count: int) -> tuple[tuple[F32, F32, F32, F32], ...]:
-        return tuple((c[:count, :, 0], o[:count, :, 0], b[:count], k[:count]) for c, o, b, k in self._outputs)
+    def _first(self, count: int) -> tuple[F32, ...]:
+        return tuple(buffer.reshape(self.slots, CHANNELS, -1)[:count] for buffer in self._outputs)
 
 
 def _open(path: Path, provider: str, threads: int) -> Any:
@@ -156,7 +154,13 @@ def _difference(session: Any, cpu: Any) -> float:
     """Returns the greatest difference in any score over one noise picture (fixed seed); infinite if any is not a number."""
     shape = cpu.get_inputs()[0].shape
     image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
-    names = [f"{kind}_{stride}" for kind in ("cls", "obj") for stride in STRIDES]
+    names = [GRID_OUTPUT.format(stride=stride) for stride in STRIDES]
     pairs = zip(session.run(names, {IMAGE_INPUT: image}), cpu.run(names, {IMAGE_INPUT: image}), strict=True)
-    worst = max(float(np.abs(a - b).max()) for a, b in pairs)
+    worst = max(float(np.abs(_scores(a) - _scores(b)).max()) for a, b in pairs)
     return worst if np.isfinite(worst) else float("inf")
+
+
+def _scores(grid: F32) -> F32:
+    """Returns what the sigmoid makes of a grid's score channels; written with tanh it cannot overflow."""
+    scores: F32 = 0.5 + 0.5 * np.tanh(0.5 * grid[:, SCORE_CHANNELS])
+    return scores

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from models.prepare import prepared
 from models.session import YuNetSession
-from robot.detect import STRIDES, Detector, GridDecoder, RawGrids, letterbox, suppress
+from robot.detect import STRIDES, Detector, Fitter, GridDecoder, RawGrids, suppress
 from robot.types import F32, U8, CameraFrame, Faces
 
 SIZES = [(320, 192), (640, 384), (640, 640), (192, 320)]
@@ -127,9 +127,8 @@ def test_letterboxed_frames_agree_with_opencv_on_the_same_resized_picture(  # ty
     session, yunet_path: Path, size_px: tuple[int, int]
 ) -> None:
     image = cv2.resize(astronaut(), size_px)
-    scale = min(640 / size_px[0], 384 / size_px[1], 1.0)
-    small_px = (round(size_px[0] * scale), round(size_px[1] * scale))
-    small = cv2.resize(image, small_px, interpolation=cv2.INTER_LINEAR if scale >= 0.5 else cv2.INTER_AREA)
+    small = Fitter(640, 384).fit(image)
+    small_px = small.shape[1::-1]
     padded = cv2.copyMakeBorder(small, 0, 384 - small_px[1], 0, 640 - small_px[0], cv2.BORDER_CONSTANT, value=(0, 0, 0))
     theirs = opencv_faces(yunet_path, padded, 0.5)
     theirs[:, 0:14:2] *= size_px[0] / small_px[0]
@@ -186,8 +185,9 @@ def test_nothing_of_an_earlier_larger_picture_is_seen_beside_a_smaller_one(sessi
     assert len(detector.detect([frame(big)])[0]) > 0
     (found,) = detector.detect([frame(np.full((100, 150, 3), 90, np.uint8))])
     assert len(found) == 0
-    assert not lane.inputs[0, 100:].any()
-    assert not lane.inputs[0, :, 150:].any()
+    assert not lane.inputs[0, :, 100:].any()
+    assert not lane.inputs[0, :, :, 150:].any()
+    assert (lane.inputs[0, :, :100, :150] == 90).all()
 
 
 def test_results_outlive_the_next_detection(session) -> None:  # type: ignore[no-untyped-def]
@@ -201,57 +201,79 @@ def test_results_outlive_the_next_detection(session) -> None:  # type: ignore[no
 @pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3), (10, 0, 3)])
 def test_frame_that_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="height × width × 3"):
-        letterbox(np.zeros(shape, np.uint8), np.zeros((32, 32, 3), np.uint8))
+        Fitter(32, 32).fit(np.zeros(shape, np.uint8))
 
 
 @given(width=st.integers(1, 700), height=st.integers(1, 700), enlarge=st.booleans())
 @settings(max_examples=60, deadline=None)
-def test_letterbox_keeps_the_shape_fits_and_writes_in_place(width: int, height: int, enlarge: bool) -> None:
-    target = np.zeros((96, 160, 3), np.uint8)
-    placed = letterbox(np.full((height, width, 3), 200, np.uint8), target, enlarge)
-    assert 1 <= placed.width_px <= 160
-    assert 1 <= placed.height_px <= 96
+def test_fitted_pictures_keep_their_shape(width: int, height: int, enlarge: bool) -> None:
+    fitted = Fitter(160, 96, enlarge).fit(np.full((height, width, 3), 200, np.uint8))
+    placed_height, placed_width = fitted.shape[:2]
+    assert 1 <= placed_width <= 160
+    assert 1 <= placed_height <= 96
     if not enlarge:
-        assert placed.width_px <= width
-        assert placed.height_px <= height
+        assert placed_width <= width
+        assert placed_height <= height
     if enlarge or width > 160 or height > 96:
-        assert placed.width_px == 160 or placed.height_px == 96
-    assert abs(placed.width_px * height - placed.height_px * width) <= max(width, height)  # rounding to whole pixels
-    assert (target[: placed.height_px, : placed.width_px] == 200).all()
-    assert int(target.sum(dtype=np.int64)) == 200 * 3 * placed.height_px * placed.width_px
+        assert placed_width == 160 or placed_height == 96
+    assert abs(placed_width * height - placed_height * width) <= max(width, height)  # rounding to whole pixels
+    assert (fitted == 200).all()
+
+
+@pytest.mark.parametrize(
+    "size_px", [(320, 192), (640, 384), (1280, 768), (2560, 1536), (960, 576), (1921, 1081), (500, 300)]
+)
+def test_fitting_averages_all_pixels_and_leaves_the_frame_alone(size_px: tuple[int, int]) -> None:
+    image = cv2.resize(astronaut(), size_px)
+    before = image.copy()
+    fitter = Fitter(320, 192)
+    fitter.fit(cv2.resize(astronaut(), (1400, 800)))  # memory that was used for another size
+    fitted = fitter.fit(image)
+    plain = cv2.resize(image, fitted.shape[1::-1], interpolation=cv2.INTER_AREA)
+    difference = fitted.astype(int) - plain
+    assert np.abs(difference).mean() < 2
+    if size_px[0] in (640, 1280, 2560):
+        assert np.abs(difference).max() <= 3  # each halving rounds
+    np.testing.assert_array_equal(image, before)
+
+
+def test_fitting_uses_its_memory_again() -> None:
+    fitter = Fitter(320, 192)
+    frames = [np.full((720, 1280, 3), value, np.uint8) for value in (10, 200)]
+    first = fitter.fit(frames[0])
+    assert (first == 10).all()
+    second = fitter.fit(frames[1])
+    assert (second == 200).all()
+    assert np.shares_memory(first, second)
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
-def grids_of(width_px: int, height_px: int, images: int, seed: int, scale: float = 1.0) -> RawGrids:
+def grids_of(width_px: int, height_px: int, images: int, seed: int) -> RawGrids:
     rng = np.random.default_rng(seed)
-
-    def part(*shape: int) -> F32:
-        return rng.normal(0, scale, shape).astype(np.float32)
-
     cells = [(width_px // s) * (height_px // s) for s in STRIDES]
-    return [
-        (
-            rng.random((images, n), np.float32),
-            rng.random((images, n), np.float32),
-            part(images, n, 4),
-            part(images, n, 10),
-        )
-        for n in cells
-    ]
+    grids = [rng.normal(0, 1, (images, 16, n)).astype(np.float32) for n in cells]
+    for grid in grids:
+        grid[:, :2] *= 3  # scores from 0 to 1
+    return grids
+
+
+def sigmoid(x: float) -> float:
+    return 1 / (1 + float(np.exp(-float(x))))
 
 
 def decode_slowly(grids: RawGrids, image: int, width_px: int, score_min: float) -> list[list[float]]:
     """The published formulas, cell by cell."""
     rows = []
-    for (cls, obj, bbox, kps), s in zip(grids, STRIDES, strict=True):
-        for cell in range(cls.shape[1]):
+    for grid, s in zip(grids, STRIDES, strict=True):
+        for cell in range(grid.shape[2]):
             r, c = divmod(cell, width_px // s)
-            score = float(np.sqrt(np.float32(cls[image, cell] * obj[image, cell])))
-            if score < np.float32(score_min):
+            cls, obj, *rest = grid[image, :, cell].astype(float)
+            score = float(np.sqrt(sigmoid(cls) * sigmoid(obj)))
+            if score < score_min:
                 continue
-            b, k = bbox[image, cell].astype(float), kps[image, cell].astype(float)
+            b, k = rest[:4], rest[4:]
             w, h = np.exp(b[2]) * s, np.exp(b[3]) * s
             row = [(c + b[0]) * s - w / 2, (r + b[1]) * s - h / 2, w, h]
             for i in range(5):
@@ -272,12 +294,21 @@ def test_decoder_follows_the_published_formulas_for_every_picture_of_a_batch(sco
 
 def test_garbage_from_the_network_is_left_out() -> None:
     grids = grids_of(64, 64, 1, seed=1)
-    cls, obj, bbox, kps = grids[0]
-    cls[:], obj[:] = 0, 0
-    cls[0, :6], obj[0, :6] = 0.9, 0.9
-    bbox[0, 0, 2], bbox[0, 1, 0], kps[0, 2, 3], cls[0, 3], obj[0, 4] = 1000, np.nan, np.inf, np.nan, np.nan
+    grid = grids[0][0]
+    grid[:2] = -100
+    grid[:2, :7] = 4
+    for channel, cell, value in (
+        (4, 0, 1000),
+        (2, 1, np.nan),
+        (9, 2, np.inf),
+        (0, 3, np.nan),
+        (1, 4, np.nan),
+        (0, 5, -np.inf),
+    ):
+        grid[channel, cell] = value
+    grid[0, 6] = np.inf  # as sure as can be, which is no garbage
     for other in grids[1:]:
-        other[1][:] = 0
+        other[:, 1] = -1e30
     (rows,) = GridDecoder(64, 64, 0.6).decode(grids)
     assert len(rows) == 1
     assert np.isfinite(rows).all()

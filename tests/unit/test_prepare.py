@@ -18,7 +18,7 @@ from models import session as sessions
 from models.fetch import sha256_of
 from models.manifest import cache_dir, face_detector
 from models.prepare import prepared
-from models.session import CPU, OUTPUT_CHANNELS, STRIDES, YuNetSession
+from models.session import CHANNELS, CPU, SCORE_CHANNELS, STRIDES, YuNetSession
 from robot.errors import ModelError
 
 
@@ -39,7 +39,11 @@ def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def noise(count: int, height_px: int, width_px: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
-    return np.random.default_rng(seed).integers(0, 256, (count, height_px, width_px, 3), np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, 3, height_px, width_px), np.uint8)
+
+
+PARTS = {"cls": slice(0, 1), "obj": slice(1, 2), "bbox": slice(2, 6), "kps": slice(6, 16)}
+"""Which channels of a grid are which output of the published file."""
 
 
 @pytest.mark.parametrize(
@@ -66,15 +70,17 @@ def test_outputs_are_those_of_opencv_for_any_size_and_batch(
     grids = session.run(2 * batch)
     # OpenCV 4 reads beyond its memory for sides of 32 (its results change from run to run), so the smallest side here is 64.
     net = cv2.dnn.readNetFromONNX(str(yunet_path))
-    names = [f"{kind}_{stride}" for stride in STRIDES for kind in OUTPUT_CHANNELS]
-    for index, image in enumerate(session.inputs):
-        net.setInput(cv2.dnn.blobFromImage(image))
-        expected = net.forward(names)
-        ours = [part[index] for grid in grids for part in grid]
-        for name, a, b in zip(names, ours, expected, strict=True):
-            kind, stride = name.split("_")
-            assert a.size == (width_px // int(stride)) * (height_px // int(stride)) * OUTPUT_CHANNELS[kind]
-            np.testing.assert_allclose(a.ravel(), b.ravel(), atol=1e-3, err_msg=name)
+    names = [f"{kind}_{stride}" for stride in STRIDES for kind in PARTS]
+    for index, planes in enumerate(session.inputs):
+        net.setInput(cv2.dnn.blobFromImage(np.ascontiguousarray(planes.transpose(1, 2, 0))))
+        expected = dict(zip(names, net.forward(names), strict=True))
+        for stride, grid in zip(STRIDES, grids, strict=True):
+            values = grid[index].astype(np.float64)
+            values[SCORE_CHANNELS] = 1 / (1 + np.exp(-values[SCORE_CHANNELS]))
+            assert values.shape == (CHANNELS, (width_px // stride) * (height_px // stride))
+            for kind, channels in PARTS.items():
+                theirs = expected[f"{kind}_{stride}"].reshape(-1, channels.stop - channels.start)
+                np.testing.assert_allclose(values[channels].T, theirs, atol=1e-3, err_msg=f"{kind}_{stride}")
 
 
 def test_second_time_the_same_file_is_taken_without_onnx(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -102,7 +108,7 @@ def test_prepared_file_of_a_named_directory_needs_no_cache(
     monkeypatch.setenv("PATROL_MODEL_DIR", str(handed.parent))
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert prepared(64, 64) == handed
-    assert YuNetSession(handed).inputs.shape == (1, 64, 64, 3)
+    assert YuNetSession(handed).inputs.shape == (1, 3, 64, 64)
 
 
 def test_damaged_prepared_file_is_made_anew(cache: Path) -> None:
@@ -134,7 +140,7 @@ def test_metadata_and_name_say_what_it_was_made_from(cache: Path) -> None:
 def test_prepared_graph_has_only_static_shapes(cache: Path) -> None:
     graph = onnx.shape_inference.infer_shapes(onnx.load(prepared(160, 96, 2))).graph
     values = [*graph.input, *graph.output, *graph.value_info]
-    assert len(values) > 80
+    assert len(values) > 50
     for value in values:
         for dim in value.type.tensor_type.shape.dim:
             assert dim.HasField("dim_value") and dim.dim_value > 0, value.name
@@ -147,6 +153,19 @@ def test_file_that_is_not_the_described_graph_is_refused(cache: Path, tmp_path: 
         preparing.static_graph(garbage, 64, 64, 1, face_detector())
     with pytest.raises(ModelError, match="does not load"):
         YuNetSession(garbage)
+
+
+def test_heads_of_another_shape_are_refused(cache: Path, yunet_path: Path, tmp_path: Path) -> None:
+    proto = onnx.load(yunet_path)
+    for node in proto.graph.node:
+        if node.op_type == "Conv" and node.output[0] == "264":  # the last of bbox_8
+            for attribute in node.attribute:
+                if attribute.name == "dilations":
+                    attribute.ints[:] = [2, 2]
+    changed = tmp_path / "changed.onnx"
+    onnx.save(proto, changed)
+    with pytest.raises(ModelError, match="cannot be joined"):
+        preparing.static_graph(changed, 64, 64, 1, face_detector())
 
 
 def test_published_file_is_refused_as_a_prepared_one(yunet_path: Path) -> None:
@@ -165,16 +184,16 @@ def test_slots_that_do_not_fit_the_batch_are_refused(cache: Path) -> None:
 def test_run_looks_only_at_the_slots_asked_for_and_reuses_its_memory(cache: Path) -> None:
     session = YuNetSession(prepared(64, 64), slots=3)
     session.inputs[:] = noise(3, 64, 64)
-    all_three = [part.copy() for grid in session.run(3) for part in grid]
+    all_three = [grid.copy() for grid in session.run(3)]
     session.inputs[:2] = noise(2, 64, 64, seed=9)
-    two = [part for grid in session.run(2) for part in grid]
-    assert all(part.shape[0] == 2 for part in two)
-    third = [part[2] for grid in session.run(3) for part in grid]
+    two = session.run(2)
+    assert all(grid.shape[0] == 2 for grid in two)
+    third = [grid[2] for grid in session.run(3)]
     for a, b, c in zip(all_three, two, third, strict=True):
         assert not np.array_equal(a[:2], b)
         np.testing.assert_array_equal(a[2], c)
-    assert [part.ctypes.data for grid in session.run(2) for part in grid] == [part.ctypes.data for part in two]
-    assert session.run(0)[0][0].shape[0] == 0
+    assert [grid.ctypes.data for grid in session.run(2)] == [grid.ctypes.data for grid in two]
+    assert session.run(0)[0].shape[0] == 0
 
 
 def test_absent_provider_falls_back_to_the_cpu_with_a_reason(cache: Path) -> None:
@@ -196,7 +215,7 @@ class _Broken:
     def run(self, names: list[str], _inputs: object) -> list[np.ndarray]:  # type: ignore[type-arg]
         if isinstance(self.outcome, Exception):
             raise self.outcome
-        return [np.full((1, 1, 1), self.outcome, np.float32)] * len(names)
+        return [np.full((1, CHANNELS, 1, 1), self.outcome, np.float32)] * len(names)
 
 
 class _SilentlyCpu(_Broken):
@@ -207,7 +226,7 @@ class _SilentlyCpu(_Broken):
 @pytest.mark.parametrize(
     ("stand_in", "reason"),
     [
-        (_Broken(0.9), "differ"),
+        (_Broken(2.2), "differ"),
         (_Broken(float("nan")), "differ"),
         (_Broken(RuntimeError("no kernel image")), "no kernel image"),
         (_SilentlyCpu(0.0), "did not start"),
