@@ -1,6 +1,7 @@
-"""`patrol-calibrate`: show | check | nominal.
+"""`patrol-calibrate`: the steps of calibration/steps.py, all, report, show, check, history, rollback, nominal.
 
-Exit codes: 0 done, 1 something cannot be written, 2 wrong arguments, or a calibration that the robot would refuse.
+Exit codes: 0 done; 1 not passed, interrupted, a device failed or something cannot be written; 2 wrong arguments, or a
+calibration that the robot would refuse.
 """
 
 from __future__ import annotations
@@ -10,17 +11,25 @@ import datetime as dt
 import json
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from calibration import files
+from calibration import files, measure
 from calibration.files import Calibration
+from calibration.history import History
+from calibration.results import Say
+from calibration.steps import STEPS
+from calibration.texts import say
 from robot.command import exit_code
 from robot.errors import CalibrationError, ConfigError
 
 # OpenCV and the robot are imported by the command that needs them.
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 Parsed = TypeVar("Parsed")
 
@@ -34,6 +43,51 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="patrol-calibrate", description="The technician's calibration files.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_measuring(commands)
+    _add_files(commands)
+    return parser
+
+
+def _add_measuring(commands: Commands) -> None:
+    for step in STEPS:
+        one = commands.add_parser(step.name, help=say(Say(f"step.{step.name}"), "en"))
+        if step.per_camera:
+            one.add_argument(
+                "cameras", nargs="*", metavar="CAMERA", help="names as in the settings (default: every one)"
+            )
+        measure.add_common(one)
+        step.add_arguments(one)
+        one.set_defaults(command=partial(measure.run_step, step))
+    every = commands.add_parser("all", help="every step in order, installed as one")
+    measure.add_common(every)
+    for step in STEPS:
+        if step.in_all:
+            step.add_arguments(every)
+    names = [step.name for step in STEPS]
+    every.add_argument("--redo", action="append", choices=names, help="forget this step's samples of an earlier run")
+    every.set_defaults(command=measure.run_all)
+
+
+def _add_files(commands: Commands) -> None:
+    report = commands.add_parser("report", help="write the report of a calibration: HTML and PDF")
+    report.add_argument("--config", type=Path, required=True, metavar="ROBOT.toml")
+    report.add_argument("--id", default="", help="of the history (default: the current one)")
+    report.add_argument("--out", type=Path, metavar="DIR", help="where to (default: beside the history)")
+    report.add_argument("--json", action="store_true", help="one JSON object")
+    measure.add_language(report)
+    report.set_defaults(command=_report)
+
+    past = commands.add_parser("history", help="every calibration this robot had, and who did what")
+    past.add_argument("--config", type=Path, required=True, metavar="ROBOT.toml")
+    past.add_argument("--json", action="store_true", help="one JSON object")
+    past.set_defaults(command=_history)
+
+    back = commands.add_parser("rollback", help="make an earlier calibration the robot's again")
+    back.add_argument("id", help="of the history")
+    back.add_argument("--config", type=Path, required=True, metavar="ROBOT.toml")
+    back.add_argument("--json", action="store_true", help="one JSON object")
+    measure.add_person(back)
+    back.set_defaults(command=_rollback)
 
     show = commands.add_parser("show", help="what a calibration says")
     show.add_argument("file", type=Path, metavar="FILE")
@@ -72,7 +126,69 @@ def _parser() -> argparse.ArgumentParser:
     plate.add_argument("--no-reference", action="store_true", help="there is no reference plate (the default)")
     plate.add_argument("--reference", metavar="LEFT,TOP,W,H:SET_POINT_C", help="the plate, in thermal pixels and °C")
     nominal.set_defaults(command=_nominal)
-    return parser
+
+
+def _report(options: argparse.Namespace) -> int:
+    from calibration import report
+    from robot import config
+
+    settings = config.load(options.config)
+    past = History(Path(settings.calibration.file))
+    written = report.write(past, options.id, settings, options.language, options.out)
+    if options.json:
+        print(json.dumps({kind: str(path) for kind, path in written.items()}, ensure_ascii=False))
+    else:
+        for path in written.values():
+            print(path)
+    return 0
+
+
+def _history(options: argparse.Namespace) -> int:
+    from robot import config
+
+    past = History(Path(config.load(options.config).calibration.file))
+    versions, journal = past.versions(), past.journal()
+    if options.json:
+        listed = [
+            {
+                "id": version.key,
+                "current": version.current,
+                "created_utc": version.calibration.created_utc,
+                "valid_until_utc": version.calibration.valid_until_utc,
+                "made_by": version.calibration.made_by,
+                "nominal": version.calibration.nominal,
+            }
+            for version in versions
+        ]
+        print(json.dumps({"versions": listed, "journal": msgspec.to_builtins(journal)}, ensure_ascii=False))
+        return 0
+    if not versions:
+        print(f"{past.folder}: nothing yet; the first calibration that is installed begins it")
+    for version in versions:
+        calibration = version.calibration
+        mark = "→" if version.current else " "
+        nominal = f", nominal: {', '.join(calibration.nominal)}" if calibration.nominal else ""
+        print(f"{mark} {version.key}  made {calibration.created_utc} by {calibration.made_by}{nominal}")
+    for entry in journal:
+        verdict = "" if entry.passed is None else (": passed" if entry.passed else ": NOT PASSED")
+        before = f", in place of {entry.before}" if entry.before else ""
+        print(f"  {entry.t_utc}  {entry.by}: {entry.action.replace('_', ' ')} {entry.id}{verdict}{before}")
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    from robot import config
+
+    settings = config.load(options.config)
+    past = History(Path(settings.calibration.file))
+    calibration = past.roll_back(options.id, settings.robot.name, measure.person(options), dt.datetime.now(dt.UTC))
+    over = files.expired(calibration, dt.datetime.now(dt.UTC))
+    if options.json:
+        print(json.dumps({"calibration_id": calibration.id, "file": str(past.path), "expired": over}))
+    else:
+        late = " — EXPIRED: the robot may refuse it" if over else ""
+        print(f"{past.path}: {calibration.id} again, valid until {calibration.valid_until_utc}{late}")
+    return 0
 
 
 def _show(options: argparse.Namespace) -> int:

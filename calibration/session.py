@@ -102,7 +102,7 @@ def restore(
 def run(
     procedures: Sequence[Procedure], feed: Feed, view: View, kept: KeptSamples, title: str, options: Options
 ) -> list[StepResult]:
-    """Returns the solution of each procedure; samples stay on disk until somebody drops them.
+    """Returns the solution of each procedure; samples stay on disk until somebody drops them, but for those without a solution.
 
     Raises CalibrationError when a solution is refused, when samples cannot be kept, or when patience is over.
     """
@@ -112,9 +112,11 @@ def run(
         try:
             results.append(procedure.solve())
         except CalibrationError as error:
+            # The same samples would be refused again; those of the others are kept.
+            kept.drop(procedure.name)
             problems.append(f"{procedure.name}: {error}")
     if problems:
-        raise CalibrationError("\n".join(problems))
+        raise CalibrationError("\n".join([*problems, "repeat the command: only this is measured again"]))
     return results
 
 

@@ -36,8 +36,8 @@ TEXTS: dict[str, Text] = {
     "live.declined": Text("Not installed; the samples are kept.", "未安装；样本已保留。"),
     "live.installed": Text("{path}: {id}, valid until {until}", "{path}：{id}，有效期至 {until}"),
     "live.not_installed": Text(
-        "Not installed: {what} did not pass. The old calibration is untouched; --fresh takes the samples anew.",
-        "未安装：{what} 未通过。原标定保持不变；使用 --fresh 重新采集。",
+        "Not installed: {what} did not pass. The old calibration is untouched; repeat the command: only this is measured again.",
+        "未安装：{what} 未通过。原标定保持不变；重新运行该命令，仅重测未通过项。",
     ),
     "live.report": Text("report: {path}", "报告：{path}"),
     "live.took": Text("whole job {minutes:.1f} min", "总用时 {minutes:.1f} 分钟"),
