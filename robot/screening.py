@@ -18,7 +18,7 @@ from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKin
 _KEPT_READINGS = 60
 """Bounds memory whatever the sensor's rate."""
 _UNSEEN_NS = 300_000_000
-_BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
+BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Screener:
                     person.out_of_sight = True
                     continue
                 person.reasons[result.reason] += 1
-                if person.in_range_ns is None and result.reason not in _BEYOND_RANGE:
+                if person.in_range_ns is None and result.reason not in BEYOND_RANGE:
                     person.in_range_ns = result.t_mono_ns
                 continue
             if person.in_range_ns is None:
@@ -152,6 +152,11 @@ class Screener:
     def finish(self, now_ns: int) -> list[Verdict]:
         """Returns the verdicts still owed when the robot stops."""
         return self.settle(now_ns, ())
+
+    def judged(self, track_id: int) -> bool:
+        """Returns whether somebody in view has a verdict already."""
+        person = self._people.get(track_id)
+        return person is not None and person.verdict is not None
 
     def stance(self, track_id: int) -> tuple[VerdictKind | None, Reading | None]:
         """Returns the verdict so far and the newest fused reading of somebody in view, for people to look at."""
@@ -267,7 +272,7 @@ class Screener:
 
 def _main_reason(person: _Person) -> Reason:
     """Returns the reason met most within range; without one, that met most at all; a face never in the image is out of view."""
-    within = Counter({reason: count for reason, count in person.reasons.items() if reason not in _BEYOND_RANGE})
+    within = Counter({reason: count for reason, count in person.reasons.items() if reason not in BEYOND_RANGE})
     if within:
         return within.most_common(1)[0][0]
     if person.readings:
