@@ -176,6 +176,11 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
+def seal_of(calibration: Calibration) -> str:
+    """Returns the sha256 over the content, as the file carries it."""
+    return _digest(calibration)
+
+
 def digest_of(text: bytes) -> str:
     """Returns the digest of a file's bytes, whatever they are."""
     return hashlib.sha256(text).hexdigest()
