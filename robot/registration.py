@@ -17,12 +17,16 @@ from robot.types import F32, F64, Faces, Reason, ThermalRoi, Track
 
 PUPIL_DISTANCE_M = 0.063
 FACE_WIDTH_M = 0.150
+FACE_HEIGHT_M = 0.200
+"""Of the detector's box, hairline to chin (the height of adults' faces up to the hairline: 185 to 200 mm)."""
 EYES_TO_MOUTH_M = 0.066
 """Distance from the line of the eyes to the line of the mouth's corners in adults, within about 7 %."""
 NOSE_PROTRUSION = 0.45
 """Nose tip in front of the eyes' plane, as a share of the pupil distance (about 28 mm)."""
-RANGE_SD_SHARE = 0.09
-"""Spread of face sizes in adults and of the landmarks together."""
+LARGEST_COUNTS = 10.0
+"""How strongly the largest of the measures of a face counts: a tenth larger, e times the weight."""
+RANGE_SD_SHARE = 0.11
+"""Spread of face sizes in adults, of the landmarks and of what is left of turned and covered faces together."""
 LANDMARK_SD_PX = 1.2
 """Error of one landmark in full-size pixels, plus a share of the face's own size (below)."""
 LANDMARK_SD_SHARE = 0.03
@@ -68,19 +72,23 @@ def head_yaw_rad(landmarks_px: F32) -> F64:
 
 
 def face_ranges_m(landmark_rays: F64, edge_rays: F64, yaw_rad: F64) -> F64:
-    """Returns the distance to each face (n, metres) from the angles that pupils, eye-to-mouth height and box width span.
+    """Returns the distance to each face (n, metres) from the angles that pupils, eye-to-mouth height and box span.
 
-    Unit vectors towards the landmarks (n × 5 × 3) and the box's left and right edge (n × 2 × 3). Angles, not pixels:
-    a face at 35° off the axis is stretched by half in the picture. The three are weighted in the logarithm.
+    Unit vectors towards the landmarks (n × 5 × 3) and the middles of the box's left, right, top and bottom edge
+    (n × 4 × 3). Angles, not pixels: a face at 35° off the axis is stretched by half in the picture.
+    Turning away, a mask's edge, somebody in front: whatever goes wrong makes a measure smaller, hardly anything makes it
+    larger. So the larger ones count more (log-mean-exp).
     """
     eyes = (landmark_rays[:, 0] + landmark_rays[:, 1]) / 2
     mouth = (landmark_rays[:, 3] + landmark_rays[:, 4]) / 2
     pupils = np.linalg.norm(landmark_rays[:, 1] - landmark_rays[:, 0], axis=1) / np.maximum(np.cos(yaw_rad), 0.5)
-    height = np.linalg.norm(mouth - eyes, axis=1)
+    chin = np.linalg.norm(mouth - eyes, axis=1)
     width = np.linalg.norm(edge_rays[:, 1] - edge_rays[:, 0], axis=1)
-    per_metre = np.stack([pupils / PUPIL_DISTANCE_M, height / EYES_TO_MOUTH_M, width / FACE_WIDTH_M])
-    log_scale = np.log(np.maximum(per_metre, 1e-3))
-    scale = np.exp(0.6 * log_scale[0] + 0.2 * log_scale[1] + 0.2 * log_scale[2])
+    height = np.linalg.norm(edge_rays[:, 3] - edge_rays[:, 2], axis=1)
+    per_metre = np.stack(
+        [pupils / PUPIL_DISTANCE_M, chin / EYES_TO_MOUTH_M, width / FACE_WIDTH_M, height / FACE_HEIGHT_M]
+    )
+    scale = np.mean(np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS, axis=0) ** (1 / LARGEST_COUNTS)
     ranges: F64 = np.clip(1 / scale, 0.2, REACH_M).astype(np.float64)
     return ranges
 
@@ -90,7 +98,7 @@ def locate(faces: Faces, optic: Optic) -> Located:
     count = len(faces)
     yaw = head_yaw_rad(faces.landmarks_px)
     every = optic.rays(np.concatenate([faces.landmarks_px, _box_edges_px(faces.boxes_px)], axis=1).reshape(-1, 2))
-    rays, edges = np.split(every.reshape(count, 7, 3), [5], axis=1)
+    rays, edges = np.split(every.reshape(count, 9, 3), [5], axis=1)
     ranges = face_ranges_m(rays, edges, yaw)
     middle = rays[:, 0] + rays[:, 1]
     middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)
@@ -116,9 +124,10 @@ def locate(faces: Faces, optic: Optic) -> Located:
 
 
 def _box_edges_px(boxes_px: F32) -> F32:
-    """Returns the middles of each box's left and right edge (n × 2 × 2)."""
-    x = np.stack([boxes_px[:, 0], boxes_px[:, 0] + boxes_px[:, 2]], axis=1)
-    y = np.repeat(boxes_px[:, 1:2] + boxes_px[:, 3:4] / 2, 2, axis=1)
+    """Returns the middles of each box's left, right, top and bottom edge (n × 4 × 2)."""
+    left, top, width, height = boxes_px.T
+    x = np.stack([left, left + width, left + width / 2, left + width / 2], axis=1)
+    y = np.stack([top + height / 2, top + height / 2, top, top + height], axis=1)
     edges: F32 = np.stack([x, y], axis=2)
     return edges
 
