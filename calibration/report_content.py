@@ -222,7 +222,7 @@ class _Writer:
             cells = tuple(tuple(Cell(_plain(value)) for value in row) for row in table.rows)
             blocks.append(Rows(table.head, cells, say(table.title, self._language)))
         blocks += [Picture(figure, say(figure.title, self._language)) for figure in result.figures]
-        return blocks
+        return blocks if len(blocks) > 1 else []
 
     def _grid(self, grid: Grid) -> Rows:
         rows = []

@@ -168,7 +168,7 @@ def _map(figure: PixelMap) -> Raster:
     gap = np.full((6, width, 3), 255, np.uint8)
     whole = np.vstack([coloured, gap, cv2.applyColorMap(bar, cv2.COLORMAP_VIRIDIS)])
     data = cv2.imencode(".png", whole)[1].tobytes()
-    return Raster(data, "png", width, height + 20, f"{_number(low)} … {_number(high)} {figure.unit}")
+    return Raster(data, "png", width, height + 20, f"{low:.3g} … {high:.3g} {figure.unit}")
 
 
 def _string(x: float, y: float, text: str, anchor: str = "start") -> String:

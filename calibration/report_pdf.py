@@ -102,7 +102,10 @@ def _table(rows: Rows) -> list[Flowable]:
         ]
     table = Table(cells, colWidths=_widths(rows), style=style, repeatRows=first, hAlign="LEFT")
     table.spaceBefore, table.spaceAfter = 3, 6
-    return [Paragraph(marked(rows.caption), _CAPTION), table] if rows.caption else [table]
+    if not rows.caption:
+        return [table]
+    caption = Paragraph(marked(rows.caption), _CAPTION)
+    return [KeepTogether([caption, table])] if rows.numeric else [caption, table]
 
 
 def _widths(rows: Rows) -> list[float]:
@@ -112,7 +115,7 @@ def _widths(rows: Rows) -> list[float]:
     longest = [
         max((_length(line[column]) for line in lines if column < len(line)), default=1) for column in range(columns)
     ]
-    wanted = [min(max(length, 4), 40) * 4.6 + 12 for length in longest]
+    wanted = [min(max(length, 4), 40) * 4.8 + 16 for length in longest]
     scale = _WIDTH_PT / sum(wanted)
     return [width * min(scale, 1.0) for width in wanted] if rows.numeric or scale > 1.6 else [w * scale for w in wanted]
 
@@ -127,7 +130,7 @@ def _figure(picture: Picture, enlarged: str) -> KeepTogether:
     if isinstance(drawn, Vector):
         body = drawn.drawing
     else:
-        width = min(_WIDTH_PT, 150 * mm)
+        width = min(_WIDTH_PT, 120 * mm)
         body = Image(io.BytesIO(drawn.data), width=width, height=width * drawn.height_px / drawn.width_px)
         body.hAlign = "LEFT"
     caption = picture.caption + (f" ({drawn.note})" if drawn.note else "")
@@ -135,13 +138,11 @@ def _figure(picture: Picture, enlarged: str) -> KeepTogether:
 
 
 def _signatures(block: Signatures) -> KeepTogether:
-    line = [[Paragraph(marked(text), _CAPTION) for text in block.lines]]
-    style = [("LINEABOVE", (0, 0), (-1, -1), 0.7, HexColor(0x222222)), ("LEFTPADDING", (0, 0), (-1, -1), 0)]
     gap = 12 * mm
     cells: list[Any] = []
     widths: list[float] = []
     width = (_WIDTH_PT - gap * (len(block.lines) - 1)) / len(block.lines)
-    for cell in line[0]:
+    for cell in (Paragraph(marked(text), _CAPTION) for text in block.lines):
         cells += ["", cell] if cells else [cell]
         widths += [gap, width] if widths else [width]
     style = [
