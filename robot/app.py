@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from importlib import metadata
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
@@ -24,11 +25,12 @@ from drivers.address import parse as parse_address
 from models.manifest import face_detector
 from models.prepare import prepared
 from models.session import YuNetSession
-from robot import config
+from robot import calibrated, config
+from robot.attention import CROP_PX, CROPS_MAX
 from robot.capture import CaptureSet
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
-from robot.errors import CalibrationError, ConfigError, PatrolError, StoreError
+from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
 from robot.events import (
     CalibrationLoadedData,
     Data,
@@ -38,7 +40,7 @@ from robot.events import (
     encode,
     rfc3339,
 )
-from robot.interfaces import Camera, Indicator
+from robot.interfaces import Camera, Indicator, ThermalSensor
 from robot.metrics import Metrics
 from robot.pipeline import Acknowledge, Pipeline, StepResult
 from robot.report import step_data
@@ -51,6 +53,8 @@ from robot.supervisor import ServiceNotifier, Supervisor
 from robot.types import CameraShot, IndicatorSignal, ThermalFrame
 
 log = logging.getLogger(__name__)
+
+DeviceT = TypeVar("DeviceT", Camera, ThermalSensor)
 
 TURN_S = 0.1
 """The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
@@ -112,6 +116,11 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
         for index, camera in enumerate(settings.cameras)
         if camera.name not in calibration.cameras
     ]
+    if calibration.robot != settings.robot.name:
+        found.append(
+            f"calibration.file: {calibration.id} is of robot {calibration.robot!r}, these settings are for "
+            f"{settings.robot.name!r}: name that robot's file"
+        )
     now = dt.datetime.now(dt.UTC)
     if files.expired(calibration, now) and settings.calibration.expired == "refuse":
         found.append(
@@ -155,11 +164,12 @@ class App:
         self._indicator = self._open_indicator()
         try:
             self._indicate(DARK)
-            detector = self._open_detector()
+            detector, close = self._open_detectors()
             self._capture = self._make_capture()
             self._pipeline = Pipeline(
-                settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4())
+                settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4()), close
             )
+            self._pipeline.warn(calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)))
             self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
             self.stream = self._make_stream()
             self.stream.start()
@@ -210,6 +220,7 @@ class App:
             if now_ns >= retention_due_ns:
                 retention_due_ns = now_ns + _RETENTION_EVERY_NS
                 self._enforce_retention()
+                self._pipeline.warn(calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)))
             if self._capture.ended and not shots and not thermals:
                 self.supervisor.stop("end of the recordings")
         self._act(self._pipeline.finish(time.monotonic_ns()))
@@ -226,8 +237,9 @@ class App:
             if index and (late := self._capture.take_thermal()):
                 self._measure(late)
                 thermals = late
-            start_ns = time.monotonic_ns()
+            start_ns, start_cpu_ns = time.monotonic_ns(), time.thread_time_ns()
             self._act(self._pipeline.step([shot], (), start_ns))
+            self._pipeline.charge(time.thread_time_ns() - start_cpu_ns)
             self.metrics.camera_step(time.monotonic_ns() - start_ns, 1)
         self._showing.update(thermals, time.monotonic_ns())
 
@@ -281,8 +293,9 @@ class App:
 
     def _opening_data(self) -> list[Data]:
         calibration = self.calibration
-        expired = files.expired(calibration, dt.datetime.now(dt.UTC))
-        warnings = (f"expired on {calibration.valid_until_utc}",) if expired else ()
+        warnings = calibrated.explained(calibration, dt.datetime.now(dt.UTC))
+        for warning in warnings:
+            log.warning("calibration %s: %s", calibration.id, warning)
         return [
             SystemStartedData(
                 version=metadata.version("patrol-robot"),
@@ -302,30 +315,39 @@ class App:
             return None
         return factory.open_indicator(address)
 
-    def _open_detector(self) -> Detector:
+    def _open_detectors(self) -> tuple[Detector, Detector | None]:
+        """Returns the detector for whole pictures and, for attention, the one for crops."""
         settings = self.settings.detection
-        sessions: dict[tuple[int, int], YuNetSession] = {}
-        for camera in self.settings.cameras:
-            if camera.network_px not in sessions:
-                path = prepared(*camera.network_px)
-                sessions[camera.network_px] = YuNetSession(
-                    path, slots=len(self.settings.cameras), threads=settings.threads, providers=settings.providers
-                )
+
+        def session(network_px: tuple[int, int], slots: int) -> YuNetSession:
+            return YuNetSession(
+                prepared(*network_px), slots=slots, threads=settings.threads, providers=settings.providers
+            )
+
+        sizes = dict.fromkeys(camera.network_px for camera in self.settings.cameras)
+        sessions = {network_px: session(network_px, len(self.settings.cameras)) for network_px in sizes}
         by_camera = {camera.name: sessions[camera.network_px] for camera in self.settings.cameras}
         first = next(iter(sessions.values()))
         self._providers = first.providers
         for note in first.provider_notes:
             log.warning("%s", note)
-        return Detector(first, by_camera, score_min=settings.score_min, nms_iou=settings.nms_iou)
+        whole = Detector(first, by_camera, score_min=settings.score_min, nms_iou=settings.nms_iou)
+        if not self.settings.attention.enabled:
+            return whole, None
+        close = Detector(session(CROP_PX, CROPS_MAX), score_min=settings.score_min, nms_iou=settings.nms_iou)
+        return whole, close
 
     def _make_capture(self) -> CaptureSet:
+        calibration = self.calibration
+
         def opener(camera: CameraSettings) -> Callable[[], Camera]:
-            return lambda: factory.open_camera(camera.address, camera.name)
+            optic = calibration.cameras[camera.name]
+            return lambda: _known(factory.open_camera(camera.address, camera.name), camera.name, optic)
 
         thermal = self.settings.thermal.address
         return CaptureSet(
             {camera.name: opener(camera) for camera in self.settings.cameras},
-            {"thermal": lambda: factory.open_thermal(thermal)},
+            {"thermal": lambda: _known(factory.open_thermal(thermal), "thermal", calibration.thermal)},
             self.supervisor.fail,
         )
 
@@ -349,6 +371,16 @@ class App:
             on_access=note,
             registry=self.metrics.registry,
         )
+
+
+def _known(device: DeviceT, name: str, optic: files.OpticCalibration) -> DeviceT:
+    """Returns the open device if it may be the calibrated one; else closes it and raises DeviceError."""
+    try:
+        calibrated.check_device(name, optic, device.info)
+    except DeviceError:
+        device.close()
+        raise
+    return device
 
 
 def _audit_entry(principal: Principal, address: str, action: str) -> AuditEntry:

@@ -71,6 +71,19 @@ class DetectionSettings(Section, frozen=True):
     providers: tuple[str, ...] = ("CPUExecutionProvider",)
 
 
+class AttentionSettings(Section, frozen=True):
+    enabled: bool = True
+    """false: every picture of every camera is looked at whole."""
+    cpu_share: Annotated[float, Meta(ge=0.02, le=4)] = 0.4
+    """Of one core, for decoding and looking; under overload detail is left out, in the order of docs/attention.md."""
+    full_look_s: Annotated[float, Meta(ge=0.1, le=10)] = 0.5
+    """Every part of every picture is looked at at least this often."""
+    front_look_s: Annotated[float, Meta(ge=0.1, le=10)] = 0.3
+    """The same for cameras that overlap the thermal view."""
+    unmatched_s: Positive = 1.0
+    """A warm place without a face is counted as a person who cannot be measured after this time."""
+
+
 class TrackingSettings(Section, frozen=True):
     score_new: Share = 0.6
     """Score from which a face may begin a new track; lower ones only continue tracks."""
@@ -151,6 +164,7 @@ class Settings(Section, frozen=True):
     calibration: CalibrationSettings
     reference: ReferenceSettings = ReferenceSettings()
     detection: DetectionSettings = DetectionSettings()
+    attention: AttentionSettings = AttentionSettings()
     tracking: TrackingSettings = TrackingSettings()
     measurement: MeasurementSettings = MeasurementSettings()
     screening: ScreeningSettings = ScreeningSettings()

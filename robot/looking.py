@@ -1,40 +1,256 @@
-"""[P] Pictures in, faces out: decodes what deserves it, hands it to the detector, and keeps what was seen last of each camera."""
+"""[P] Pictures in, faces out: attention says what deserves a look, which is then decoded as far as needed and handed to the detector."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
+import numpy as np
+
+from robot.attention import Attention, AttentionRules, CameraTraits, Crop, Kind, Plan, Target, Whole
 from robot.detect import decode_scale
 from robot.interfaces import FaceDetector
-from robot.types import CameraFrame, CameraShot, Faces
+from robot.optics import Optic
+from robot.registration import FACE_WIDTH_M
+from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Track
+from robot.warm import WarmPlace
 
 DAMAGED_MAX = 5
 """So many pictures in a row that cannot be decoded are no accident: the camera's pictures are not usable."""
+_EVERY_S = {Kind.WARM: 0.3, Kind.NEW: 0.0, Kind.MEASURED: 0.15, Kind.KNOWN: 0.3}
+"""How long after its last look something is due for the next."""
+_FIXTURE_S = 3.0
+"""A warm place that has been counted, or that never moved, is retried this seldom."""
+_LOST_S = 0.6
+"""A track that has not been found for this long is looked for no more often than warm places are."""
+_BORDER_RAD = 0.12
+"""Who is this near to a picture's edge is about to be handed over, and due as often as somebody who is measured."""
+_SAME = 0.3
+"""Two boxes of one picture that share more than this (intersection over union) are one face."""
+_CUT = 0.1
+"""A box that reaches beyond its crop by more than this share is cut off there: its landmarks are no good."""
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """What is around: tracks, predicted to about now, and warm places without a face."""
+
+    tracks: Sequence[Track]
+    measured: Collection[int]
+    """Ids of tracks that are in measuring range and have no verdict yet."""
+    warm: Sequence[WarmPlace]
 
 
 class Looker:
-    """Looks at every picture whole. `network_px` is the size of the detector's input for each camera."""
+    """Owns the detectors. `close` has a small input, for crops; without it, and without rules, every picture is looked at whole."""
 
-    def __init__(self, detector: FaceDetector, network_px: Mapping[str, tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        detector: FaceDetector,
+        network_px: Mapping[str, tuple[int, int]],
+        optics: Mapping[str, Optic],
+        rates_hz: Mapping[str, float],
+        front: Collection[str],
+        rules: AttentionRules | None = None,
+        close: FaceDetector | None = None,
+    ) -> None:
         self._detector = detector
+        self._close = close
         self._network_px = network_px
+        self._optics = optics
+        self._front = frozenset(front)
+        self._attention: Attention | None = None
+        if rules is not None and close is not None:
+            traits = {
+                name: _traits(optics[name], network_px[name], rates_hz[name], name in self._front) for name in optics
+            }
+            self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
+        self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}
         """Of each camera the newest picture that was looked at whole, and all faces in it."""
 
-    def look(self, shots: Sequence[CameraShot]) -> list[tuple[CameraFrame, Faces]]:
-        """Returns the pictures that were looked at, with their faces; damaged ones are left out."""
-        frames = [frame for shot in shots if (frame := self._decoded(shot)) is not None]
-        seen = list(zip(frames, self._detector.detect(frames), strict=True))
-        self.pictures |= {frame.camera: (frame, faces) for frame, faces in seen}
-        return seen
+    def look(self, now_ns: int, shots: Sequence[CameraShot], due: Due) -> list[tuple[CameraFrame, Faces]]:
+        """Returns the pictures that were looked at, whole or in part, with their faces; damaged ones are left out."""
+        whole: list[CameraFrame] = []
+        seen: list[tuple[CameraFrame, Faces]] = []
+        for shot in shots:
+            plan = self._plan(now_ns, shot, due)
+            if not plan:
+                continue
+            frame = self._decoded(shot, plan)
+            if frame is None:
+                continue
+            if plan.whole is Whole.FULL:
+                whole.append(frame)
+            else:
+                seen.append((frame, self._look_close(frame, plan)))
+        found = list(zip(whole, self._detector.detect(whole), strict=True)) if whole else []
+        self.pictures |= {frame.camera: (frame, faces) for frame, faces in found}
+        return found + seen
 
     def usable(self, camera: str) -> bool:
         """Returns whether the camera's pictures can be decoded (one or two that cannot are an accident)."""
         return self._damaged[camera] < DAMAGED_MAX
 
-    def _decoded(self, shot: CameraShot) -> CameraFrame | None:
-        frame = shot.decode(decode_scale(shot.full_size_px, self._network_px[shot.camera]))
+    def charge(self, cost_ns: int) -> None:
+        """Takes in the CPU time that the last looks cost."""
+        if self._attention is not None:
+            self._attention.charge(cost_ns)
+
+    def shed(self) -> tuple[str, ...]:
+        """Returns what is left out for want of CPU time (attention.SHED)."""
+        return () if self._attention is None else self._attention.shed()
+
+    def _plan(self, now_ns: int, shot: CameraShot, due: Due) -> Plan:
+        if self._attention is None:
+            return Plan(Whole.FULL)
+        targets = self._targets(shot, due)
+        plan = self._attention.plan(now_ns, shot.camera, shot.t_mono_ns, targets)
+        looked = targets if plan.whole is Whole.FULL else [t for crop in plan.crops for t in crop.targets]
+        for target in looked:
+            self._tried_ns[target.kind is Kind.WARM, target.number] = shot.t_mono_ns
+        if looked:
+            self._note_looks(due, looked)
+        return plan
+
+    def _note_looks(self, due: Due, looked: Sequence[Target]) -> None:
+        """Warm places learn that they were looked at; what is gone is forgotten."""
+        warm = {target.number for target in looked if target.kind is Kind.WARM}
+        for place in due.warm:
+            place.looks += place.number in warm
+        if len(self._tried_ns) > 2 * (len(due.tracks) + len(due.warm)) + 64:
+            here = {(False, track.track_id) for track in due.tracks} | {(True, place.number) for place in due.warm}
+            self._tried_ns = {key: t_ns for key, t_ns in self._tried_ns.items() if key in here}
+
+    def _targets(self, shot: CameraShot, due: Due) -> list[Target]:
+        """Returns what is in this picture and due for a look."""
+        optic = self._optics[shot.camera].of_size(*shot.full_size_px)
+        warm = due.warm if shot.camera in self._front else ()
+        if not due.tracks and not warm:
+            return []
+        ahead_s = [(shot.t_mono_ns - track.t_mono_ns) * 1e-9 for track in due.tracks]
+        places = [track.position_m + track.velocity_m_s * s for track, s in zip(due.tracks, ahead_s, strict=True)]
+        places += [place.blob.position_m for place in warm]
+        pixels, depths = optic.project(np.array(places))
+        edge_px = np.nan_to_num(_edge_px(pixels, optic), nan=-np.inf).tolist()
+        targets: list[Target] = []
+        for index, (pixel, depth, edge) in enumerate(zip(pixels.tolist(), depths.tolist(), edge_px, strict=True)):
+            if edge < 0:
+                continue
+            face_px = optic.focal_px * FACE_WIDTH_M / max(depth, 0.1)
+            if index < len(due.tracks):
+                track = due.tracks[index]
+                kind, since_ns = self._track_kind(track, due.measured), track.last_seen_ns
+                every_s = _EVERY_S[kind]
+                if kind is Kind.KNOWN and edge < _BORDER_RAD * optic.focal_px:
+                    every_s = _EVERY_S[Kind.MEASURED]
+                if shot.t_mono_ns - track.last_seen_ns > _LOST_S * 1e9:
+                    every_s = _EVERY_S[Kind.WARM]
+                number = track.track_id
+            else:
+                place = warm[index - len(due.tracks)]
+                kind, since_ns, number = Kind.WARM, place.first_ns, place.number
+                stale = place.counted or (not place.moved and place.looks > 10)
+                every_s = _FIXTURE_S if stale else _EVERY_S[kind]
+            tried_ns = self._tried_ns.get((kind is Kind.WARM, number), 0)
+            since_ns = max(since_ns, tried_ns) if kind is not Kind.WARM else tried_ns
+            if shot.t_mono_ns - since_ns >= every_s * 1e9:
+                targets.append(Target(kind, (pixel[0], pixel[1]), face_px, number))
+        return targets
+
+    def _track_kind(self, track: Track, measured: Collection[int]) -> Kind:
+        if not track.confirmed:
+            return Kind.NEW
+        return Kind.MEASURED if track.track_id in measured else Kind.KNOWN
+
+    def _decoded(self, shot: CameraShot, plan: Plan) -> CameraFrame | None:
+        network_px = self._network_px[shot.camera]
+        if plan.crops:
+            scale = min(crop.scale for crop in plan.crops)
+        else:
+            scale = decode_scale(shot.full_size_px, network_px)
+            scale = min(8, 2 * scale) if plan.whole is Whole.SMALL else scale
+        frame = shot.decode(scale)
         self._damaged[shot.camera] = 0 if frame is not None else self._damaged[shot.camera] + 1
+        if frame is None and self._attention is not None:
+            self._attention.failed(shot.camera)
         return frame
+
+    def _look_close(self, frame: CameraFrame, plan: Plan) -> Faces:
+        assert self._close is not None, "attention plans crops only where there is a detector for them"
+        if plan.whole is Whole.SMALL:
+            return self._close.detect([frame])[0]
+        parts = [_cut_out(frame, crop) for crop in plan.crops]
+        found = [
+            _in_picture(faces, crop, frame.full_size_px)
+            for faces, crop in zip(self._close.detect(parts), plan.crops, strict=True)
+        ]
+        return _merged(frame, found)
+
+
+def _traits(optic: Optic, network_px: tuple[int, int], rate_hz: float, front: bool) -> CameraTraits:
+    size_px = (optic.width_px, optic.height_px)
+    return CameraTraits(size_px, network_px, decode_scale(size_px, network_px), round(1e9 / rate_hz), front)
+
+
+def _edge_px(pixels: F64, optic: Optic) -> F64:
+    """Returns how far each pixel (n × 2) lies from the nearest edge of the picture; below zero outside."""
+    low = pixels.min(axis=1)
+    high = (np.array([optic.width_px - 1.0, optic.height_px - 1.0]) - pixels).min(axis=1)
+    nearest: F64 = np.minimum(low, high)
+    return nearest
+
+
+def _cut_out(frame: CameraFrame, crop: Crop) -> CameraFrame:
+    """Returns the crop as a picture of its own: a view, nothing is copied."""
+    rows, columns = frame.image_bgr.shape[:2]
+    to_x, to_y = columns / frame.full_size_px[0], rows / frame.full_size_px[1]
+    left, right = int(crop.left * to_x), int((crop.left + crop.width) * to_x)
+    top, bottom = int(crop.top * to_y), int((crop.top + crop.height) * to_y)
+    return replace(
+        frame, image_bgr=frame.image_bgr[top:bottom, left:right], full_size_px=(crop.width, crop.height), jpeg=None
+    )
+
+
+def _in_picture(faces: Faces, crop: Crop, size_px: tuple[int, int]) -> Faces:
+    """Returns the crop's faces in the picture's own pixels, without those that the crop cuts off."""
+    boxes = faces.boxes_px
+    over_px = _CUT * boxes[:, 2:]
+    corner = np.array([crop.left, crop.top])
+    extent = np.array([crop.width, crop.height])
+    early = (boxes[:, :2] < -over_px) & (corner > 0)
+    late = (boxes[:, :2] + boxes[:, 2:] > extent + over_px) & (corner + extent < size_px)
+    whole = ~(early | late).any(axis=1)
+    shift = corner.astype(np.float32)
+    return Faces(
+        faces.camera,
+        faces.t_mono_ns,
+        boxes[whole] + np.concatenate([shift, np.zeros(2, np.float32)]),
+        faces.landmarks_px[whole] + shift,
+        faces.scores[whole],
+    )
+
+
+def _merged(frame: CameraFrame, parts: Sequence[Faces]) -> Faces:
+    """Returns the faces of several crops of one picture, each face once, best score first."""
+    boxes = np.concatenate([part.boxes_px for part in parts])
+    landmarks = np.concatenate([part.landmarks_px for part in parts])
+    scores = np.concatenate([part.scores for part in parts])
+    order = np.argsort(-scores, kind="stable")
+    kept: list[int] = []
+    for index in order.tolist():
+        if not kept or float(_overlap(boxes[index], boxes[kept]).max()) <= _SAME:
+            kept.append(index)
+    return Faces(frame.camera, frame.t_mono_ns, boxes[kept], landmarks[kept], scores[kept])
+
+
+def _overlap(box: F32, others: F32) -> F32:
+    """Returns the intersection over union of one box with n others."""
+    low = np.maximum(box[:2], others[:, :2])
+    high = np.minimum(box[:2] + box[2:], others[:, :2] + others[:, 2:])
+    inner = np.prod(np.maximum(high - low, 0), axis=1)
+    union = box[2] * box[3] + others[:, 2] * others[:, 3] - inner
+    share: F32 = inner / np.maximum(union, 1e-6)
+    return share

@@ -15,14 +15,15 @@ import numpy as np
 
 from calibration.files import Calibration
 from robot.alarm import Alarm, AlarmDesk, AlarmRules
+from robot.attention import AttentionRules
 from robot.config import Settings
 from robot.health import Health, HealthReport
 from robot.interfaces import FaceDetector
-from robot.looking import Looker
+from robot.looking import Due, Looker
 from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import Located, RoiLimits, default_face_px_min, locate, thermal_rois
-from robot.screening import Assessment, Coverage, Policy, Screener
+from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
 from robot.thermometry import Conditions, Thermometer
 from robot.track import Tracker, TrackerLimits
 from robot.types import (
@@ -42,10 +43,13 @@ from robot.types import (
     VerdictKind,
 )
 from robot.uniformity import Uniformity
+from robot.warm import BlobFinder, WarmWatch
 
 _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
 _PLACE_FRESH_NS = 300_000_000
+_FACE_FRESH_NS = 600_000_000
+"""A track seen this lately says whose a warm place is."""
 _OVERLAP_SHARE = 0.25
 _UNSETTLED = {
     "starting": Reason.WARMING_UP,
@@ -133,9 +137,9 @@ class Pipeline:
         detector: FaceDetector,
         started_ns: int,
         new_id: Callable[[], str],
+        close_detector: FaceDetector | None = None,
     ) -> None:
         self._settings = settings
-        self._looker = Looker(detector, {camera.name: camera.network_px for camera in settings.cameras})
         self._new_id = new_id
         self._started_ns = started_ns
         self._thermal = Optic("thermal", calibration.thermal)
@@ -160,11 +164,20 @@ class Pipeline:
         self._screener = Screener(_policy(settings))
         alarm = settings.alarm
         self._desk = AlarmDesk(AlarmRules(alarm.hold_s, alarm.hysteresis_c, alarm.siren_s, alarm.clear_s))
-        self._health = Health(
-            {camera.name: camera.rate_hz for camera in settings.cameras}
-            | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ},
-            cameras=overlapping_cameras(self._cameras, self._thermal),
+        front = overlapping_cameras(self._cameras, self._thermal)
+        rates_hz = {camera.name: camera.rate_hz for camera in settings.cameras}
+        self._looker = Looker(
+            detector,
+            {camera.name: camera.network_px for camera in settings.cameras},
+            self._cameras,
+            rates_hz,
+            front,
+            _attention_rules(settings),
+            close_detector,
         )
+        self._blobs = BlobFinder(self._thermal, self._limits.face_px_min, measurement.ambient_c, self._reference_roi)
+        self._warm = WarmWatch(settings.attention.unmatched_s)
+        self._health = Health(rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}, cameras=front)
         self._tracks: list[Track] = []
         self._rois: list[ThermalRoi] = []
         self._results: list[Reading | NotMeasured] = []
@@ -211,7 +224,8 @@ class Pipeline:
         for shot in shots:
             self._health.beat(shot.camera, shot.t_mono_ns)
         located: list[Located] = []
-        for frame, faces in self._looker.look(shots):
+        due = Due(self._tracker.predict(now_ns), self._being_measured(), self._warm.unmatched())
+        for frame, faces in self._looker.look(now_ns, shots, due):
             located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
         for shot in shots:
             usable = self._looker.usable(shot.camera)
@@ -237,6 +251,12 @@ class Pipeline:
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
         self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)
+        seen = {track.track_id for track in tracks if thermal.t_mono_ns - track.last_seen_ns < _FACE_FRESH_NS}
+        self._warm.update(
+            thermal.t_mono_ns,
+            self._blobs.find(thermal.temp_c, self._reference_state.correction_c),
+            [roi for roi in self._rois if roi.track_id in seen],
+        )
         block = self._block(thermal.t_mono_ns)
         if block is None:
             self._results = self._thermometer.read(thermal, self._rois, self._reference_state)
@@ -245,6 +265,14 @@ class Pipeline:
         assessments, verdicts = self._screener.measure(now_ns, self._results)
         self._remember_places(tracks, thermal.t_mono_ns)
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
+
+    def _being_measured(self) -> set[int]:
+        """Returns who is in measuring range and has no verdict yet."""
+        return {
+            roi.track_id
+            for roi in self._rois
+            if roi.reason not in BEYOND_RANGE and not self._screener.judged(roi.track_id)
+        }
 
     def _conclude(
         self,
@@ -318,6 +346,10 @@ class Pipeline:
     def _confirmed(self, t_ns: int) -> list[Track]:
         return [track for track in self._tracker.predict(t_ns) if track.confirmed]
 
+    def warn(self, codes: tuple[str, ...]) -> None:
+        """Takes what is wrong with the calibration although it is in use; health says it until this is called again."""
+        self._health.set_warnings(codes)
+
     def _update_health(self, now_ns: int, result: StepResult) -> None:
         self._health.beat("pipeline", now_ns)
         low, high = self._settings.screening.ambient_window_c
@@ -342,6 +374,15 @@ class Pipeline:
     def _coverage_report(self) -> CoverageReport:
         in_view = sum(track.confirmed for track in self._tracks)
         return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view)
+
+    def charge(self, cost_ns: int) -> None:
+        """Takes in the CPU time that the last step with pictures cost: attention keeps within its share."""
+        self._looker.charge(cost_ns)
+
+    @property
+    def unmatched_warm(self) -> int:
+        """People since the start who were warm, stayed, and showed no face to any camera."""
+        return self._warm.unmatched_warm
 
     def stance(self, track_id: int) -> tuple[VerdictKind | None, Reading | None]:
         """Returns the verdict so far and the fused reading of somebody in view."""
@@ -384,6 +425,13 @@ def _blocked(rois: Sequence[ThermalRoi], block: Reason) -> list[Reading | NotMea
 def _tracker_limits(settings: Settings) -> TrackerLimits:
     tracking = settings.tracking
     return TrackerLimits(score_new=tracking.score_new, confirm_hits=tracking.confirm_hits, lost_s=tracking.lost_s)
+
+
+def _attention_rules(settings: Settings) -> AttentionRules | None:
+    attention = settings.attention
+    if not attention.enabled:
+        return None
+    return AttentionRules(attention.cpu_share, attention.full_look_s, attention.front_look_s)
 
 
 def _policy(settings: Settings) -> Policy:

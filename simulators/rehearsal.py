@@ -22,6 +22,7 @@ from calibration.files import Calibration
 from models.prepare import prepared
 from models.session import YuNetSession
 from robot import config
+from robot.attention import CROP_PX, CROPS_MAX
 from robot.config import Settings
 from robot.detect import Detector
 from robot.events import EventFactory, encode
@@ -65,6 +66,8 @@ class Rehearsal:
     calibration: Calibration
     settings: Settings
     detector: FaceDetector
+    close_detector: FaceDetector | None = None
+    """For crops; without it every picture is looked at whole."""
 
     def run(
         self, duration_s: float, watch: Callable[[float, Pipeline], None] | None = None
@@ -74,7 +77,9 @@ class Rehearsal:
         Before them the empty-handed robot gets LEAD_IN_S of second 0, so that it is screening when the scenario begins.
         """
         ids = (f"id-{number}" for number in itertools.count())
-        pipeline = Pipeline(self.settings, self.calibration, self.detector, _ns(-LEAD_IN_S), lambda: next(ids))
+        pipeline = Pipeline(
+            self.settings, self.calibration, self.detector, _ns(-LEAD_IN_S), lambda: next(ids), self.close_detector
+        )
         factory = EventFactory("rehearsal", "", 1, lambda: next(ids))
         truth = io.BytesIO()
         scenario, seed = self.scene.scenario, self.scene.seed
@@ -111,10 +116,16 @@ def rehearse(
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
     text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
     settings = config.parse(tomllib.loads(text), Path.cwd())
-    session = YuNetSession(prepared(*settings.cameras[0].network_px), slots=len(settings.cameras))
-    detector = Detector(session, score_min=settings.detection.score_min, nms_iou=settings.detection.nms_iou)
+    detector = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
+    close = open_detector(settings, CROP_PX, CROPS_MAX)
     cv2.setNumThreads(1)
-    return Rehearsal(scene, rig, calibration, settings, detector).run(duration_s)
+    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s)
+
+
+def open_detector(settings: Settings, network_px: tuple[int, int], slots: int) -> Detector:
+    """Returns the robot's own detector for pictures of that size."""
+    session = YuNetSession(prepared(*network_px), slots=slots)
+    return Detector(session, score_min=settings.detection.score_min, nms_iou=settings.detection.nms_iou)
 
 
 def _ns(t_s: float) -> int:

@@ -1,0 +1,186 @@
+"""[P] Warm places of the thermal image that are as large as a face is at its range, and how long each has gone without a face.
+
+Skin shows at 30 to 40 °C. What is hotter is a lamp or a cup, what is the wrong size or at no height where people carry their
+heads is something else, and what lies under a face belongs to that person. A place that stays without a face though the cameras
+looked closer is a person who is there and cannot be measured: counted once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from robot.optics import Optic
+from robot.registration import FACE_WIDTH_M
+from robot.types import F32, F64, U8, ThermalRoi
+
+WARM_C = (30.0, 40.0)
+HOT_C = 41.0
+"""From here on it is no skin; neither is its rim, which the point spread makes lukewarm."""
+_HOT_RIM_PX = 2
+_PLATE_RIM_PX = 3
+CLOTHES_C = 6.5
+"""Clothes are up to this much warmer than the air: in warm air they must not join the faces above them."""
+_WARM_LOWEST_C = 34.0
+"""The threshold never rises above this, or cool faces would be missed."""
+RANGE_M = (0.35, 6.0)
+HEAD_HEIGHT_M = (0.7, 2.3)
+"""Where heads are, above the floor."""
+_WIDER, _NARROWER = 1.5, 0.6
+"""A warm place is wider than the face (ears, neck) or narrower (hair, a mask, a turned head) by these factors at most."""
+_ASPECT = (0.35, 2.8)
+_FILLED = 0.4
+_BODY_ACROSS, _BODY_DOWN = 2.0, 9.0
+"""How far arms and hands are from a face: face widths to the side and down."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blob:
+    """One warm place that may be a face."""
+
+    center_px: tuple[float, float]
+    """Column, row."""
+    width_px: float
+    position_m: F64
+    """Robot frame; the range is that of a face as wide as the place."""
+
+
+class BlobFinder:
+    """Finds warm places in thermal frames of one sensor."""
+
+    def __init__(
+        self, thermal: Optic, face_px_min: float, ambient_c: float, plate_px: tuple[int, int, int, int] | None
+    ) -> None:
+        self._optic = thermal
+        self._low_c = float(np.clip(ambient_c + CLOTHES_C, WARM_C[0], _WARM_LOWEST_C))
+        nearest_px = thermal.focal_px * FACE_WIDTH_M / RANGE_M[0]
+        self._width_px = (max(2.0, _NARROWER * face_px_min), _WIDER * nearest_px)
+        self._open: NDArray[np.bool_] = np.ones((thermal.height_px, thermal.width_px), dtype=bool)
+        if plate_px is not None:
+            left, top, width, height = plate_px
+            rim = _PLATE_RIM_PX
+            self._open[max(0, top - rim) : top + height + rim, max(0, left - rim) : left + width + rim] = False
+        self._kernel = np.ones((2 * _HOT_RIM_PX + 1,) * 2, np.uint8)
+
+    def find(self, temp_c: F32, correction_c: float) -> list[Blob]:
+        """Returns the warm places of a frame (rows × columns, °C as reported; the plate says what to add)."""
+        low_c, high_c, hot_c = (value - correction_c for value in (self._low_c, WARM_C[1], HOT_C))
+        warm = (temp_c >= low_c) & (temp_c <= high_c) & self._open
+        hot = temp_c > hot_c
+        if hot.any():
+            warm &= cv2.dilate(hot.view(np.uint8), self._kernel) == 0
+        mask: U8 = warm.view(np.uint8)
+        _, _, stats, centers = cv2.connectedComponentsWithStats(mask, connectivity=4)
+        stats, centers = stats[1:], centers[1:]  # the first is the background
+        width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
+        fits = (width >= self._width_px[0]) & (width <= self._width_px[1])
+        fits &= (height >= _ASPECT[0] * width) & (height <= _ASPECT[1] * width)
+        fits &= stats[:, cv2.CC_STAT_AREA] >= _FILLED * width * height
+        return self._placed(centers[fits], width[fits].astype(float))
+
+    def _placed(self, centers_px: F64, widths_px: F64) -> list[Blob]:
+        if not len(centers_px):
+            return []
+        ranges_m = np.clip(self._optic.focal_px * FACE_WIDTH_M / widths_px, *RANGE_M)
+        positions = self._optic.position_m + self._optic.rays(centers_px) * ranges_m[:, None]
+        return [
+            Blob((float(center[0]), float(center[1])), float(width), position)
+            for center, width, position in zip(centers_px, widths_px, positions, strict=True)
+            if HEAD_HEIGHT_M[0] <= position[2] <= HEAD_HEIGHT_M[1]
+        ]
+
+
+@dataclass(slots=True, eq=False)
+class WarmPlace:
+    """One warm place followed over frames; `number` names it."""
+
+    number: int
+    blob: Blob
+    first_ns: int
+    last_ns: int
+    began: Blob
+    matched: bool = False
+    """A face has been found here."""
+    moved: bool = False
+    """It is no fixture of the station."""
+    counted: bool = False
+    looks: int = 0
+    """How often a camera looked closer."""
+
+
+@dataclass(slots=True, eq=False)
+class WarmWatch:
+    """Follows warm places over thermal frames; `unmatched_s` is how long one may go without a face before it is counted."""
+
+    unmatched_s: float = 1.0
+    lost_s: float = 1.0
+    looks_min: int = 2
+    moved_share: float = 0.5
+    """So much of its own width a place must have moved (or grown by half of it) to be no fixture."""
+    places: list[WarmPlace] = field(default_factory=list)
+    unmatched_warm: int = 0
+    """People who were warm, stayed, and showed no face: since the start. One whose face is found later is taken off again."""
+    _next: int = 1
+
+    def update(self, t_ns: int, blobs: Sequence[Blob], rois: Sequence[ThermalRoi]) -> None:
+        """Takes in one thermal frame: its warm places, and where faces are known to be in it."""
+        self.places = [place for place in self.places if t_ns - place.last_ns <= self.lost_s * 1e9]
+        for blob in blobs:
+            if not _of_known_body(blob, rois):
+                self._follow(t_ns, blob, _has_face(blob, rois))
+        for place in self.places:
+            self._count(t_ns, place)
+
+    def unmatched(self) -> list[WarmPlace]:
+        """Returns the places that are waiting for a face."""
+        return [place for place in self.places if not place.matched]
+
+    def _follow(self, t_ns: int, blob: Blob, has_face: bool) -> None:
+        near = [(_apart(place.blob, blob), index) for index, place in enumerate(self.places) if place.last_ns < t_ns]
+        best = min(near, default=(np.inf, -1))
+        if best[0] > 0.8:
+            self.places.append(WarmPlace(self._next, blob, t_ns, t_ns, blob, matched=has_face))
+            self._next += 1
+            return
+        place = self.places[best[1]]
+        place.blob, place.last_ns = blob, t_ns
+        place.moved |= _apart(place.began, blob) > self.moved_share
+        place.moved |= not 0.67 < blob.width_px / place.began.width_px < 1.5
+        if has_face and not place.matched:
+            place.matched = True
+            if place.counted:
+                self.unmatched_warm -= 1
+
+    def _count(self, t_ns: int, place: WarmPlace) -> None:
+        stayed = place.last_ns == t_ns and t_ns - place.first_ns >= self.unmatched_s * 1e9
+        if stayed and place.moved and place.looks >= self.looks_min and not (place.matched or place.counted):
+            place.counted = True
+            self.unmatched_warm += 1
+
+
+def _apart(one: Blob, other: Blob) -> float:
+    """Distance between two places, in widths of the wider one."""
+    distance = np.hypot(one.center_px[0] - other.center_px[0], one.center_px[1] - other.center_px[1])
+    return float(distance / max(one.width_px, other.width_px))
+
+
+def _has_face(blob: Blob, rois: Sequence[ThermalRoi]) -> bool:
+    return any(
+        np.hypot(roi.center_px[0] - blob.center_px[0], roi.center_px[1] - blob.center_px[1])
+        <= 0.9 * max(roi.face_px, blob.width_px)
+        for roi in rois
+    )
+
+
+def _of_known_body(blob: Blob, rois: Sequence[ThermalRoi]) -> bool:
+    """Returns whether the place is a hand, a cup or bare skin of somebody whose face is known."""
+    return any(
+        abs(blob.center_px[0] - roi.center_px[0]) < _BODY_ACROSS * roi.face_px
+        and 0.9 * roi.face_px < blob.center_px[1] - roi.center_px[1] < _BODY_DOWN * roi.face_px
+        and blob.width_px < 1.1 * roi.face_px
+        for roi in rois
+    )
