@@ -1,4 +1,4 @@
-"""`patrol`: run | demo | check-config | bench.
+"""`patrol`: run | demo | watch | check-config | bench.
 
 Exit codes: 0 done, 1 a figure or a device is not as it should be, 2 wrong arguments or settings, 70 a bug.
 """
@@ -43,6 +43,14 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="the score as one JSON object on the last line")
     demo.set_defaults(command=_demo)
 
+    watch = commands.add_parser("watch", help="the robot's page in a terminal, over ssh if need be")
+    watch.add_argument("url", nargs="?", default="http://127.0.0.1:8765", help="the robot's address (%(default)s)")
+    watch.add_argument("--token-file", type=Path, metavar="FILE", help="one access token")
+    watch.add_argument("--language", choices=("en", "zh"), default="en")
+    watch.add_argument("--by", default="", metavar="NAME", help="who you are: the key a acknowledges the oldest alarm")
+    watch.add_argument("--once", action="store_true", help="print the state of the moment; exit 1 while not screening")
+    watch.set_defaults(command=_watch)
+
     check = commands.add_parser("check-config", help="every problem of a configuration at once")
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
@@ -78,6 +86,12 @@ def _demo(options: argparse.Namespace) -> int:
         keep=options.keep,
         as_json=options.json,
     )
+
+
+def _watch(options: argparse.Namespace) -> int:
+    from robot.watch import watch
+
+    return watch(options.url, options.token_file, options.language, options.by, options.once)
 
 
 def _check_config(options: argparse.Namespace) -> int:

@@ -7,10 +7,12 @@ is kept; what must not be lost is an event.
 from __future__ import annotations
 
 from typing import Annotated, Literal
+from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Meta
 
+from robot.errors import ProtocolError
 from robot.events import CoverageData, DeviceData, Point
 
 
@@ -53,11 +55,21 @@ class LiveState(Part, frozen=True, kw_only=True):
     """Number of the newest event, so that the page can ask for the last few."""
     screening: Literal["available", "unavailable"]
     reasons: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+    """Codes of what is wrong although screening goes on."""
     people: tuple[LivePerson, ...] = ()
     alarms: tuple[LiveAlarm, ...] = ()
     coverage: CoverageData | None = None
     devices: dict[str, DeviceData] = {}
     threshold_c: float | None = None
+
+
+def wants_pictures(query: str) -> bool:
+    """Returns whether a live view's query string asks for pictures: yes, unless it says pictures=0. Raises ProtocolError for others."""
+    values = parse_qs(query, keep_blank_values=True).get("pictures", ["1"])
+    if values not in (["0"], ["1"]):
+        raise ProtocolError("pictures must be 0 or 1")
+    return values == ["1"]
 
 
 STALE_S = 2.0

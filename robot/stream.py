@@ -23,7 +23,7 @@ from websockets.exceptions import ConnectionClosed
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
-from robot.live import LiveState, Preview, as_of
+from robot.live import LiveState, Preview, as_of, wants_pictures
 from robot.store import StoreReader
 from robot.stream_door import Door, tls_context
 from robot.stream_live import LiveView
@@ -275,7 +275,7 @@ class StreamServer:
             if path == "/events":
                 await self._serve_events(ws, principal, address, query)
             else:
-                await self._serve_live(ws, principal, address)
+                await self._serve_live(ws, principal, address, query)
         except ProtocolError as error:
             await self._close(ws, error)
         except ConnectionClosed:
@@ -345,8 +345,8 @@ class StreamServer:
         except TimeoutError:
             raise ProtocolError(_SLOW, TOO_SLOW) from None
 
-    async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str) -> None:
-        watching = self._live.watching(principal.role.may_see_faces)
+    async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str, query: str) -> None:
+        watching = self._live.watching(principal.role.may_see_faces, wants_pictures(query))
         with watching as client, self._running(ws, self._live.send(ws, client)):
             await self._receive(ws, principal, address)
 

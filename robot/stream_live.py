@@ -22,8 +22,9 @@ _STATE = ""
 class LiveClient:
     """Newest wins: one place for each picture and one for the state."""
 
-    def __init__(self, may_see_faces: bool) -> None:
+    def __init__(self, may_see_faces: bool, pictures: bool) -> None:
         self.may_see_faces = may_see_faces
+        self.pictures = pictures
         self.slots: dict[str, bytes] = {}
         self.news = asyncio.Event()
 
@@ -57,9 +58,9 @@ class LiveView:
         self._watched = asyncio.Event()
 
     @contextlib.contextmanager
-    def watching(self, may_see_faces: bool) -> Iterator[LiveClient]:
-        """Yields a client that is offered state and pictures until the block ends."""
-        client = LiveClient(may_see_faces)
+    def watching(self, may_see_faces: bool, pictures: bool) -> Iterator[LiveClient]:
+        """Yields a client that is offered the state, and pictures if it wants any, until the block ends."""
+        client = LiveClient(may_see_faces, pictures)
         self.clients.add(client)
         self._watched.set()
         try:
@@ -92,12 +93,12 @@ class LiveView:
         while True:
             await self._watched.wait()
             begun_s = time.monotonic()
-            newcomers = {client.may_see_faces for client in self.clients - known}
+            newcomers = {client.may_see_faces for client in self.clients - known if client.pictures}
             known = set(self.clients)
             state = msgspec.json.encode(self._get_state())
             for client in known:
                 client.offer(_STATE, state)
-            for may_see_faces in {client.may_see_faces for client in known}:
+            for may_see_faces in {client.may_see_faces for client in known if client.pictures}:
                 for name in self._previews:
                     preview = await loop.run_in_executor(self._executor, self._latest_preview, name, may_see_faces)
                     if preview is None:
@@ -113,5 +114,5 @@ class LiveView:
 
     def _offer_picture(self, name: str, may_see_faces: bool, message: bytes) -> None:
         for client in self.clients:
-            if client.may_see_faces == may_see_faces:
+            if client.pictures and client.may_see_faces == may_see_faces:
                 client.offer(name, message)
