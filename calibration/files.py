@@ -114,6 +114,8 @@ class SiteBlend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What is added for every degree above `febrile_above_c`: febrile skin follows the body by less than one for one."""
     open_mouth_per_c: Annotated[float, Meta(ge=0, le=3)] = 0.0
     """A sighting's weight among others of the same person is exp(this · (full face − canthi))."""
+    peaks: list[str] = []
+    """Regions of which the warmest sighting of a person counts in all of them."""
 
 
 class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -265,11 +267,11 @@ def _check_regions(calibration: Calibration, path: Path) -> None:
                 f"{path}: region {roi} needs both a size_of_source curve and a site offset; calibrate what is missing"
             )
     for number, blend in enumerate(calibration.site_blends, 1):
-        unknown = [roi for roi in blend.weights if roi not in site]
+        unknown = [roi for roi in [*blend.weights, *blend.peaks] if roi not in site or roi not in blend.weights]
         if not blend.weights or unknown or abs(sum(blend.weights.values()) - 1.0) > 1e-6:
             raise CalibrationError(
                 f"{path}: site_blends: blend {number} ({', '.join(blend.weights) or 'empty'}) needs weights that sum to one, "
-                "of regions with a site offset of their own; fit the site model again"
+                "of regions with a site offset of their own, and peaks among them; fit the site model again"
             )
 
 

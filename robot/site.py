@@ -3,7 +3,7 @@
 body = Σ wᵢ·skinᵢ + offset + slope · (ambient − ambient_ref), the weights summing to one: whoever is warmer by one degree
 everywhere is estimated one degree warmer, so nothing is pulled towards a mean. Fitted parameters come from the
 calibration file (`site`, `site_blends`); `patrol-calibrate evaluate` runs this very module over clinical data.
-Offsets: Zhou 2020 and Wang 2022. The slope follows from skin warming with the room at the same body temperature.
+Offsets: Zhou 2020 and Wang 2022. The slope is there because skin warms with the room at the same body temperature.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _OPEN_MOUTH_MAX_C = 2.0
 
 @dataclass(frozen=True, slots=True)
 class BodyEstimate:
-    """What one sighting of a face says of the body."""
+    """What the skin of one person says of the body."""
 
     body_c: float
     sd_c: float
@@ -29,32 +29,31 @@ class BodyEstimate:
     roi: RoiName
     """The region with the greatest weight."""
     weight: float = 1.0
-    """Relative weight among several sightings of one person; 1 unless the blend knows better."""
+    """Relative weight among several sightings of one person; 1 unless a blend knows better."""
 
 
 def estimate(
-    site: Mapping[str, SiteOffset], blends: Sequence[SiteBlend], skin_by_roi_c: Mapping[str, float], ambient_c: float
+    site: Mapping[str, SiteOffset],
+    blends: Sequence[SiteBlend],
+    sightings: Sequence[Mapping[str, float]],
+    ambient_c: float,
 ) -> BodyEstimate | None:
-    """Returns the estimate of the first blend whose regions were all read, else that of the first region in
-    `skin_by_roi_c` (best first) which `site` knows; None if there is none."""
-    for blend in blends:
-        if blend.weights.keys() <= skin_by_roi_c.keys():
-            return _blended(blend, skin_by_roi_c, ambient_c)
-    for name, skin_c in skin_by_roi_c.items():
-        if name in site:
-            alone = site[name]
-            offset_c = alone.offset_c + alone.slope_per_c * (ambient_c - alone.ambient_ref_c)
-            return BodyEstimate(skin_c + offset_c, alone.sd_c, RoiName(name))
-    return None
+    """Returns the estimate of one person from one or more sightings, each the skin by region (best first, °C).
 
-
-def _blended(blend: SiteBlend, skin_by_roi_c: Mapping[str, float], ambient_c: float) -> BodyEstimate:
-    mixed_c = sum(weight * skin_by_roi_c[name] for name, weight in blend.weights.items())
-    body_c = mixed_c + blend.offset_c + blend.slope_per_c * (ambient_c - blend.ambient_ref_c)
-    body_c += blend.febrile_gain * max(body_c - blend.febrile_above_c, 0.0)
-    main = max(blend.weights, key=lambda name: blend.weights[name])
-    openness_c = open_mouth_c(skin_by_roi_c)
-    return BodyEstimate(body_c, blend.sd_c, RoiName(main), math.exp(blend.open_mouth_per_c * openness_c))
+    A sighting is read by the first blend whose regions it has, else by its first region that `site` knows; one that has
+    none is passed over, and None returned if all are. The uncertainty is not averaged away: how far a person's skin strays
+    from the model is much the same in all sightings.
+    """
+    peaks = _peaks(sightings)
+    single = [_sighting(site, blends, skin_by_roi_c, peaks, ambient_c) for skin_by_roi_c in sightings]
+    known = [found for found in single if found is not None]
+    if not known:
+        return None
+    total = sum(found.weight for found in known)
+    body_c = sum(found.weight * found.body_c for found in known) / total
+    variance = sum(found.weight * found.sd_c**2 for found in known) / total
+    heaviest = max(known, key=lambda found: found.weight)
+    return BodyEstimate(body_c, math.sqrt(variance), heaviest.roi, total)
 
 
 def open_mouth_c(skin_by_roi_c: Mapping[str, float]) -> float:
@@ -68,11 +67,40 @@ def open_mouth_c(skin_by_roi_c: Mapping[str, float]) -> float:
     return min(max(excess_c, 0.0), _OPEN_MOUTH_MAX_C)
 
 
-def person(sightings: Sequence[BodyEstimate]) -> BodyEstimate:
-    """Returns the weighted mean of at least one sighting of the same person. The uncertainty is not averaged away: how far
-    a person's skin strays from the model is much the same in all of them."""
-    total = sum(sighting.weight for sighting in sightings)
-    body_c = sum(sighting.weight * sighting.body_c for sighting in sightings) / total
-    variance = sum(sighting.weight * sighting.sd_c**2 for sighting in sightings) / total
-    heaviest = max(sightings, key=lambda sighting: sighting.weight)
-    return BodyEstimate(body_c, math.sqrt(variance), heaviest.roi, total)
+def _peaks(sightings: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    peaks: dict[str, float] = {}
+    for skin_by_roi_c in sightings:
+        for name, skin_c in skin_by_roi_c.items():
+            peaks[name] = max(skin_c, peaks.get(name, skin_c))
+    return peaks
+
+
+def _sighting(
+    site: Mapping[str, SiteOffset],
+    blends: Sequence[SiteBlend],
+    skin_by_roi_c: Mapping[str, float],
+    peaks: Mapping[str, float],
+    ambient_c: float,
+) -> BodyEstimate | None:
+    for blend in blends:
+        if blend.weights.keys() <= skin_by_roi_c.keys():
+            return _blended(blend, skin_by_roi_c, peaks, ambient_c)
+    for name, skin_c in skin_by_roi_c.items():
+        if name in site:
+            alone = site[name]
+            offset_c = alone.offset_c + alone.slope_per_c * (ambient_c - alone.ambient_ref_c)
+            return BodyEstimate(skin_c + offset_c, alone.sd_c, RoiName(name))
+    return None
+
+
+def _blended(
+    blend: SiteBlend, skin_by_roi_c: Mapping[str, float], peaks: Mapping[str, float], ambient_c: float
+) -> BodyEstimate:
+    mixed_c = sum(
+        weight * (peaks if name in blend.peaks else skin_by_roi_c)[name] for name, weight in blend.weights.items()
+    )
+    body_c = mixed_c + blend.offset_c + blend.slope_per_c * (ambient_c - blend.ambient_ref_c)
+    body_c += blend.febrile_gain * max(body_c - blend.febrile_above_c, 0.0)
+    main = max(blend.weights, key=lambda name: blend.weights[name])
+    weight = math.exp(blend.open_mouth_per_c * open_mouth_c(skin_by_roi_c))
+    return BodyEstimate(body_c, blend.sd_c, RoiName(main), weight)

@@ -149,7 +149,7 @@ class Thermometer:
             str(region): self._chain(float(samples.maxima_c[region][index]), region, roi, reference)[-1]
             for region in readable
         }
-        body = site.estimate(self._calibration.site, self._calibration.site_blends, skins, self.conditions.ambient_c)
+        body = site.estimate(self._calibration.site, self._calibration.site_blends, [skins], self.conditions.ambient_c)
         if body is None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
         name = body.roi
