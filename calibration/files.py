@@ -22,10 +22,13 @@ from calibration.offset_map import OffsetMap, unpack
 from robot.errors import CalibrationError
 from robot.types import RoiName
 
-SCHEMA = "patrol.calibration/1"
+SCHEMA = "patrol.calibration/2"
 
 _MODE = 0o644
 """A technician writes the file, the robot's own account must read it; nothing in it is secret."""
+
+SHARE_LIMITS = (0.2, 1.5)
+"""Of a contrast that a sensor can sensibly recover; above 1 where a region's maximum takes in something warmer than its truth."""
 
 PositivePx = Annotated[float, Meta(gt=0)]
 Triple = tuple[float, float, float]
@@ -79,7 +82,8 @@ class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     absolute_sd_c: Annotated[float, Meta(ge=0)]
     """Standard uncertainty of an absolute reading without the reference."""
     size_of_source: dict[str, list[tuple[float, float, float]]] = {}
-    """For each region: face width in thermal pixels, correction in °C, its standard uncertainty; widths increase."""
+    """For each region: face width in thermal pixels, the share of the contrast between its warmest spot and the surroundings
+    that the sensor recovers, and the share's standard uncertainty; widths increase."""
     dead_pixels: list[tuple[int, int]] = []
     """Row, column."""
     gain: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
@@ -258,6 +262,11 @@ def _check_regions(calibration: Calibration, path: Path) -> None:
         widths = [row[0] for row in rows]
         if not widths or widths != sorted(set(widths)):
             raise CalibrationError(f"{path}: size_of_source.{roi}: needs rows with face widths that increase")
+        if not all(SHARE_LIMITS[0] <= share <= SHARE_LIMITS[1] and sd >= 0 for _, share, sd in rows):
+            raise CalibrationError(
+                f"{path}: size_of_source.{roi}: a recovered share is not between {SHARE_LIMITS[0]:g} and {SHARE_LIMITS[1]:g}, "
+                "or its uncertainty is negative; calibrate again"
+            )
     for roi in site:
         if roi not in set(RoiName):
             raise CalibrationError(f"{path}: site.{roi}: no such region (there are: {', '.join(RoiName)})")

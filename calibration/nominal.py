@@ -5,7 +5,7 @@ Where the numbers come from:
   lenses    ideal pinholes from the field of view. Real ones bend and are mounted a degree off: RESIDUAL_SHARE.
   noise     NETD of the makers' data; MLX90640: 0.1 °C at 1 Hz, times √8 at 8 Hz.
   absolute  ±2 °C is what the maker of the MLX90640 module claims; the SenXor family is taken as half of that.
-  curves    what few pixels cost, as `patrol-sim size-of-source` measured it on simulated sensors; its uncertainty doubled.
+  curves    what few pixels leave of the contrast, as `patrol-sim size-of-source` measured it on simulated sensors; its uncertainty doubled.
   site      clinical study of 2029 subjects (Zhou 2020, Wang 2022), mean of its two cameras: oral temperature above the
             inner canthi 1.26 ± 0.36 °C, above the forehead's maximum 1.68 ± 0.46. The upper face was not studied by itself:
             its maximum lies between the canthi's and that of the full face (0.94 ± 0.30, mouth included), so 1.10 ± 0.33.
@@ -69,19 +69,19 @@ FIXED_PATTERN_SD_C = 0.3
 _WIDTHS_PX = (4.0, 5.0, 6.0, 7.0, 8.0, 10.0, 12.0, 14.0, 20.0, 30.0, 40.0)
 _CURVES: dict[str, tuple[tuple[float, ...], tuple[float, ...]]] = {
     "canthi": (
-        (2.54, 1.77, 1.33, 0.83, 0.62, 0.43, 0.36, 0.32, 0.24, 0.15, 0.12),
-        (2.00, 1.84, 1.64, 0.96, 0.61, 0.25, 0.15, 0.17, 0.14, 0.10, 0.09),
+        (0.80, 0.865, 0.91, 0.938, 0.956, 0.964, 0.968, 0.970, 0.975, 0.983, 0.988),
+        (0.16, 0.17, 0.13, 0.085, 0.021, 0.016, 0.013, 0.013, 0.011, 0.009, 0.007),
     ),
     "upper_face": (
-        (2.43, 1.66, 1.22, 0.77, 0.57, 0.40, 0.34, 0.30, 0.23, 0.15, 0.12),
-        (1.91, 1.70, 1.42, 0.89, 0.57, 0.23, 0.14, 0.17, 0.14, 0.10, 0.09),
+        (0.805, 0.87, 0.912, 0.941, 0.957, 0.964, 0.968, 0.971, 0.976, 0.983, 0.989),
+        (0.16, 0.17, 0.12, 0.08, 0.021, 0.016, 0.013, 0.013, 0.011, 0.009, 0.007),
     ),
     "forehead": (
-        (0.16, 0.16, 0.16, 0.16, 0.16, 0.09, 0.01, -0.01, -0.06, -0.11, -0.12),
-        (1.20, 1.10, 1.00, 0.90, 0.70, 0.40, 0.23, 0.24, 0.18, 0.10, 0.09),
+        (0.99, 0.99, 0.99, 0.99, 0.99, 0.995, 0.997, 0.997, 0.997, 0.998, 0.999),
+        (0.15, 0.12, 0.10, 0.08, 0.06, 0.04, 0.03, 0.03, 0.028, 0.016, 0.01),
     ),
 }
-"""By region: correction and doubled uncertainty (°C) at each of the widths. A forehead narrower than 9 pixels was not measured."""
+"""By region: recovered share of the contrast and its doubled uncertainty at each of the widths."""
 SITE = {
     "canthi": SiteOffset(1.26, -0.08, 24.0, 0.36),
     "upper_face": SiteOffset(1.10, -0.08, 24.0, 0.33),
@@ -275,7 +275,7 @@ def _radiometry(family: Family) -> RadiometryCalibration:
         fixed_pattern_sd_c=FIXED_PATTERN_SD_C,
         absolute_sd_c=family.absolute_sd_c,
         size_of_source={
-            name: list(zip(_WIDTHS_PX, corrections, sds, strict=True)) for name, (corrections, sds) in _CURVES.items()
+            name: list(zip(_WIDTHS_PX, shares, sds, strict=True)) for name, (shares, sds) in _CURVES.items()
         },
     )
 

@@ -85,16 +85,16 @@ def _radiometry(calibration: Calibration) -> list[str]:
 
 def _site(calibration: Calibration) -> list[str]:
     widths = ", ".join(f"{width:g}" for width in _SHOWN_WIDTHS_PX)
-    lines = [f"regions       few pixels cost, at faces {widths} thermal pixels wide; skin to body"]
+    lines = [f"regions       share of the contrast recovered at faces {widths} thermal pixels wide; skin to body"]
     for name, rows in calibration.radiometry.size_of_source.items():
         table = np.array(rows).T
         costs = ", ".join(
-            f"{np.interp(width, table[0], table[1]):+.2f} ± {np.interp(width, table[0], table[2]):.2f}"
+            f"{np.interp(width, table[0], table[1]):.1%} ± {np.interp(width, table[0], table[2]):.1%}"
             for width in _SHOWN_WIDTHS_PX
         )
         site = calibration.site[name]
         lines.append(
-            f"  {name:<11} {costs} °C; {site.offset_c:+.2f} ± {site.sd_c:.2f} °C at {site.ambient_ref_c:g} °C, "
+            f"  {name:<11} {costs}; {site.offset_c:+.2f} ± {site.sd_c:.2f} °C at {site.ambient_ref_c:g} °C, "
             f"{site.slope_per_c:+.2f} per °C of ambient"
         )
     return lines

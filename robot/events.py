@@ -55,6 +55,10 @@ class ReadingData(Part, frozen=True):
     face_px_thermal: float
     distance_m: float
     skin_by_roi_c: dict[str, float] = {}
+    uncertainty_terms_c: Annotated[
+        dict[str, float],
+        Meta(description="contribution of each source to uncertainty_c, the root of their sum of squares"),
+    ] = {}
 
 
 class ScreeningData(Part, frozen=True):
@@ -286,6 +290,7 @@ def reading_data(reading: Reading) -> ReadingData:
         face_px_thermal=reading.face_px_thermal,
         distance_m=reading.distance_m,
         skin_by_roi_c=dict(reading.skin_by_roi_c),
+        uncertainty_terms_c={name: round(term_c, 4) for name, term_c in reading.uncertainty_terms_c.items()},
     )
     for name in data.__struct_fields__:
         value = getattr(data, name)

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from robot.types import Reading, RoiName
+from robot.corrections import combined_c
+from robot.types import F64, Reading, RoiName
 
 _AVERAGED = (
     "raw_c", "reference_correction_c", "emissivity_correction_c", "atmosphere_correction_c",
@@ -19,8 +20,9 @@ assert {field.name for field in fields(Reading)} >= set(_AVERAGED)
 
 _OUTLIER_SD = 3.0
 _OUTLIER_FLOOR_C = 0.15
-_PERSISTENT_SHARE = 0.25
-"""Share of the random variance that successive readings have in common (pose, place on the pixel grid)."""
+_KEPT_SHARE = {"netd": 0.0, "registration": 0.5}
+"""Share of each random term's variance that the readings of one person have in common. Noise is new in every frame; half of the
+variance of a face's place belongs to the face (simulators/truth_faces.py). Every other term is the same in all readings."""
 
 
 def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
@@ -35,25 +37,42 @@ def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
 def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:
     """Returns one reading from at least one of the same region, and how many went into it.
 
-    Weights are 1/u² of the random part. The random part falls with the number of readings, except for the share that
-    successive readings have in common; the rest (reference, size of source, site) is the same in all and stays.
+    Weights are 1/u² of what differs between the readings: noise, place and, as people come nearer, size of source.
+    Each term of the uncertainty is then that of a weighted mean of errors correlated by its kept share ρ:
+    u² = ρ·(Σ w·u)² + (1 − ρ)·Σ (w·u)² (JCGM 100:2008, equation 16). What all readings share does not fall at all.
     """
     body = np.array([reading.body_c for reading in readings])
     middle = float(np.median(body))
     deviation = np.abs(body - middle)
     bound = max(_OUTLIER_SD * 1.4826 * float(np.median(deviation)), _OUTLIER_FLOOR_C)
     kept = [reading for reading, far in zip(readings, deviation, strict=True) if far <= bound]
-    random = np.array([reading.random_uncertainty_c for reading in kept])
-    weight = 1 / np.maximum(random, 1e-3) ** 2
-    weight /= weight.sum()
+    weight = _weights(kept)
     newest = kept[-1]
     values: dict[str, Any] = {
         name: float(np.dot(weight, [getattr(reading, name) for reading in kept])) for name in _AVERAGED
     }
-    single = float(np.dot(weight, random**2))
-    random_c = math.sqrt(single * (_PERSISTENT_SHARE + (1 - _PERSISTENT_SHARE) / len(kept)))
-    fixed = float(np.dot(weight, [max(r.uncertainty_c**2 - r.random_uncertainty_c**2, 0.0) for r in kept]))
-    return (
-        replace(newest, **values, uncertainty_c=math.sqrt(random_c**2 + fixed), random_uncertainty_c=random_c),
-        len(kept),
+    terms_c = {name: _mean_term_c(name, weight, kept) for name in newest.uncertainty_terms_c}
+    random_c = combined_c({name: term_c for name, term_c in terms_c.items() if name in _KEPT_SHARE})
+    fused = replace(
+        newest,
+        **values,
+        uncertainty_c=combined_c(terms_c),
+        random_uncertainty_c=random_c,
+        uncertainty_terms_c=terms_c,
     )
+    return fused, len(kept)
+
+
+def _weights(readings: Sequence[Reading]) -> F64:
+    differing = [
+        math.hypot(reading.random_uncertainty_c, reading.uncertainty_terms_c.get("size_of_source", 0.0), 1e-3)
+        for reading in readings
+    ]
+    weight = 1 / np.square(np.array(differing, dtype=np.float64))
+    return np.asarray(weight / weight.sum(), dtype=np.float64)
+
+
+def _mean_term_c(name: str, weight: F64, readings: Sequence[Reading]) -> float:
+    parts = weight * [reading.uncertainty_terms_c.get(name, 0.0) for reading in readings]
+    kept = _KEPT_SHARE.get(name, 1.0)
+    return math.sqrt(kept * float(parts.sum()) ** 2 + (1 - kept) * float(np.square(parts).sum()))

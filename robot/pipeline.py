@@ -17,6 +17,7 @@ from calibration.files import Calibration
 from robot.alarm import Alarm, AlarmDesk, AlarmRules
 from robot.attention import AttentionRules
 from robot.config import Settings
+from robot.corrections import Conditions
 from robot.health import Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
@@ -24,7 +25,7 @@ from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import Located, RoiLimits, default_face_px_min, locate, thermal_rois
 from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
-from robot.thermometry import Conditions, Thermometer
+from robot.thermometry import Thermometer
 from robot.track import Tracker, TrackerLimits
 from robot.types import (
     F64,

@@ -192,6 +192,8 @@ class Reading:
     """Standard uncertainty (k = 1) of `body_c`."""
     random_uncertainty_c: float
     """The part of it that averaging over readings reduces."""
+    uncertainty_terms_c: dict[str, float]
+    """What each source contributes to `uncertainty_c`, by name; the root of their sum of squares is `uncertainty_c`."""
     face_px_thermal: float
     distance_m: float
     roi_px: tuple[float, float, float, float]

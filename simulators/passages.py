@@ -21,11 +21,12 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from robot.alarm import AlarmDesk
+from robot.corrections import Conditions
 from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate, thermal_rois
 from robot.screening import Screener
-from robot.thermometry import Conditions, Thermometer
+from robot.thermometry import Thermometer
 from robot.track import Tracker
 from robot.types import Faces, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi, Verdict
 from simulators.nameplate import calibration_of

@@ -1,52 +1,70 @@
 """Measures what the finite resolution of a simulated sensor costs on a face: the size-of-source curve of its calibration.
 
-As a technician would with a real sensor: people of known skin temperature stand at known ranges, the robot's own
-thermometry reads them with no such correction, and the mean shortfall at each face width is the correction.
+As a technician would with a real sensor: people of known skin temperature stand at known ranges and in rooms of several
+temperatures, the robot's own thermometry reads them with no such correction, and what the sensor recovers of the contrast
+between skin and room at each face width is the curve. The sensor is given no noise for this: the excess of a noisy maximum
+is a term of its own (robot/corrections.py), and is measured here too (`maximum_excess`).
 """
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 import msgspec
 import numpy as np
 
+from calibration.files import Calibration
+from robot.corrections import Conditions, smoothed_noise_c
 from robot.optics import Optic as RobotOptic
-from robot.reference import ReferenceRules, ReferenceTracker
-from robot.registration import FACE_WIDTH_M, RoiLimits, thermal_rois
-from robot.thermometry import Conditions, Thermometer
-from robot.types import Reading, ThermalFrame, Track
-from simulators.faces import face_axes, landmarks_m
+from robot.reference import ReferenceState
+from robot.registration import FACE_WIDTH_M, Located, RoiLimits, locate, thermal_rois
+from robot.thermometry import Plausibility, Thermometer
+from robot.types import Reading, RoiName, ThermalFrame, Track
 from simulators.nameplate import REGIONS, calibration_of
+from simulators.passage_group import Group, Setup, people
 from simulators.render_thermal import ThermalRenderer
-from simulators.world import F64, Person, PersonPose, Rig, SceneState
+from simulators.truth_faces import LandmarkNoise, TruthFaces
+from simulators.world import F64, Person, Rig, SceneState
 
 WIDTHS_PX = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0, 12.0, 14.0, 17.0, 20.0, 25.0, 30.0, 40.0)
-PEOPLE = 60
-FRAMES = 4
-"""Of each person at each range, for the sensor's noise."""
-PLACE_SD_PX = 0.5
-"""Error of the place in the thermal image that a registered camera leaves."""
-AMBIENT_C = 23.0
+PEOPLE = 30
+"""At each width and in each room."""
+LOOKS = 6
+"""Detections that a track rests on before its face is read."""
+AMBIENTS_C = (18.0, 23.0, 28.0)
+LEAST_SHARE = 0.5
+"""A width at which less than this of the contrast is recovered is left out."""
+MOST_SPREAD = 0.09
+"""A width at which faces differ more than this is left out: more than 1 °C in a room of 23 °C."""
+_HUMIDITY = 0.5
 Row = tuple[float, float, float]
 
 
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """One region of one face, read without correction for size."""
+
+    region: str
+    read_c: float
+    true_c: float
+    ambient_c: float
+
+
 def measure(rig: Rig, seed: int = 1) -> dict[str, list[Row]]:
-    """Returns for each region rows of face width (thermal pixels), correction and spread of one reading (°C)."""
+    """Returns for each region rows of face width (thermal pixels), recovered share of the contrast, and its spread."""
     found: dict[str, list[Row]] = {name: [] for name in REGIONS}
     widest_px = rig.thermal.height_px * 0.45
     for width_px in WIDTHS_PX:
         if width_px > widest_px:
             break
-        errors: dict[str, list[float]] = {name: [] for name in REGIONS}
-        for person, reading in _readings(rig, width_px, seed):
-            truth = {"canthi": person.canthi_c, "upper_face": person.canthi_c, "forehead": person.forehead_c}
-            for name, skin_c in reading.skin_by_roi_c.items():
-                errors[name].append(truth[name] - skin_c)
-        for name, values in errors.items():
-            if len(values) >= PEOPLE:
-                found[name].append((width_px, round(float(np.mean(values)), 3), round(float(np.std(values)), 3)))
+        reads = list(_reads(noiseless(rig), width_px, seed))
+        for name, rows in found.items():
+            row = _row(width_px, [read for read in reads if read.region == name])
+            if row is not None:
+                rows.append(row)
     return found
 
 
@@ -57,73 +75,93 @@ def to_toml(family: str, curves: dict[str, list[Row]]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _readings(rig: Rig, width_px: float, seed: int) -> Iterator[tuple[Person, Reading]]:
-    rng = np.random.default_rng([seed, round(width_px * 10)])
-    calibration = calibration_of(rig, "measuring", dt.datetime.now(dt.UTC))
-    flat = {name: [(4.0, 0.0, 0.1), (40.0, 0.0, 0.1)] for name in REGIONS}
-    radiometry = msgspec.structs.replace(calibration.radiometry, size_of_source=flat)
-    calibration = msgspec.structs.replace(calibration, radiometry=radiometry)
-    thermometer = Thermometer(calibration, Conditions(AMBIENT_C, AMBIENT_C))
-    lens = RobotOptic("thermal", calibration.thermal)
-    for number in range(PEOPLE):
-        # Another sensor for everyone: its fixed pattern must not become part of the curve.
-        renderer = ThermalRenderer(rig, seed * 1000 + number)
-        reference = ReferenceTracker(calibration.reference, calibration.radiometry, AMBIENT_C, ReferenceRules())
-        person = _person(rng, number)
-        pose = _pose(rng, rig, person, lens.focal_px * FACE_WIDTH_M / width_px)
-        for index in range(24 + FRAMES):
-            t_s = index / rig.traits.rate_hz
-            state = SceneState(t_s, (pose,), AMBIENT_C, 0.5, ())
-            quantum = rig.traits.quantum_c
-            temp_c = np.round(renderer.render(state) / quantum) * quantum
-            frame = ThermalFrame(index, round(t_s * 1e9), temp_c.astype(np.float32))
-            plate = reference.observe(frame)
-            if index < 24:
-                continue
-            track = _track(rng, pose, frame.t_mono_ns, lens)
-            rois = thermal_rois([track], frame.t_mono_ns, lens, RoiLimits(1.0, 1.5), None)
-            for result in thermometer.read(frame, rois, plate):
-                if isinstance(result, Reading):
-                    yield person, result
+def maximum_excess(rig: Rig, width_px: float, seed: int = 1) -> dict[str, float]:
+    """Returns by how much noise raises each region's maximum on average, in standard deviations of the smoothed noise."""
+    noise_c = float(np.hypot(*smoothed_noise_c(calibration_of(rig, "measuring", dt.datetime.now(dt.UTC)).radiometry)))
+    steady = dataclasses.replace(rig, traits=dataclasses.replace(rig.traits, offset_c=0.0, drift_c_per_min=0.0))
+    raised: dict[str, list[float]] = {name: [] for name in REGIONS}
+    for name, values in raised.items():
+        for one, sign in ((steady, 1.0), (noiseless(rig), -1.0)):
+            reads = [read.read_c - read.true_c for read in _reads(one, width_px, seed) if read.region == name]
+            values.append(sign * float(np.mean(reads)) if reads else np.nan)
+    return {name: round(sum(values) / noise_c, 2) for name, values in raised.items()}
 
 
-def _person(rng: np.random.Generator, number: int) -> Person:
-    canthi_c = float(rng.uniform(34.5, 37.5))
-    return Person(
-        person_id=number,
-        body_c=canthi_c + 1.3,
-        canthi_c=canthi_c,
-        forehead_c=canthi_c - float(rng.uniform(0.3, 0.55)),
-        febrile=False,
-        masked=number % 5 < 2,
-        glasses=number % 4 == 1,
-        hat=number % 10 == 0,
-        height_m=1.7,
-        face_width_m=float(np.clip(rng.normal(FACE_WIDTH_M, 0.006), 0.135, 0.165)),
-        face_seed=number,
+def noiseless(rig: Rig) -> Rig:
+    """Returns the rig with a sensor that has nothing but its finite resolution."""
+    traits = dataclasses.replace(
+        rig.traits, netd_c=0.0, fixed_pattern_c=0.0, offset_c=0.0, drift_c_per_min=0.0, quantum_c=1e-4
     )
+    return dataclasses.replace(rig, traits=traits)
 
 
-def _pose(rng: np.random.Generator, rig: Rig, person: Person, depth_m: float) -> PersonPose:
-    thermal = rig.thermal
-    spread = 0.25
-    local = np.array([rng.uniform(-spread, spread), rng.uniform(-0.1, 0.12), 1.0]) * depth_m
-    eyes = thermal.position_m + local @ thermal.rotation
-    towards = thermal.position_m - eyes
-    yaw = np.arctan2(towards[1], towards[0]) + rng.uniform(-0.35, 0.35)
-    tilt = np.arctan2(towards[2], np.hypot(towards[0], towards[1])) * rng.uniform(0.2, 0.9)
-    facing = np.array([np.cos(tilt) * np.cos(yaw), np.cos(tilt) * np.sin(yaw), np.sin(tilt)])
-    heading = np.array([np.cos(yaw), np.sin(yaw), 0.0])
-    return PersonPose(person, eyes, np.zeros(3), facing, heading)
+def _row(width_px: float, reads: list[_Read]) -> Row | None:
+    """Returns the share that leaves no bias over all rooms, and how far single faces stray from it."""
+    if len(reads) < PEOPLE * len(AMBIENTS_C) // 4:
+        return None
+    true = np.array([read.true_c - read.ambient_c for read in reads])
+    seen = np.array([read.read_c - read.ambient_c for read in reads])
+    share = float(seen.sum() / true.sum())
+    spread = float(np.sqrt(np.mean((seen / share - true) ** 2) / np.mean(true**2))) * share
+    return (width_px, round(share, 4), round(spread, 4)) if share >= LEAST_SHARE and spread <= MOST_SPREAD else None
 
 
-def _track(rng: np.random.Generator, pose: PersonPose, t_ns: int, lens: RobotOptic) -> Track:
-    """Returns the track of somebody at this place, misplaced as a registered camera would."""
-    landmarks: F64 = landmarks_m(pose.person) @ face_axes(pose.facing)
-    depth_m = float(np.linalg.norm(pose.eyes_m - lens.position_m))
-    error = rng.normal(0.0, PLACE_SD_PX / lens.focal_px * depth_m, 3)
+def _reads(rig: Rig, width_px: float, seed: int) -> Iterator[_Read]:
+    """Yields every region that could be read of everyone; each person is read once, each by another sensor."""
+    rig = dataclasses.replace(rig, cameras=rig.cameras[:1])
+    calibration = _uncorrected(calibration_of(rig, "measuring", dt.datetime.now(dt.UTC)))
+    lens = RobotOptic("thermal", calibration.thermal)
+    camera = RobotOptic("camera", calibration.cameras[rig.cameras[0].name])
+    for number, ambient_c in enumerate(AMBIENTS_C):
+        setup = Setup(
+            distance_m=lens.focal_px * FACE_WIDTH_M / width_px / 0.97,  # faces stand off the axis: nearer than they are far
+            ambient_c=ambient_c, masked_share=0.4, glasses_share=0.25, hat_share=0.1, febrile_share=0.3,
+        )  # fmt: skip
+        thermometer = Thermometer(
+            calibration, Conditions(ambient_c, ambient_c, _HUMIDITY), Plausibility(skin_c=(10.0, 60.0))
+        )
+        rng = np.random.default_rng([seed, round(width_px * 10), number])
+        comers = people(setup, seed * 100 + round(width_px * 10) + number)
+        for index in range(PEOPLE):
+            group = Group(setup, rig, [next(comers)], rng)
+            person = group.walkers[0].person
+            renderer = ThermalRenderer(rig, seed * 10_000 + index)
+            state = SceneState(0.0, group.poses(0.0), ambient_c, _HUMIDITY, ())
+            faces = TruthFaces(rig, LandmarkNoise(), seed + index)
+            found = [locate(faces.find(state, rig.cameras[0], 0), camera) for _ in range(LOOKS)]
+            if not all(len(one) for one in found):
+                continue
+            frame = ThermalFrame(0, 0, np.round(renderer.render(state) / rig.traits.quantum_c).astype(np.float32))
+            frame = dataclasses.replace(frame, temp_c=frame.temp_c * np.float32(rig.traits.quantum_c))
+            rois = thermal_rois([_track(found)], 0, lens, RoiLimits(1.0, 1.5), None)
+            for result in thermometer.read(frame, rois, ReferenceState(True, 0.0, 0.0, "")):
+                if isinstance(result, Reading):
+                    yield from _regions(result, person, ambient_c)
+
+
+def _regions(reading: Reading, person: Person, ambient_c: float) -> Iterator[_Read]:
+    true_c = {"canthi": person.canthi_c, "upper_face": person.canthi_c, "forehead": person.forehead_c}
+    for name, skin_c in reading.skin_by_roi_c.items():
+        if name in true_c:
+            yield _Read(name, skin_c, true_c[name], ambient_c)
+
+
+def _uncorrected(calibration: Calibration) -> Calibration:
+    """Every width recovers everything, and no excess is taken off: its noise is said to be nothing."""
+    flat = {str(name): [(1.0, 1.0, 0.0)] for name in RoiName if str(name) in REGIONS}
+    site = dict.fromkeys(flat, next(iter(calibration.site.values())))
+    radiometry = msgspec.structs.replace(
+        calibration.radiometry, size_of_source=flat, netd_c=1e-6, quantum_c=1e-6, fixed_pattern_sd_c=0.0
+    )
+    return msgspec.structs.replace(calibration, radiometry=radiometry, site=site)
+
+
+def _track(found: list[Located]) -> Track:
+    """Returns the track of somebody who was found several times at one place: the mean of what was found."""
+    position: F64 = np.mean([one.positions_m[0] for one in found], axis=0)
+    newest = found[-1]
     return Track(
-        track_id=1, t_mono_ns=t_ns, position_m=pose.eyes_m + error, velocity_m_s=np.zeros(3),
-        position_covariance_m2=np.eye(3) * 0.005**2, first_seen_ns=0, last_seen_ns=t_ns, hits=9, camera="front",
-        landmark_rays=landmarks, seen_position_m=pose.eyes_m, score=0.9, yaw_rad=0.0, confirmed=True,
+        track_id=1, t_mono_ns=0, position_m=position, velocity_m_s=np.zeros(3),
+        position_covariance_m2=np.eye(3) * 0.005**2, first_seen_ns=0, last_seen_ns=0, hits=9, camera="front",
+        landmark_rays=newest.landmarks_m[0], seen_position_m=position, score=0.9, yaw_rad=0.0, confirmed=True,
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,7 @@ def calibration(**changes: Any) -> Calibration:
             quantum_c=0.01,
             fixed_pattern_sd_c=0.05,
             absolute_sd_c=0.5,
-            size_of_source={name: [(4.0, 0.0, 0.1), (40.0, 0.0, 0.1)] for name in RoiName},
+            size_of_source={name: [(4.0, 1.0, 0.008), (40.0, 1.0, 0.008)] for name in RoiName},
         ),
         "site": {name: SiteOffset(SITE_C, 0.0, AMBIENT_C, 0.15) for name in RoiName},
         "reference": ReferenceCalibration(PLATE_PX, PLATE_C, PLATE_EMISSIVITY),
@@ -118,6 +119,7 @@ def reading(track_id: int, t_ns: int, body_c: float, random_c: float = 0.05) -> 
         body_c=body_c,
         uncertainty_c=max(0.2, random_c),
         random_uncertainty_c=random_c,
+        uncertainty_terms_c={"netd": random_c, "site": math.sqrt(max(0.2, random_c) ** 2 - random_c**2)},
         face_px_thermal=15.0,
         distance_m=1.5,
         roi_px=(70.0, 50.0, 12.0, 9.0),

@@ -68,14 +68,14 @@ def test_layout_alone_may_change(tmp_path: Path) -> None:
 def test_another_version_says_so_before_anything_else(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     save(calibration(), path)
-    rewrite(path, {"schema": "patrol.calibration/2", "sha256": "x"})
-    with pytest.raises(CalibrationError, match=r"schema 'patrol.calibration/2' is not 'patrol.calibration/1'"):
+    rewrite(path, {"schema": "patrol.calibration/1", "sha256": "x"})
+    with pytest.raises(CalibrationError, match=r"schema 'patrol.calibration/1' is not 'patrol.calibration/2'"):
         load(path)
 
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"robot = 1", b"[]", b"3", b"{}", b"\xff\xfe", b'{"schema":"patrol.calibration/1"}', b"[" * 100_000],
+    [b"", b"robot = 1", b"[]", b"3", b"{}", b"\xff\xfe", b'{"schema":"patrol.calibration/2"}', b"[" * 100_000],
 )
 def test_what_is_no_calibration_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "calibration.json"
@@ -100,10 +100,11 @@ UNUSABLE = [
     ({"created_utc": "2026-05-01T08:00:00"}, "has no time zone"),
     ({"radiometry": radiometry(size_of_source={})}, "upper_face needs both"),
     ({"radiometry": radiometry(size_of_source={"upper_face": []})}, "widths that increase"),
-    ({"radiometry": radiometry(size_of_source={"nose": [(4.0, 0.0, 0.1)]})}, "no such region"),
+    ({"radiometry": radiometry(size_of_source={"nose": [(4.0, 0.9, 0.1)]})}, "no such region"),
     ({"radiometry": radiometry(size_of_source={"upper_face": [(9.0, 0, 0), (4.0, 0, 0)]})}, "widths that increase"),
     ({"site": {}}, "needs both"),
     ({"site": {"upper_face": calibration().site["upper_face"]}}, "needs both"),
+    ({"radiometry": radiometry(size_of_source={"upper_face": [(9.0, 1.7, 0.1)]})}, "recovered share"),
     ({"radiometry": radiometry(dead_pixels=[(120, 0)])}, "not in the image"),
     ({"radiometry": radiometry(dead_pixels=[(0, -1)])}, "not in the image"),
     ({"radiometry": radiometry(netd_c=0.0)}, "netd_c"),
@@ -128,7 +129,7 @@ def test_the_unusable_is_refused_on_reading_and_never_replaces_what_works(
 
 
 def test_one_region_is_enough(tmp_path: Path) -> None:
-    only = {RoiName.UPPER_FACE.value: [(4.0, 0.0, 0.1)]}
+    only = {RoiName.UPPER_FACE.value: [(4.0, 0.8, 0.1)]}
     value = calibration(
         radiometry=radiometry(size_of_source=only), site={"upper_face": calibration().site["upper_face"]}
     )

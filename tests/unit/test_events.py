@@ -36,6 +36,7 @@ READING = Reading(
     body_c=37.79,
     uncertainty_c=0.23,
     random_uncertainty_c=0.05,
+    uncertainty_terms_c={"netd": 0.05, "site": 0.2245},
     face_px_thermal=21.5,
     distance_m=1.7,
     roi_px=(70.0, 40.0, 12.0, 9.0),

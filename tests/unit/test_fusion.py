@@ -36,6 +36,7 @@ def reading(
         body_c=body_c,
         uncertainty_c=math.hypot(random_c, fixed_c),
         random_uncertainty_c=random_c,
+        uncertainty_terms_c={"registration": random_c, "site": fixed_c},
         face_px_thermal=20.0,
         distance_m=1.1,
         roi_px=(70.0, 50.0, 18.0, 14.0),

@@ -27,10 +27,11 @@ from calibration.nominal import (
     parse_thermal,
 )
 from calibration.summary import as_json, as_text, view
+from robot.corrections import Conditions
 from robot.errors import ConfigError
 from robot.optics import Optic
 from robot.registration import default_face_px_min
-from robot.thermometry import Conditions, Thermometer
+from robot.thermometry import Thermometer
 from robot.types import RoiName
 from simulators.nameplate import CURVES
 from simulators.rig import load_rig

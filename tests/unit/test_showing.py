@@ -65,7 +65,7 @@ def test_a_person_from_approach_to_verdict() -> None:
     person = stage.person()
     assert (person.state, person.verdict, person.reason) == ("done", "normal", None)
     assert person.position_m == pytest.approx((1.5, 0.0, 1.5), abs=0.1)
-    assert person.body_c == pytest.approx(NORMAL[3] + SITE_C + 0.4, abs=0.1)
+    assert person.body_c == pytest.approx(NORMAL[3] + SITE_C + 0.35, abs=0.1)
     assert person.uncertainty_c is not None and 0 < person.uncertainty_c < 1
     assert state.screening == "available" and state.reasons == ()
     assert state.coverage is not None and (state.coverage.seen, state.coverage.measured) == (1, 1)

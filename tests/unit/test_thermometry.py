@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, SiteOffset
+from robot.corrections import Conditions
 from robot.errors import CalibrationError
+from robot.face_sampling import HOT_C
 from robot.radiometry import apparent_c, radiance, seen_through_surface_c, transmission
 from robot.reference import ReferenceState
-from robot.thermometry import HOT_C, Conditions, Plausibility, Thermometer
+from robot.thermometry import Plausibility, Thermometer
 from robot.types import F32, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
 
 CONDITIONS = Conditions(ambient_c=23.0, reflected_c=23.0, humidity=0.5, skin_emissivity=0.98)
@@ -26,15 +28,16 @@ SITE = {
     "forehead": SiteOffset(1.6, -0.16, 23.0, 0.45),
 }
 SOURCE = {
-    "upper_face": [(7.0, 0.5, 0.12), (22.0, 0.1, 0.05), (60.0, 0.0, 0.02)],
-    "canthi": [(7.0, 0.6, 0.15), (22.0, 0.2, 0.06), (60.0, 0.0, 0.02)],
-    "forehead": [(7.0, 0.3, 0.1), (60.0, 0.0, 0.02)],
+    "upper_face": [(7.0, 0.95, 0.012), (22.0, 0.99, 0.004), (60.0, 1.0, 0.002)],
+    "canthi": [(7.0, 0.94, 0.015), (22.0, 0.98, 0.005), (60.0, 1.0, 0.002)],
+    "forehead": [(7.0, 0.97, 0.01), (60.0, 1.0, 0.002)],
 }
 
 
 def calibration(
     source: dict[str, list[tuple[float, float, float]]] | None = None,
     site: dict[str, SiteOffset] | None = None,
+    noise: bool = True,
 ) -> Calibration:
     lens = OpticCalibration("t", 160, 120, 147.0, 147.0, 79.5, 59.5, (0, 0, 0, 0, 0), (0, 0, 0), (0.1, 0, 1))
     return Calibration(
@@ -47,9 +50,9 @@ def calibration(
         cameras={},
         thermal=lens,
         radiometry=RadiometryCalibration(
-            netd_c=0.08,
-            quantum_c=0.1,
-            fixed_pattern_sd_c=0.15,
+            netd_c=0.08 if noise else 1e-9,
+            quantum_c=0.1 if noise else 1e-9,
+            fixed_pattern_sd_c=0.15 if noise else 0.0,
             absolute_sd_c=0.5,
             size_of_source=SOURCE if source is None else source,
         ),
@@ -171,8 +174,8 @@ def test_every_step_is_in_the_sum(
 @given(st.floats(34.0, 39.0), st.floats(0.5, 3.0))
 def test_physics_is_undone(skin_c: float, distance_m: float) -> None:
     """Skin as the sensor would see it, through emissivity and air; with nothing lost to size the skin comes out again."""
-    nothing = {name: [(1.0, 0.0, 0.0)] for name in SOURCE}
-    thermometer = Thermometer(calibration(source=nothing), CONDITIONS, Plausibility(skin_c=(0.0, 60.0)))
+    everything = {name: [(1.0, 1.0, 0.0)] for name in SOURCE}
+    thermometer = Thermometer(calibration(source=everything, noise=False), CONDITIONS, Plausibility(skin_c=(0.0, 60.0)))
     tau = transmission(distance_m, 23.0, 0.5)
     surface = radiance(seen_through_surface_c(skin_c, 0.98, 23.0))
     seen_c = apparent_c(tau * surface + (1 - tau) * radiance(23.0))
@@ -184,10 +187,14 @@ def test_physics_is_undone(skin_c: float, distance_m: float) -> None:
 
 
 def test_size_of_source_and_site_come_from_the_calibration() -> None:
-    for face_px, source_c in ((7.0, 0.5), (14.5, 0.3), (22.0, 0.1), (100.0, 0.0), (3.0, 0.5)):
+    quiet = Thermometer(calibration(noise=False), CONDITIONS)
+    for face_px, share in ((7.0, 0.95), (14.5, 0.97), (22.0, 0.99), (100.0, 1.0)):
         roi = roi_at(face_px=face_px)
         image = painted(roi_at(face_px=max(face_px, 12)), canthi_c=37.0)
-        assert reading(image, roi).size_of_source_correction_c == pytest.approx(source_c)
+        found = reading(image, roi, quiet)
+        contrast_c = found.skin_c - CONDITIONS.ambient_c
+        assert found.size_of_source_correction_c == pytest.approx(contrast_c * (1 - share), abs=1e-6)
+    assert reason(painted(roi_at()), roi_at(face_px=5.0), quiet) is Reason.TOO_FEW_PIXELS
     warm = Thermometer(calibration(), replace(CONDITIONS, ambient_c=27.0))
     roi = roi_at()
     assert reading(painted(roi), roi).site_offset_c == pytest.approx(0.9)
