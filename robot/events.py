@@ -128,6 +128,8 @@ class HealthChangedData(Part, frozen=True):
     screening: Literal["available", "unavailable"]
     reasons: tuple[str, ...]
     devices: dict[str, DeviceData]
+    warnings: tuple[str, ...] = ()
+    """What does not hold screening back but must be known: `calibration_expired`, `calibration_nominal`."""
 
 
 class CoverageData(Part, frozen=True):

@@ -59,6 +59,8 @@ class HealthReport:
     reasons: tuple[str, ...]
     """Empty exactly when screening is available."""
     devices: Mapping[str, DeviceHealth]
+    warnings: tuple[str, ...] = ()
+    """What does not hold screening back but must be said aloud: an expired or nominal calibration."""
 
     def differs_from(self, other: HealthReport | None) -> bool:
         """True when something has changed that is worth an event (measured rates alone are not)."""
@@ -66,7 +68,7 @@ class HealthReport:
 
     def _summary(self) -> tuple[Any, ...]:
         devices = {name: (d.alive, d.rate_ok, d.valid, d.detail) for name, d in self.devices.items()}
-        return self.screening, self.reasons, devices
+        return self.screening, self.reasons, self.warnings, devices
 
 
 class _Stream:
@@ -133,6 +135,7 @@ class Health:
         self._conditions: dict[
             str, bool
         ] = {}  # nothing is taken for granted: while one is unset, the robot is starting
+        self._warnings: tuple[str, ...] = ()
         self._first_ns: int | None = None
         self._good_since_ns: int | None = None
         self._shown: tuple[str, ...] = ("starting",)
@@ -152,6 +155,10 @@ class Health:
             raise ValueError(f"health: {reason!r} is not one of {', '.join(CONDITIONS)}")
         self._conditions[reason] = ok
 
+    def set_warnings(self, codes: tuple[str, ...]) -> None:
+        """Notes everything that is wrong although screening goes on; replaces what was noted before."""
+        self._warnings = codes
+
     def evaluate(self, now_ns: int) -> HealthReport:
         """Returns the state at `now_ns`; call it at least twice a second, so that a loss shows within two seconds."""
         if self._first_ns is None:
@@ -167,7 +174,7 @@ class Health:
             if now_ns - self._good_since_ns >= RECOVERY_S * 1e9:
                 self._shown = ()
         screening = Screening.UNAVAILABLE if self._shown else Screening.AVAILABLE
-        return HealthReport(screening, self._shown, devices)
+        return HealthReport(screening, self._shown, devices, self._warnings)
 
     def _reasons(self, devices: Mapping[str, DeviceHealth], grace: bool) -> tuple[str, ...]:
         found = {reason for reason, ok in self._conditions.items() if not ok}

@@ -51,7 +51,10 @@ def step_data(result: StepResult, calibration_id: str, t_lamp_ns: int, now_ns: i
         health = result.health
         data.append(
             HealthChangedData(
-                screening=health.screening.value, reasons=health.reasons, devices=device_data(health.devices)
+                screening=health.screening.value,
+                reasons=health.reasons,
+                devices=device_data(health.devices),
+                warnings=health.warnings,
             )
         )
     if result.coverage is not None:

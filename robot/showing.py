@@ -71,6 +71,7 @@ class Showing:
             last_seq=self._last_seq(),
             screening=view.health.screening.value,
             reasons=view.health.reasons,
+            warnings=view.health.warnings,
             people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),
             alarms=tuple(self._alarm(alarm, unix_ns - now_ns) for alarm in self._pipeline.open_alarms),
             coverage=CoverageData(

@@ -33,6 +33,14 @@ UNAVAILABLE: dict[str, Text] = {
 }
 """Why screening is unavailable: robot/health.py's codes, in its order."""
 
+WARNINGS: dict[str, Text] = {
+    "calibration_expired": Text("CALIBRATION EXPIRED: temperatures may be wrong", "标定已过期：温度可能不准确"),
+    "calibration_nominal": Text(
+        "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
+    ),
+}
+"""What is wrong although screening goes on: robot/calibrated.py's codes."""
+
 NOT_MEASURED: dict[Reason, Text] = {
     Reason.TOO_FAR: Text("Too far away", "距离过远"),
     Reason.TOO_FEW_PIXELS: Text("Face too small in the thermal image", "热图中人脸过小"),
@@ -55,6 +63,7 @@ def table() -> dict[str, dict[str, dict[str, str]]]:
     """Returns every text as {language: {group: {code: text}}}, as the page fetches it."""
     groups: dict[str, dict[str, Text]] = {
         "unavailable": UNAVAILABLE,
+        "warning": WARNINGS,
         "not_measured": {str(reason): text for reason, text in NOT_MEASURED.items()},
         "advice": {"elevated": ADVICE},
     }

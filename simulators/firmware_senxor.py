@@ -48,6 +48,9 @@ FAMILIES = {
     "MI1602": _Family(160, 120, 3, 6, 41, 2, 25.0),
 }
 
+SERIAL = bytes((25, 14, 1, 0, 4, 210))
+"""Year since 2000, week, place, and a number of three bytes, as a sensor of 2025 may have it."""
+
 
 class SenxorFirmware:
     """One powered sensor. `reported_type` makes register BA lie, which is the fault of a wrong variant.
@@ -58,9 +61,7 @@ class SenxorFirmware:
     baud: int | None = None
     """USB: the speed set on the port does not matter."""
 
-    def __init__(
-        self, model: str = "MI1602", serial: bytes = bytes((25, 14, 1, 0, 4, 210)), reported_type: int | None = None
-    ) -> None:
+    def __init__(self, model: str = "MI1602", serial: bytes = SERIAL, reported_type: int | None = None) -> None:
         if model not in FAMILIES:
             raise ValueError(f'unknown SenXor model "{model}" (known: {", ".join(FAMILIES)})')
         if len(serial) != 6:

@@ -21,6 +21,7 @@ from calibration.files import (
     ReferenceCalibration,
     SiteOffset,
 )
+from simulators.firmware_senxor import SERIAL
 from simulators.world import Optic, Rig
 
 REGIONS = ("canthi", "upper_face", "forehead")
@@ -51,8 +52,9 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: 
         valid_until_utc=(now_utc + dt.timedelta(days=365)).isoformat(timespec="seconds"),
         made_by="patrol-sim calibration",
         software=f"patrol-robot {metadata.version('patrol-robot')}",
-        cameras={optic.name: optic_calibration(optic, f"sim-{optic.name}") for optic in rig.cameras},
-        thermal=optic_calibration(rig.thermal, f"sim-{traits.family.lower()}"),
+        cameras={optic.name: optic_calibration(optic, "") for optic in rig.cameras},
+        # Only a SenXor tells a serial number over its wire.
+        thermal=optic_calibration(rig.thermal, "" if traits.family == "MLX90640" else SERIAL.hex().upper()),
         radiometry=RadiometryCalibration(
             netd_c=max(traits.netd_c, 0.01),
             quantum_c=traits.quantum_c,

@@ -71,11 +71,13 @@ function renderBanner() {
   const silence = performance.now() - heard;
   const lost = state !== null && silence > LOST_MS;
   const kind = state === null ? "waiting" : lost ? "lost" : state.screening;
-  at("banner").className = `banner ${kind}`;
+  const warnings = state === null ? [] : (state.warnings ?? []).map((one) => code("warning", one));
+  at("banner").className = `banner ${kind}${warnings.length ? " warned" : ""}`;
   document.body.classList.toggle("lost", lost);
   setText(at("banner-title"), t(kind));
   const reasons = kind === "unavailable" ? state.reasons.map((one) => code("unavailable", one)).join(" · ") : "";
-  setText(at("banner-reasons"), lost ? t("lostDetail", { age: duration(Math.floor(silence / 1000)) }) : reasons);
+  const words = [reasons, ...warnings].filter(Boolean).join(" · ");
+  setText(at("banner-reasons"), lost ? t("lostDetail", { age: duration(Math.floor(silence / 1000)) }) : words);
   at("age").textContent = state === null ? "" : t("age", { age: duration(silence / 1000) });
   document.title = `${kind === "available" ? "" : "⚠ "}${state?.robot ?? "Patrol"}`;
 }

@@ -36,7 +36,7 @@ file = "calibration.json"
 
 
 def station(folder: Path, text: str = GOOD, **changes: object) -> Path:
-    files.save(calibration(**changes), folder / "calibration.json")
+    files.save(calibration(**{"robot": "p-1"} | changes), folder / "calibration.json")
     path = folder / "robot.toml"
     path.write_text(text)
     return path
