@@ -81,6 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rehearse.set_defaults(command=_rehearse)
 
+    attention = commands.add_parser(
+        "attention", help="what attention saves and misses: each scenario with it and without it, on the same pictures"
+    )
+    attention.add_argument("scenarios", nargs="+", metavar="SCENARIO[:SEED]", help="built-in names or .toml files")
+    attention.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)")
+    attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    attention.set_defaults(command=_attention)
+
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
     curve.set_defaults(command=_size_of_source)
@@ -268,6 +276,25 @@ def _rehearse(options: argparse.Namespace) -> int:
     scenario = scenarios.load_scenario(options.scenario)
     truth, events = rehearse(scenario, options.duration, options.seed, options.rig)
     return _show_score(score.score(truth, [msgspec.json.decode(event) for event in events]), options.json)
+
+
+def _attention(options: argparse.Namespace) -> int:
+    from simulators import attention_figures
+
+    runs = {}
+    for text in options.scenarios:
+        name, _, seed = text.partition(":")
+        if seed and not seed.isdecimal():
+            raise ConfigError(f"{text}: {seed!r} is no seed (write SCENARIO or SCENARIO:NUMBER)")
+        runs[text] = attention_figures.compare(
+            scenarios.load_scenario(name), options.duration, int(seed) if seed else None
+        )
+    found = attention_figures.summary(runs)
+    if options.json:
+        print(json.dumps(found))
+    else:
+        Console().print(attention_figures.table(found))
+    return 0
 
 
 def _events(path: Path) -> list[dict[str, Any]]:

@@ -78,12 +78,12 @@ class Rehearsal:
         """
         ids = (f"id-{number}" for number in itertools.count())
         pipeline = Pipeline(
-            self.settings, self.calibration, self.detector, _ns(-LEAD_IN_S), lambda: next(ids), self.close_detector
+            self.settings, self.calibration, self.detector, at_ns(-LEAD_IN_S), lambda: next(ids), self.close_detector
         )
         factory = EventFactory("rehearsal", "", 1, lambda: next(ids))
         truth = io.BytesIO()
         scenario, seed = self.scene.scenario, self.scene.seed
-        first = header(scenario.name, seed, scenario.rig, self.rig, _ns(0.0), self.scene.at(0.0))
+        first = header(scenario.name, seed, scenario.rig, self.rig, at_ns(0.0), self.scene.at(0.0))
         writer = TruthWriter(truth, first, self.rig)
         events: list[bytes] = []
 
@@ -91,9 +91,9 @@ class Rehearsal:
             for data in step_data(result, self.calibration.id, now_ns, now_ns, now_ns):
                 events.append(encode(factory.make(data, t_unix_ns=now_ns, t_mono_ns=now_ns)))
 
-        devices = _Devices(self.rig, self.scene)
+        devices = Devices(self.rig, self.scene)
         for arrives_s, taken_s, camera in devices.schedule(duration_s):
-            now_ns = _ns(arrives_s)
+            now_ns = at_ns(arrives_s)
             if camera is not None:
                 note(pipeline.step([devices.picture(camera, taken_s)], (), now_ns), now_ns)
                 continue
@@ -101,7 +101,7 @@ class Rehearsal:
             writer.add(self.scene.at(taken_s), taken_s)
             if watch is not None:
                 watch(taken_s, pipeline)
-        note(pipeline.finish(_ns(duration_s)), _ns(duration_s))
+        note(pipeline.finish(at_ns(duration_s)), at_ns(duration_s))
         lines: list[Line] = msgspec.json.Decoder(Header | PersonLine | Sample).decode_lines(truth.getvalue())
         return lines, events
 
@@ -110,16 +110,24 @@ def rehearse(
     scenario: Scenario, duration_s: float, seed: int | None = None, rig_name: str | None = None
 ) -> tuple[list[Line], list[bytes]]:
     """Returns truth and events of a scenario, with the settings and the calibration that `patrol-sim run --config` writes."""
+    scene, rig, calibration, settings = prepare(scenario, seed, rig_name)
+    detector = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
+    close = open_detector(settings, CROP_PX, CROPS_MAX)
+    cv2.setNumThreads(1)
+    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s)
+
+
+def prepare(
+    scenario: Scenario, seed: int | None = None, rig_name: str | None = None
+) -> tuple[Scene, Rig, Calibration, Settings]:
+    """Returns what a run needs: the calibration and the settings are those that `patrol-sim run --config` writes."""
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
     calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
     text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
     settings = config.parse(tomllib.loads(text), Path.cwd())
-    detector = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
-    close = open_detector(settings, CROP_PX, CROPS_MAX)
-    cv2.setNumThreads(1)
-    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s)
+    return scene, rig, calibration, settings
 
 
 def open_detector(settings: Settings, network_px: tuple[int, int], slots: int) -> Detector:
@@ -128,11 +136,12 @@ def open_detector(settings: Settings, network_px: tuple[int, int], slots: int) -
     return Detector(session, score_min=settings.detection.score_min, nms_iou=settings.detection.nms_iou)
 
 
-def _ns(t_s: float) -> int:
+def at_ns(t_s: float) -> int:
+    """Returns the simulated monotonic time of a second of the scenario."""
     return START_NS + round(t_s * 1e9)
 
 
-class _Devices:
+class Devices:
     """Pictures and thermal frames of a scene as they would come out of the drivers."""
 
     def __init__(self, rig: Rig, scene: Scene) -> None:
@@ -162,10 +171,10 @@ class _Devices:
             decoded: U8 = cv2.imdecode(jpeg, _FLAGS[scale])  # type: ignore[assignment]
             return decoded, size_px
 
-        return CameraShot(camera, next(self._seq), _ns(t_s), size_px, load)
+        return CameraShot(camera, next(self._seq), at_ns(t_s), size_px, load)
 
     def thermal(self, t_s: float) -> ThermalFrame:
         quantum = self._rig.traits.quantum_c
         temp_c = np.round(self._thermal.render(self._scene.at(t_s), t_s) / quantum) * quantum
-        received_ns = _ns(t_s + THERMAL_DELAY_S)
-        return ThermalFrame(next(self._seq), _ns(t_s), temp_c.astype(np.float32), None, received_ns)
+        received_ns = at_ns(t_s + THERMAL_DELAY_S)
+        return ThermalFrame(next(self._seq), at_ns(t_s), temp_c.astype(np.float32), None, received_ns)
