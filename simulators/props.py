@@ -26,8 +26,8 @@ BLACKBODY_EMISSIVITY = 0.99
 HOUSING_EMISSIVITY = 0.92
 _PAPER, _INK = 232, 24
 """Grey values of white paper and black ink in good light."""
-_TEXELS = 1024
-"""Along the longer side of a printed texture."""
+_TEXELS_PER_SQUARE = 112
+"""Squares and codes of 7 cells at 3/4 of a square fit without a rest."""
 _SPOT_EDGE_M = 0.002
 """Over which the heated disc's temperature falls: paper conducts a little."""
 
@@ -92,7 +92,7 @@ class CharucoSurface:
 
     @cached_property
     def _picture(self) -> U8:
-        px = 2 * (_TEXELS // (2 * (self.spec.squares_x + 1)))
+        px = _TEXELS_PER_SQUARE
         grey = cv2.copyMakeBorder(
             self.spec.image(px), px // 2, px // 2, px // 2, px // 2, cv2.BORDER_CONSTANT, value=(255.0,)
         )
