@@ -4,4 +4,107 @@ from __future__ import annotations
 
 from robot.texts import Text
 
-TEXTS: dict[str, Text] = {}
+TEXTS: dict[str, Text] = {
+    # Radiometry: what to do
+    "do.flat": Text(
+        "Hold an even, matt plate at room temperature close before the thermal sensor, so that it hides everything: {percent} %",
+        "将一块温度均匀的室温哑光平板贴近热像仪镜头，遮住整个视野：{percent} %",
+    ),
+    "do.sweep": Text(
+        "Pass your hand slowly close before the thermal sensor, over the whole view: {percent} %",
+        "用手贴近热像仪镜头缓慢扫过整个视野：{percent} %",
+    ),
+    "do.blackbody": Text(
+        "Blackbody at {set_point} °C, about {range} m away ({need} pixels wide), on a stand",
+        "黑体设为 {set_point} °C，置于约 {range} 米处（宽 {need} 像素），放在支架上",
+    ),
+    "do.wait": Text(
+        "Blackbody {set_point} °C: leave it, {left} s more", "黑体 {set_point} °C：保持不动，还需 {left} 秒"
+    ),
+    # Radiometry: why not
+    "no.thermal_size": Text(
+        "the sensor sends {size} pixels, the calibration is for {calibrated}: another sensor",
+        "传感器输出 {size} 像素，标定对应 {calibrated}：不是同一传感器",
+    ),
+    "no.warming_up": Text(
+        "the sensor is still warming up: {rate} °C/min; wait", "传感器仍在预热：{rate} °C/分钟；请等待"
+    ),
+    "no.flat_plate": Text(
+        "the plate does not hide the robot's reference plate: hold it nearer to the lens",
+        "平板未遮住机器人的板载参考源：请更靠近镜头",
+    ),
+    "no.flat_uneven": Text(
+        "the view is not even: {spread} °C from part to part, {limit} at most; hide the whole view with the plate",
+        "视野温度不均匀：相差 {spread} °C，最多 {limit}；请用平板遮住整个视野",
+    ),
+    "no.blackbody": Text("no blackbody found: nothing warm stands out", "未找到黑体：没有明显的热目标"),
+    "no.blackbody_edge": Text("the blackbody reaches out of the view: move it inwards", "黑体超出视野：请移向中央"),
+    "no.near_plate": Text(
+        "too close to the robot's reference plate: move the blackbody away from it", "离板载参考源太近：请将黑体移开"
+    ),
+    "no.plate_hidden": Text(
+        "the reference plate reads {reads} °C instead of {expected}: something hides it, or it is not heated",
+        "板载参考源读数 {reads} °C，应为 {expected}：被遮挡或未加热",
+    ),
+    "no.hand": Text(
+        "not round: a hand or something else is in front of the blackbody", "目标不是圆形：手或其他物体挡在黑体前"
+    ),
+    "no.few_pixels": Text(
+        "the blackbody fills too few pixels: {have} wide, {need} needed; come nearer",
+        "黑体像素太少：宽 {have}，需要 {need}；请靠近",
+    ),
+    "no.too_far": Text(
+        "too far: {have} pixels wide, {need} wanted; come nearer", "太远：宽 {have} 像素，需要 {need}；请靠近"
+    ),
+    "no.too_near": Text(
+        "too near: {have} pixels wide, {need} wanted; go farther away", "太近：宽 {have} 像素，需要 {need}；请后退"
+    ),
+    "no.saturated": Text(
+        "saturated: the sensor stands at {reads} °C; lower the set point",
+        "饱和：传感器读数停在 {reads} °C；请降低设定温度",
+    ),
+    "no.set_point": Text(
+        "the sensor reads {reads} °C, entered was {entered}: wait until the blackbody is there, or enter its set point",
+        "传感器读数 {reads} °C，输入值为 {entered}：请等待黑体到温，或输入正确的设定温度",
+    ),
+    "no.moving": Text("the blackbody moves: put it on a stand", "黑体在移动：请放在支架上"),
+    "no.unsteady": Text("blackbody not stable yet: {rate} °C/min", "黑体尚未稳定：{rate} °C/分钟"),
+    "state.blackbody": Text("blackbody reads {reads} °C, {diameter} px", "黑体读数 {reads} °C，{diameter} 像素"),
+    "state.blackbody_rate": Text(
+        "blackbody reads {reads} °C, {diameter} px, {rate} °C/min",
+        "黑体读数 {reads} °C，{diameter} 像素，{rate} °C/分钟",
+    ),
+    "cov.radiometry": Text("Radiometry", "辐射测温"),
+    "why.off_the_line": Text("more than {limit} °C off the line through the others", "偏离其余各点连线超过 {limit} °C"),
+    "warn.noise_below_steps": Text(
+        "noise ({netd} °C) is hidden by the sensor's steps of {quantum} °C: NETD is an upper bound",
+        "噪声（{netd} °C）被传感器量化步长 {quantum} °C 掩盖：NETD 为上限",
+    ),
+    "warn.no_plate": Text(
+        "no reference plate in the calibration: drift was followed by the scene alone",
+        "标定中无板载参考源：仅依据场景跟踪漂移",
+    ),
+    "warn.plate_disagrees": Text(
+        "held against the blackbody the reference plate is {off} °C off the expected {expected} °C: run the reference step",
+        "与黑体相比，板载参考源偏离预期 {expected} °C 达 {off} °C：请执行参考源步骤",
+    ),
+    "fig.set_points": Text("Left at the set points", "设定点残差"),
+    "fig.offsets": Text("Offsets of the pixels; crosses are dead", "像素偏移图；叉号为坏点"),
+    "fig.size_of_source": Text("Recovered share of a face's contrast, by its width", "不同人脸宽度下恢复的对比度比例"),
+    "table.dead": Text("Dead pixels", "坏点"),
+    "table.blackbody": Text("Pictures of the blackbody", "黑体图像"),
+    "name.gain": Text("gain", "增益"),
+    "name.offset_c": Text("offset at 0 °C", "0 °C 处偏移"),
+    "name.level_c": Text("level in the middle of the set points", "设定点中部电平"),
+    "name.netd_c": Text("noise of a pixel (NETD)", "像素噪声（NETD）"),
+    "name.quantum_c": Text("step", "量化步长"),
+    "name.pattern_before_c": Text("fixed pattern before correction", "校正前固定图案噪声"),
+    "name.fixed_pattern_sd_c": Text("fixed pattern after correction", "校正后固定图案噪声"),
+    "name.drift_c_per_min": Text("drift", "漂移"),
+    "name.dead_pixels": Text("dead pixels", "坏点数"),
+    "name.dead_share": Text("share of dead pixels", "坏点比例"),
+    "name.point_spread_px": Text("point spread (σ)", "点扩散（σ）"),
+    "name.veil_share": Text("veiling glare", "杂散光比例"),
+    "name.set_point_residual_c": Text("left at the set points", "设定点残差"),
+    "name.blackbody_fit_c": Text("misfit of the blackbody's pictures", "黑体图像拟合误差"),
+}

@@ -1,0 +1,155 @@
+"""From a sensor's point spread to what it recovers of a face: the size-of-source rows of each region. Pure.
+
+A face is taken as a template of contrast above the room, in shares of the warmest spot's (the inner canthi): means of the
+published thermograms that the clinical regions come from (Zhou 2020, Wang 2022) on adult proportions (width 150 mm, eyes 63 mm
+apart, hairline half a face width above them). It is drawn at each width, spread as the sensor spreads it, and read by the
+robot's own sampling (robot/face_sampling.py), averaged over places within a pixel and over misplacements of half a pixel.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+import cv2
+import numpy as np
+
+from calibration.files import PointSpread
+from calibration.point_spread import spread
+from robot.face_sampling import sample_faces
+from robot.types import F32, F64, RoiName, ThermalFrame, ThermalRoi
+
+WIDTHS_PX = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0, 30.0, 40.0)
+FOREHEAD_FROM_PX = 11.0
+"""A forehead narrower than this is not read by itself."""
+_HAIR, _FOREHEAD, _EYES, _NOSE, _CHIN, _NECK = 0.29, 0.967, 0.973, 0.90, 0.91, 0.945
+"""Shares of the canthi's contrast."""
+_TEXELS = 48
+"""Of the template for one face width."""
+_MARGIN_PX = 12
+_BASE_C, _CONTRAST_C = 0.0, 10.0
+_PLACE_PX = 0.5
+TEMPLATE_SD = 0.012
+"""How far one person's share lies from the template's where the face is wide: hair, glasses, noses, the turn of the head."""
+TEMPLATE_SD_PX = 0.35
+"""And what is added for narrow ones, divided by the square of the width."""
+
+Row = tuple[float, float, float]
+
+
+def template() -> F64:
+    """Returns the contrast of an upright face, rows × columns, from 1.15 above the eyes to 1.35 below, ±0.95 across."""
+    x, y = _coordinates()
+    out = np.zeros(x.shape)
+    _over(out, _HAIR, _ellipse(x, y, 0.0, 0.16, 0.575, 0.70) & (y > -0.02))
+    _over(out, _NECK, (np.abs(x) < 0.27) & (y < -0.5) & (y > -1.15))
+    skin = _ellipse(x, y, 0.0, -0.12, 0.5, 0.80) & (y > -0.86)
+    hairline = _ellipse(x, y, 0.0, -0.3, 0.47, 0.78)
+    face = np.full(x.shape, _FOREHEAD)
+    face -= 0.016 * np.clip((x / 0.42) ** 2 + ((y - 0.27) / 0.45) ** 2, 0.0, 1.0)
+    for cx, cy, sx, sy, value in (
+        (-0.27, -0.30, 0.12, 0.14, 0.935),
+        (0.27, -0.30, 0.12, 0.14, 0.935),
+        (0.0, -0.30, 0.065, 0.09, _NOSE),
+        (0.0, -0.62, 0.16, 0.10, _CHIN),
+    ):
+        face += (value - face) * np.exp(-(((x - cx) / sx) ** 2 + ((y - cy) / sy) ** 2) / 2)
+    for side in (-1.0, 1.0):
+        face[_ellipse(x, y, side * 0.17, 0.0, 0.15, 0.085)] = _EYES
+        face[_ellipse(x, y, side * 0.23, 0.0, 0.07, 0.03)] = _EYES - 0.02
+        spot = np.exp(-((x - side * 0.107) ** 2 + (y + 0.012) ** 2) / (2 * 0.033**2))
+        face += (1.0 - face) * spot
+    np.copyto(out, face, where=skin)
+    _over(out, _HAIR, skin & (y > -0.05) & ~hairline)
+    return out
+
+
+def rows(by: PointSpread, sigma_sd_px: float = 0.0, veil_sd: float = 0.0) -> dict[str, list[Row]]:
+    """Returns for each region rows of face width (thermal pixels), recovered share, and its standard uncertainty."""
+    found: dict[str, list[Row]] = {}
+    face = template()
+    for width_px in WIDTHS_PX:
+        best = _shares(face, width_px, by)
+        wider = PointSpread(sigma_px=by.sigma_px + 0.03, veil_share=by.veil_share, veil_sigma_px=by.veil_sigma_px)
+        veiled = PointSpread(
+            sigma_px=by.sigma_px, veil_share=min(by.veil_share + 0.01, 0.45), veil_sigma_px=by.veil_sigma_px
+        )
+        per_sigma = _minus(_shares(face, width_px, wider), best, 0.03)
+        per_veil = _minus(_shares(face, width_px, veiled), best, 0.01)
+        for name, share in best.items():
+            if name is RoiName.FOREHEAD and width_px < FOREHEAD_FROM_PX:
+                continue
+            sd = np.hypot(per_sigma[name] * sigma_sd_px, per_veil[name] * veil_sd)
+            sd = float(np.hypot(sd, TEMPLATE_SD + TEMPLATE_SD_PX / width_px**2))
+            found.setdefault(str(name), []).append((width_px, round(share, 4), round(sd, 4)))
+    return found
+
+
+def _shares(face: F64, width_px: float, by: PointSpread) -> dict[RoiName, float]:
+    scale = _TEXELS / width_px
+    fine = max(round(min(scale, 8.0)), 2)
+    sums: dict[RoiName, float] = {}
+    places = list(itertools.product((0.1, 0.35, 0.6, 0.85), repeat=2))
+    for dx, dy in places:
+        image, center = _drawn(face, width_px, fine, dx, dy, by)
+        frame = ThermalFrame(0, 0, (_BASE_C + _CONTRAST_C * image).astype(np.float32))
+        rois = [_roi(center[0] + ex, center[1] + ey, width_px) for ex, ey in _misplaced()]
+        samples = sample_faces(frame, rois)
+        for name, maxima_c in samples.maxima_c.items():
+            share = float(maxima_c.mean()) / _CONTRAST_C / (_FOREHEAD if name is RoiName.FOREHEAD else 1.0)
+            sums[name] = sums.get(name, 0.0) + share / len(places)
+    return sums
+
+
+def _drawn(
+    face: F64, width_px: float, fine: int, dx: float, dy: float, by: PointSpread
+) -> tuple[F64, tuple[float, float]]:
+    """Returns the sensor's picture of a face, and the pixel between the eyes."""
+    columns = int(np.ceil(1.9 * width_px)) + 2 * _MARGIN_PX
+    lines = int(np.ceil(2.5 * width_px)) + 2 * _MARGIN_PX
+    center = (columns // 2 + dx, _MARGIN_PX + round(1.15 * width_px) + dy)
+    # Texel (i, j) of the template lies at column center + (x · width); the fine canvas has `fine` pixels for each of the sensor's.
+    factor = width_px * fine / _TEXELS
+    origin = ((face.shape[1] - 1) / 2, 1.15 * _TEXELS - 0.5)
+    fine_center = ((center[0] + 0.5) * fine - 0.5, (center[1] + 0.5) * fine - 0.5)
+    matrix = np.array(
+        [
+            [factor, 0.0, fine_center[0] - factor * origin[0]],
+            [0.0, factor, fine_center[1] - factor * origin[1]],
+        ]
+    )
+    # Averaged down before it is drawn smaller, or the canthi would fall between the texels.
+    soft = cv2.GaussianBlur(face, (0, 0), max(0.45 / factor, 0.3)) if factor < 1 else face
+    canvas = cv2.warpAffine(soft, matrix, (columns * fine, lines * fine), flags=cv2.INTER_LINEAR)
+    return spread(np.asarray(canvas, dtype=np.float64), fine, by), center
+
+
+def _misplaced() -> list[tuple[float, float]]:
+    step = _PLACE_PX
+    return [(0.0, 0.0), (step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)]
+
+
+def _roi(x: float, y: float, width_px: float) -> ThermalRoi:
+    eyes: F32 = np.array([[x - 0.21 * width_px, y], [x + 0.21 * width_px, y]], dtype=np.float32)
+    return ThermalRoi(
+        track_id=0, t_mono_ns=0, center_px=(x, y), eyes_px=eyes.astype(np.float64), up_px=(0.0, -1.0),
+        face_px=width_px, distance_m=1.0, position_sd_px=_PLACE_PX,
+    )  # fmt: skip
+
+
+def _coordinates() -> tuple[F64, F64]:
+    across = (np.arange(int(1.9 * _TEXELS)) + 0.5) / _TEXELS - 0.95
+    up = 1.15 - (np.arange(int(2.5 * _TEXELS)) + 0.5) / _TEXELS
+    x, y = np.meshgrid(across, up)
+    return x, y
+
+
+def _ellipse(x: F64, y: F64, cx: float, cy: float, rx: float, ry: float) -> np.ndarray:
+    return np.asarray(((x - cx) / rx) ** 2 + ((y - cy) / ry) ** 2 <= 1.0)
+
+
+def _over(out: F64, value: float, where: np.ndarray) -> None:
+    out[where] = value
+
+
+def _minus(one: dict[RoiName, float], other: dict[RoiName, float], by: float) -> dict[RoiName, float]:
+    return {name: (one[name] - other[name]) / by for name in one}
