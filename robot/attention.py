@@ -221,11 +221,12 @@ class Attention:
 
     def _whole(self, traits: CameraTraits, since_ns: int) -> Plan:
         """Returns a whole look if one is due: the next picture would come too late."""
-        within_s = self._rules.front_look_s if traits.front else self._rules.full_look_s
+        full_look_s = self._rules.full_look_s
+        within_s = min(self._rules.front_look_s, full_look_s) if traits.front else full_look_s
         late = not traits.front and self._budget.sheds("side_rate")
         within_ns = within_s * (_LATE_SIDES if late else 1.0) * 1e9
         if traits.front and self._budget.sheds("front_crops"):
-            within_ns = self._rules.full_look_s * 1e9
+            within_ns = full_look_s * 1e9
         # Half a period for pictures that do not come quite evenly.
         if since_ns + 1.5 * traits.period_ns <= within_ns:
             return Plan()
@@ -246,11 +247,9 @@ class Attention:
         return Plan(crops=tuple(crops[:CROPS_MAX]))
 
     def _allowed(self, traits: CameraTraits, target: Target) -> bool:
-        if traits.front:
-            far = target.kind is Kind.KNOWN
-            return not (self._budget.sheds("front_crops") or (far and self._budget.sheds("far_faces")))
-        far = target.kind is Kind.KNOWN
-        return not (self._budget.sheds("side_crops") or (far and self._budget.sheds("far_faces")))
+        if self._budget.sheds("front_crops" if traits.front else "side_crops"):
+            return False
+        return target.kind is not Kind.KNOWN or not self._budget.sheds("far_faces")
 
     def _units(self, traits: CameraTraits, plan: Plan) -> float:
         """Returns the expected cost of a look in pixels of the detector's input."""
