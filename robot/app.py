@@ -361,6 +361,7 @@ class App:
             self._audit.append(_audit_entry(access.principal, access.address, f"access {access.path}"))
 
         self.metrics.watch(self._capture.statuses)
+        self.metrics.watch_unmatched(lambda: self._pipeline.unmatched_warm)
         return StreamServer(
             self.settings.stream,
             Path(self.settings.store.path),

@@ -129,7 +129,7 @@ class HealthChangedData(Part, frozen=True):
     reasons: tuple[str, ...]
     devices: dict[str, DeviceData]
     warnings: tuple[str, ...] = ()
-    """What does not hold screening back but must be known: `calibration_expired`, `calibration_nominal`."""
+    """What does not hold screening back but must be known: `calibration_expired`, `calibration_nominal`, `detail_shed_…`."""
 
 
 class CoverageData(Part, frozen=True):
@@ -142,6 +142,9 @@ class CoverageData(Part, frozen=True):
     elevated: Count
     not_measured: Counts
     in_view_now: Count
+    unmatched_warm: Annotated[
+        int, Meta(ge=0, description="people who were warm and stayed but showed no face: in no other count")
+    ] = 0
 
 
 class CalibrationLoadedData(Part, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, disable_created_metrics
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 from prometheus_client.core import CounterMetricFamily, Metric
 from prometheus_client.registry import Collector
 
@@ -37,6 +37,15 @@ class Metrics:
         self.indicator_faults = Counter(
             "patrol_indicator_faults", "Lamp or siren could not be set", registry=self.registry
         )
+
+    def watch_unmatched(self, count: Callable[[], int]) -> None:
+        """The number of people without a face is asked for whenever somebody asks for the metrics."""
+        gauge = Gauge(
+            "patrol_unmatched_warm",
+            "People since the start who were warm and stayed but showed no face",
+            registry=self.registry,
+        )
+        gauge.set_function(count)
 
     def watch(self, statuses: Callable[[], Mapping[str, ReaderStatus]]) -> None:
         """Device counts are read from the readers whenever somebody asks for the metrics."""

@@ -90,6 +90,8 @@ class CoverageReport:
     since_ns: int
     coverage: Coverage
     in_view: int
+    unmatched_warm: int = 0
+    """Warm places without a face: people who were there and could not be measured, beyond those counted in `coverage`."""
 
 
 @dataclass(slots=True, eq=False)
@@ -189,6 +191,7 @@ class Pipeline:
         self._health_due_ns = started_ns
         self._coverage_since_ns = started_ns
         self._first_thermal_ns: int | None = None
+        self._warnings: tuple[str, ...] = ()
 
     def step(
         self,
@@ -349,7 +352,7 @@ class Pipeline:
 
     def warn(self, codes: tuple[str, ...]) -> None:
         """Takes what is wrong with the calibration although it is in use; health says it until this is called again."""
-        self._health.set_warnings(codes)
+        self._warnings = codes
 
     def _update_health(self, now_ns: int, result: StepResult) -> None:
         self._health.beat("pipeline", now_ns)
@@ -359,6 +362,7 @@ class Pipeline:
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
         reference_ok = self._reference_state.valid or not self._needs_reference()
         self._health.set_condition("reference_lost", self._first_thermal_ns is None or reference_ok)
+        self._health.set_warnings((*self._warnings, *(f"detail_shed_{what}" for what in self._looker.shed())))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report
@@ -374,7 +378,7 @@ class Pipeline:
 
     def _coverage_report(self) -> CoverageReport:
         in_view = sum(track.confirmed for track in self._tracks)
-        return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view)
+        return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view, self._warm.unmatched_warm)
 
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last step with pictures cost: attention keeps within its share."""

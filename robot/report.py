@@ -72,4 +72,5 @@ def _coverage_data(report: CoverageReport, now_ns: int, now_unix_ns: int) -> Cov
         elevated=coverage.elevated,
         not_measured=dict(coverage.not_measured),
         in_view_now=report.in_view,
+        unmatched_warm=report.unmatched_warm,
     )

@@ -82,6 +82,7 @@ class Showing:
                 elevated=coverage.elevated,
                 not_measured=dict(coverage.not_measured),
                 in_view_now=sum(track.confirmed for track in view.tracks),
+                unmatched_warm=self._pipeline.unmatched_warm,
             ),
             devices=device_data(view.health.devices),
             threshold_c=self._settings.screening.threshold_c,

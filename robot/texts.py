@@ -38,8 +38,17 @@ WARNINGS: dict[str, Text] = {
     "calibration_nominal": Text(
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
+    "detail_shed_far_faces": Text(
+        "Overload: distant people are looked at less closely", "负载过高：减少对远处人员的细看"
+    ),
+    "detail_shed_side_crops": Text("Overload: the side cameras look nowhere closer", "负载过高：侧方摄像头不再细看"),
+    "detail_shed_side_resolution": Text(
+        "Overload: the side cameras see nearby people only", "负载过高：侧方摄像头只能看清近处人员"
+    ),
+    "detail_shed_front_crops": Text("Overload: the front camera looks nowhere closer", "负载过高：前方摄像头不再细看"),
+    "detail_shed_side_rate": Text("Overload: the side cameras look rarely", "负载过高：侧方摄像头查看次数减少"),
 }
-"""What is wrong although screening goes on: robot/calibrated.py's codes."""
+"""What is wrong although screening goes on: the codes of robot/calibrated.py, then those of robot/attention.py."""
 
 NOT_MEASURED: dict[Reason, Text] = {
     Reason.TOO_FAR: Text("Too far away", "距离过远"),

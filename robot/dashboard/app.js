@@ -137,7 +137,8 @@ function renderCounts() {
   const missed = Object.entries(coverage.not_measured).filter(([, count]) => count > 0);
   const total = missed.reduce((sum, [, count]) => sum + count, 0);
   const figures = [["seen", coverage.seen], ["measured", coverage.measured], ["elevated", coverage.elevated],
-    ["notMeasured", total], ["inView", coverage.in_view_now]];
+    ["notMeasured", total],
+    ["unmatchedWarm", coverage.unmatched_warm ?? 0], ["inView", coverage.in_view_now]];
   at("counts").replaceChildren(...figures.map(([key, count]) =>
     element("div", "", element("dt", "", t(key)), element("dd", "", String(count)))));
   at("unmeasured").replaceChildren(...missed.sort((a, b) => b[1] - a[1]).map(([reason, count]) =>
