@@ -26,6 +26,10 @@ TAKEN_NAMES = ("thermal", "pipeline")
 """Streams that health, pictures and counters know beside the cameras."""
 
 
+UPLINK_FILES = ("credentials_file", "tls_ca", "tls_cert", "tls_key")
+"""Keys of [uplink] that name files."""
+
+
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A table of the file: frozen, and closed to unknown keys."""
 
@@ -151,6 +155,24 @@ class StreamSettings(Section, frozen=True):
     max_clients: Annotated[int, Meta(ge=1, le=10000)] = 200
 
 
+class UplinkSettings(Section, frozen=True):
+    """To a control centre; needs the extra `fleet`."""
+
+    broker: str = ""
+    """mqtt://HOST:1883 or mqtts://HOST:8883; empty: no uplink."""
+    prefix: Name = "patrol"
+    """First level of every topic."""
+    credentials_file: str = ""
+    """A TOML file with username and password."""
+    tls_ca: str = ""
+    """Authority that signed the broker's certificate (PEM); empty: the system's own."""
+    tls_cert: str = ""
+    tls_key: str = ""
+    keepalive_s: Annotated[float, Meta(ge=5, le=3600)] = 30.0
+    outbox_events: Annotated[int, Meta(ge=1000, le=100_000_000)] = 1_000_000
+    """Beyond so many unsent events the least important go first: coverage, then health and screenings; alarms never."""
+
+
 class CoverageSettings(Section, frozen=True):
     summary_s: Positive = 60.0
 
@@ -173,6 +195,7 @@ class Settings(Section, frozen=True):
     store: StoreSettings = StoreSettings()
     stream: StreamSettings = StreamSettings()
     coverage: CoverageSettings = CoverageSettings()
+    uplink: UplinkSettings = UplinkSettings()
 
 
 def parse(table: dict[str, Any], base: Path) -> Settings:
@@ -232,6 +255,7 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
 def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
     places = [("calibration", "file"), ("store", "path")]
     places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
+    places += [("uplink", key) for key in UPLINK_FILES]
     values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
     cameras = table.get("cameras")
     for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
@@ -273,12 +297,13 @@ def _anchored(settings: Settings, base: Path) -> Settings:
             return camera
         return msgspec.structs.replace(camera, address=f"file:{anchor(found[0])}{found[1]}")
 
-    stream = settings.stream
+    stream, uplink = settings.stream, settings.uplink
     return msgspec.structs.replace(
         settings,
         cameras=tuple(anchored_address(camera) for camera in settings.cameras),
         calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
         store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
+        uplink=msgspec.structs.replace(uplink, **{key: anchor(getattr(uplink, key)) for key in UPLINK_FILES}),
         stream=msgspec.structs.replace(
             stream,
             tokens_file=anchor(stream.tokens_file),

@@ -26,6 +26,12 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 _CHUNK = 256
+OUTBOX_SACRIFICE = (
+    ("coverage.summary",),
+    ("health.changed", "calibration.loaded", "system.started", "system.stopping"),
+    ("screening.completed",),
+)
+"""What is forgotten unsent when the outbox is full, in this order: counts come again, states too; then single normal people."""
 _TABLES = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -118,15 +124,28 @@ class Store:
     def outbox_pending(self, limit: int = 100) -> list[StoredEvent]:
         """Returns the oldest events that have not been handed over."""
         with _store_errors(self.path):
-            found = self._db.execute(
-                "SELECT seq, events.id, json FROM outbox JOIN events USING (seq) ORDER BY seq LIMIT ?", (limit,)
-            )
-            return [StoredEvent(*row) for row in found.fetchall()]
+            return _outbox(self._db, 0, limit)
 
     def outbox_done(self, ids: Iterable[str]) -> None:
         """Forgets events (by id) that the receiver has confirmed; unknown ids are no error."""
         with self._transaction():
             self._db.executemany("DELETE FROM outbox WHERE id = ?", [(one,) for one in ids])
+
+    def trim_outbox(self, rows: int) -> int:
+        """Forgets the least important unsent events beyond `rows`, the oldest first; returns how many. Alarms are never forgotten."""
+        with self._transaction():
+            excess = self._db.execute("SELECT count(*) FROM outbox").fetchone()[0] - rows
+            gone = 0
+            for kinds in OUTBOX_SACRIFICE:
+                if excess - gone <= 0:
+                    break
+                places = ", ".join("?" * len(kinds))
+                gone += self._db.execute(
+                    f"DELETE FROM outbox WHERE seq IN (SELECT seq FROM outbox JOIN events USING (seq) "
+                    f"WHERE type IN ({places}) ORDER BY seq LIMIT ?)",
+                    (*kinds, excess - gone),
+                ).rowcount
+        return gone
 
     def audit(self, entry: AuditEntry) -> None:
         """Adds a line to the audit log."""
@@ -148,7 +167,8 @@ class Store:
         """Removes what is older than `hours` or beyond the newest `rows` (events and audit), at most `limit` events in
         one call so that it never holds the pipeline up; returns how many events went.
 
-        Kept whatever their age: the newest event, and `alarm.raised` of alarms that nobody has acknowledged.
+        Kept whatever their age: the newest event, `alarm.raised` of alarms that nobody has acknowledged, and what is
+        yet to be sent of any alarm.
         """
         before = events.rfc3339(max(0, now_unix_ns - round(hours * 3600e9)))
         with self._transaction():
@@ -159,6 +179,7 @@ class Store:
                     WHERE (t_utc < :before OR seq <= :last_seq - :rows) AND seq < :last_seq
                         AND NOT (type = 'alarm.raised' AND NOT EXISTS (
                             SELECT 1 FROM events AS ack WHERE ack.alarm = old.alarm AND ack.type = 'alarm.acknowledged'))
+                        AND NOT (alarm IS NOT NULL AND seq IN (SELECT seq FROM outbox))
                     ORDER BY seq LIMIT :limit)
                 """,
                 {"before": before, "rows": rows, "limit": limit, "last_seq": self._last_seq},
@@ -250,6 +271,11 @@ class StoreReader:
         with _store_errors(self.path):
             return _since(self._connection(), seq, before_seq, limit)
 
+    def outbox(self, seq: int, limit: int) -> list[StoredEvent]:
+        """Returns up to `limit` events after `seq` that have not been handed over, oldest first; raises StoreError."""
+        with _store_errors(self.path):
+            return _outbox(self._connection(), seq, limit)
+
     def close(self) -> None:
         if self._db is not None:
             self._db.close()
@@ -309,6 +335,14 @@ def _since(db: sqlite3.Connection, seq: int, before_seq: int | None, limit: int)
     found = db.execute(
         "SELECT seq, id, json FROM events WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
         (seq, before_seq if before_seq is not None else 2**62, limit),
+    )
+    return [StoredEvent(*row) for row in found.fetchall()]
+
+
+def _outbox(db: sqlite3.Connection, seq: int, limit: int) -> list[StoredEvent]:
+    found = db.execute(
+        "SELECT seq, events.id, json FROM outbox JOIN events USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?",
+        (seq, limit),
     )
     return [StoredEvent(*row) for row in found.fetchall()]
 

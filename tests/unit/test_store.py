@@ -95,6 +95,37 @@ def test_a_batch_is_saved_whole_or_not_at_all(store: Store) -> None:
     assert len(store.outbox_pending()) == 2
 
 
+def test_a_full_outbox_forgets_the_least_important_first_and_alarms_never(path: Path, store: Store) -> None:
+    moment = events.rfc3339(NOON_NS)
+    counts = events.CoverageData(
+        since_utc=moment, until_utc=moment, seen=1, measured=1, elevated=0, not_measured={}, in_view_now=0
+    )
+    store.append(
+        [raised("a-1", 1, NOON_NS), stop(2), wrap(counts, 3), stop(4), raised("a-2", 5, NOON_NS), wrap(counts, 6)]
+    )
+    waiting = lambda: [one.seq for one in store.outbox_pending()]  # noqa: E731
+    assert store.trim_outbox(6) == 0 and waiting() == [1, 2, 3, 4, 5, 6]
+    assert store.trim_outbox(5) == 1 and waiting() == [1, 2, 4, 5, 6]
+    assert store.trim_outbox(3) == 2 and waiting() == [1, 4, 5]
+    assert store.trim_outbox(0) == 1 and waiting() == [1, 5]
+    assert seqs(store) == [1, 2, 3, 4, 5, 6], "the events themselves stay"
+    reader = StoreReader(path)
+    assert [one.seq for one in reader.outbox(0, 10)] == [1, 5]
+    assert [one.seq for one in reader.outbox(1, 10)] == [5]
+    reader.close()
+
+
+def test_retention_keeps_alarms_that_have_not_been_sent(store: Store) -> None:
+    answered = wrap(events.AlarmAcknowledgedData(alarm="a-1", by="Li"), 2)
+    store.append([raised("a-1", 1, NOON_NS), answered, stop(3), stop(4)])
+    late_ns = NOON_NS + 100 * HOUR_NS
+    store.enforce_retention(late_ns, hours=1)
+    assert [one.seq for one in store.outbox_pending()] == [1, 2, 4]
+    store.outbox_done([one.id for one in store.outbox_pending()])
+    store.enforce_retention(late_ns, hours=1)
+    assert seqs(store) == [4]
+
+
 def test_outbox_holds_what_has_not_been_confirmed(path: Path, store: Store) -> None:
     store.append([stop(seq) for seq in range(1, 6)])
     pending = store.outbox_pending(limit=2)

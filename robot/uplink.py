@@ -1,0 +1,264 @@
+"""To the control centre over MQTT: every event from the outbox at least once, and a status that says when the robot is gone.
+
+Uses what MQTT 3.1.1 and 5 share: QoS 1, retained messages, a last will. An event leaves the outbox only after the broker
+has confirmed it (PUBACK); one sent twice around a cut carries the same id, so receivers drop it. Topics, after the prefix:
+
+    <site>/<robot>/events/<type, its dot as a level>   one event as JSON, not retained, for example …/events/alarm/raised
+    <site>/<robot>/status                              {"online", "screening", "reasons", …}, retained
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import msgspec
+
+from robot.capture import Backoff
+from robot.config import UplinkSettings
+from robot.errors import ConfigError, StoreError
+from robot.store import StoredEvent, StoreReader
+from robot.strict_toml import convert, read_table
+
+if TYPE_CHECKING:
+    import aiomqtt
+
+log = logging.getLogger(__name__)
+
+BATCH = 64
+"""Events on the way at once: one round trip for many, and little to repeat after a cut."""
+_CONFIRM_S = 20.0
+"""A broker that does not confirm in this time is taken for gone."""
+_LOOK_EVERY_S = 1.0
+"""Without news the outbox and the status are looked at this often."""
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What the control centre sees of a robot at any time."""
+
+    online: bool
+    robot: str
+    site: str
+    screening: str = "unavailable"
+    reasons: tuple[str, ...] = ()
+    last_seq: int = 0
+    """The newest event's number: an event with a higher one than has arrived is still on its way."""
+    url: str = ""
+
+
+class _Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    username: str
+    password: str
+
+
+class Broker(msgspec.Struct, frozen=True):
+    """Where and as whom to connect; the password is shown nowhere."""
+
+    host: str
+    port: int
+    username: str | None
+    password: str | None
+    tls: ssl.SSLContext | None
+
+    def __repr__(self) -> str:
+        return f"{'mqtts' if self.tls else 'mqtt'}://{self.host}:{self.port}"
+
+
+def topic_level(name: str) -> str:
+    """Returns a name as one level of a topic: no separators, no wildcards, no dots (brokers that map topics to subjects split there)."""
+    return "".join("_" if character in "./+#$ \0" else character for character in name)
+
+
+def event_topic(base: str, event_json: bytes) -> str:
+    """Returns the topic of an event."""
+    kind = msgspec.json.decode(event_json, type=_Kind).type
+    return "/".join((base, "events", *(topic_level(part) for part in kind.split("."))))
+
+
+class _Kind(msgspec.Struct, frozen=True):
+    type: str
+
+
+def broker(settings: UplinkSettings) -> Broker:
+    """Returns the broker that the settings name; raises ConfigError with every problem of address, credentials and TLS files."""
+    parts = urlsplit(settings.broker)
+    problems: list[str] = []
+    if parts.scheme not in _PORTS or not parts.hostname:
+        problems.append(
+            f"uplink.broker: {settings.broker!r} is no broker (write mqtt://HOST:1883 or mqtts://HOST:8883)"
+        )
+    if parts.username or parts.password:
+        problems.append(
+            "uplink.broker: credentials do not belong into the address (put them into uplink.credentials_file)"
+        )
+    try:
+        port = parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        port = 0
+        problems.append("uplink.broker: the port is no number from 1 to 65535")
+    credentials, tls = None, None
+    try:
+        if settings.credentials_file:
+            credentials = convert(read_table(Path(settings.credentials_file)), _Credentials)
+    except ConfigError as error:
+        problems += [f"uplink.credentials_file: {problem}" for problem in error.problems]
+    if parts.scheme == "mqtts":
+        try:
+            tls = _tls(settings)
+        except (OSError, ssl.SSLError) as error:
+            problems.append(f"uplink.tls_ca, uplink.tls_cert, uplink.tls_key: cannot be used ({error})")
+    elif settings.credentials_file:
+        log.warning("the uplink sends its password without TLS: use mqtts:// unless the network is your own")
+    if problems:
+        raise ConfigError(problems)
+    username, password = (credentials.username, credentials.password) if credentials else (None, None)
+    return Broker(str(parts.hostname), port, username, password, tls)
+
+
+def _tls(settings: UplinkSettings) -> ssl.SSLContext:
+    context = ssl.create_default_context(cafile=settings.tls_ca or None)
+    if settings.tls_cert:
+        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
+    return context
+
+
+class Uplink:
+    """Runs on the stream's loop (`run`), reads with a connection of its own, and writes nothing: `on_confirmed` gets the ids.
+
+    `get_status` is called on the loop and must return at once. Nothing that the broker does ends `run`, nor a database
+    that cannot be read: it waits and tries again, ever more slowly, up to `Backoff`'s limit.
+    """
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        site: str,
+        robot: str,
+        store_path: Path,
+        *,
+        get_status: Callable[[], Status],
+        on_confirmed: Callable[[Sequence[str]], None],
+        backoff: Backoff | None = None,
+    ) -> None:
+        try:
+            import aiomqtt  # noqa: F401
+        except ImportError as error:
+            raise ConfigError("uplink.broker needs the extra fleet (pip install 'patrol-robot[fleet]')") from error
+        self._broker = broker(settings)
+        self._keepalive_s = settings.keepalive_s
+        self._base = "/".join(topic_level(part) for part in (settings.prefix, site, robot))
+        self._gone = Status(online=False, robot=robot, site=site, reasons=("disconnected",))
+        self._client_id = f"{topic_level(site)}-{topic_level(robot)}"
+        self._reader = StoreReader(store_path)
+        self._get_status = get_status
+        self._on_confirmed = on_confirmed
+        self._backoff = backoff or Backoff(1.0, 60.0, 0.5)
+        self._news: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._confirmed_seq = 0
+        self.problem = "not connected yet"
+        """Why events do not leave at present; empty while they do."""
+        self.sent = 0
+        """Events confirmed since the start, repeats included."""
+
+    def wake(self) -> None:
+        """Tells that there are new events; from any thread."""
+        loop, news = self._loop, self._news
+        if loop is not None and news is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has closed meanwhile
+                loop.call_soon_threadsafe(news.set)
+
+    async def run(self) -> None:
+        """Connects and sends until cancelled; then says goodbye, so that the centre need not wait for the last will."""
+        import aiomqtt
+
+        self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
+        try:
+            while True:
+                try:
+                    async with self._client() as client:
+                        await self._serve(client)
+                except (aiomqtt.MqttError, StoreError, OSError, TimeoutError) as error:
+                    self._failed(error)
+                    await asyncio.sleep(self._backoff.next_s())
+        finally:
+            self._reader.close()
+
+    def _client(self) -> aiomqtt.Client:
+        import aiomqtt
+
+        return aiomqtt.Client(
+            self._broker.host,
+            self._broker.port,
+            username=self._broker.username,
+            password=self._broker.password,
+            identifier=self._client_id,
+            keepalive=round(self._keepalive_s),
+            timeout=_CONFIRM_S,
+            tls_context=self._broker.tls,
+            will=aiomqtt.Will(f"{self._base}/status", msgspec.json.encode(self._gone), qos=1, retain=True),
+            max_inflight_messages=BATCH,
+            max_concurrent_outgoing_calls=BATCH + 1,
+            logger=_wire_log,
+        )
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        log.info("uplink: connected to %r as %s", self._broker, self._client_id)
+        said: bytes | None = None
+        try:
+            while True:
+                assert self._news is not None
+                self._news.clear()
+                status = msgspec.json.encode(self._get_status())
+                if status != said:
+                    await client.publish(f"{self._base}/status", status, qos=1, retain=True)
+                    said = status
+                sent = await self._send_batch(client)
+                self._backoff.reset()
+                self.problem = ""
+                if not sent:
+                    with contextlib.suppress(TimeoutError):
+                        await asyncio.wait_for(self._news.wait(), _LOOK_EVERY_S)
+        except asyncio.CancelledError:
+            with contextlib.suppress(Exception):  # on the way out: the last will says the same
+                goodbye = msgspec.json.encode(msgspec.structs.replace(self._gone, reasons=("stopped",)))
+                await client.publish(f"{self._base}/status", goodbye, qos=1, retain=True, timeout=1.0)
+            raise
+
+    async def _send_batch(self, client: aiomqtt.Client) -> int:
+        """Sends the oldest events that have not been confirmed, all at once and in order; returns how many."""
+        assert self._loop is not None
+        batch = await self._loop.run_in_executor(None, self._reader.outbox, self._confirmed_seq, BATCH)
+        if not batch:
+            return 0
+        tasks = [asyncio.ensure_future(self._send(client, event)) for event in batch]
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        done = [event for event, result in zip(batch, results, strict=True) if result is None]
+        if done:
+            self._on_confirmed([event.id for event in done])
+            self.sent += len(done)
+        failed = next((result for result in results if result is not None), None)
+        if failed is not None:
+            raise failed
+        self._confirmed_seq = batch[-1].seq
+        return len(batch)
+
+    async def _send(self, client: aiomqtt.Client, event: StoredEvent) -> None:
+        await client.publish(event_topic(self._base, event.json), event.json, qos=1)
+
+    def _failed(self, error: BaseException) -> None:
+        problem = f"{self._broker!r}: {error}"
+        if problem != self.problem:
+            log.warning("uplink: %s; events wait in the outbox", problem)
+        self.problem = problem
+
+
+_wire_log = logging.getLogger(f"{__name__}.wire")
+_wire_log.setLevel(logging.CRITICAL)  # a cut line is told once, in our words
