@@ -38,6 +38,7 @@ _FACE_IN_CROP_PX = 96.0
 _DECODE_PER_PX = (0.045, 0.05)
 """Cost of decoding, per pixel of the full picture: at any scale, and (by the square of the scale) for the pixels made;
 in units of one pixel of the detector's input. Measured with 1280 × 720 JPEG and YuNet."""
+NEVER_NS = -(1 << 62)
 _NS_PER_UNIT = 25.0
 """First guess of what a unit costs; `charge` corrects it."""
 
@@ -188,7 +189,7 @@ class Attention:
         """
         self._budget.advance(now_ns)
         traits = self._cameras[camera]
-        plan = self._whole(traits, t_ns - self._looked_ns.get(camera, -(1 << 62)))
+        plan = self._whole(traits, t_ns - self._looked_ns.get(camera, NEVER_NS))
         if not plan:
             plan = self._crops(traits, targets)
         if not plan:
@@ -234,7 +235,7 @@ class Attention:
         return Plan(Whole.SMALL if small else Whole.FULL)
 
     def _overdue(self, traits: CameraTraits, camera: str, t_ns: int) -> bool:
-        since_ns = t_ns - self._looked_ns.get(camera, -(1 << 62))
+        since_ns = t_ns - self._looked_ns.get(camera, NEVER_NS)
         return since_ns + 1.5 * traits.period_ns > self._rules.full_look_s * 1e9
 
     def _crops(self, traits: CameraTraits, targets: Sequence[Target]) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot.attention import Attention, AttentionRules, CameraTraits, Crop, Kind, Plan, Target, Whole
+from robot.attention import NEVER_NS, Attention, AttentionRules, CameraTraits, Crop, Kind, Plan, Target, Whole
 from robot.detect import decode_scale
 from robot.interfaces import FaceDetector
 from robot.optics import Optic
@@ -154,7 +154,7 @@ class Looker:
                 kind, since_ns, number = Kind.WARM, place.first_ns, place.number
                 stale = place.counted or (not place.moved and place.looks > 10)
                 every_s = _FIXTURE_S if stale else _EVERY_S[kind]
-            tried_ns = self._tried_ns.get((kind is Kind.WARM, number), 0)
+            tried_ns = self._tried_ns.get((kind is Kind.WARM, number), NEVER_NS)
             since_ns = max(since_ns, tried_ns) if kind is not Kind.WARM else tried_ns
             if shot.t_mono_ns - since_ns >= every_s * 1e9:
                 targets.append(Target(kind, (pixel[0], pixel[1]), face_px, number))
