@@ -42,7 +42,7 @@ class YuNetSession:
         threads: int = 1,
         providers: Sequence[str] = (CPU,),
     ) -> None:
-        cpu = _open(path, CPU, threads)
+        cpu = open_session(path, CPU, threads)
         self.model_sha256, self.recipe = _identity(path, cpu)
         """The sha256 of the file that the prepared one was made from, and the recipe it was made with."""
         batch, _, self.height_px, self.width_px = cpu.get_inputs()[0].shape
@@ -98,7 +98,8 @@ class YuNetSession:
         return tuple(buffer.reshape(self.slots, CHANNELS, -1)[:count] for buffer in self._outputs)
 
 
-def _open(path: Path, provider: str, threads: int) -> Any:
+def open_session(path: Path, provider: str = CPU, threads: int = 1) -> Any:
+    """Returns onnxruntime's session of a prepared file, as YuNetSession and whoever compares it with something runs it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -135,7 +136,7 @@ def _proven(path: Path, preferred: Sequence[str], threads: int, cpu: Any) -> tup
             notes.append(f"{provider}: not part of this onnxruntime (it has {', '.join(available)})")
             continue
         try:
-            session = _open(path, provider, threads)
+            session = open_session(path, provider, threads)
             # onnxruntime falls back without raising: the list is the only way to know
             if session.get_providers()[0] != provider:
                 notes.append(f"{provider}: did not start on this machine")

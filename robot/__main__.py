@@ -10,10 +10,16 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from robot.command import exit_code
 from robot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from robot.bench_station import Parts
+    from robot.types import U8
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
 
@@ -56,9 +62,17 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check_config)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("latency",))
+    bench.add_argument("name", choices=("latency", "perception", "scale"))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="seconds to measure (%(default)s)")
+    bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="latency: seconds (%(default)s)")
+    bench.add_argument(
+        "--ticks", type=int, default=60, metavar="N", help="perception: length of the recording (%(default)s)"
+    )
+    bench.add_argument(
+        "--rounds", type=int, default=3, metavar="N", help="perception, scale: repetitions (%(default)s)"
+    )
+    bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
+    bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
     bench.set_defaults(command=_bench)
     return parser
 
@@ -107,15 +121,74 @@ def _check_config(options: argparse.Namespace) -> int:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    from robot.bench_latency import run_bench
-
-    figures = run_bench(options.duration)
+    figures, good = _BENCHES[options.name](options)
     if options.json:
         print(json.dumps(figures))
     else:
-        for name, value in figures.items():
-            print(f"{name:>24}  {value}")
-    return 0 if figures["lamp_p99_ms"] <= 50.0 else 1
+        _print_figures(figures)
+    return 0 if good else 1
+
+
+def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_latency import run_bench
+
+    figures = run_bench(options.duration)
+    return figures, figures["lamp_p99_ms"] <= 50.0
+
+
+def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_perception import passed, run_bench
+    from robot.bench_station import record, with_pictures
+
+    parts = _bench_parts()
+    recording = record(parts, options.scenario, max(2, options.ticks))
+    if options.pictures is not None:
+        recording = with_pictures(recording, options.pictures)
+    figures = run_bench(parts, recording, rounds=max(1, options.rounds))
+    return figures, passed(figures)
+
+
+def _bench_scale(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_scale import passed, run_bench
+    from robot.bench_station import record
+
+    parts = _bench_parts()
+    figures = run_bench(parts, record(parts, "crowd", 10), rounds=max(1, options.rounds))
+    return figures, passed(figures)
+
+
+_BENCHES = {"latency": _bench_latency, "perception": _bench_perception, "scale": _bench_scale}
+
+
+def _bench_parts() -> Parts:
+    """Returns what the benches of perception need of drivers and models."""
+    from drivers import factory
+    from models.fetch import fetch
+    from models.manifest import face_detector
+    from models.prepare import IMAGE_INPUT, prepared
+    from models.session import YuNetSession, open_session
+    from robot.bench_station import Parts
+
+    def plain(size_px: tuple[int, int]) -> Callable[[U8], object]:
+        session = open_session(prepared(*size_px))
+        return lambda images: [session.run(None, {IMAGE_INPUT: image[None]}) for image in images]
+
+    return Parts(
+        open_camera=factory.open_camera,
+        open_thermal=factory.open_thermal,
+        session=lambda size_px, slots: YuNetSession(prepared(*size_px), slots=slots),
+        plain=plain,
+        model=fetch(face_detector()),
+    )
+
+
+def _print_figures(figures: dict[str, Any], indent: int = 0) -> None:
+    for name, value in figures.items():
+        if isinstance(value, dict):
+            print(f"{'':{indent}}{name}")
+            _print_figures(value, indent + 4)
+        else:
+            print(f"{'':{indent}}{name:>24}  {value}")
 
 
 if __name__ == "__main__":

@@ -236,11 +236,11 @@ class _SilentlyCpu(_Broken):
 def test_provider_is_trusted_only_after_a_real_inference(
     cache: Path, monkeypatch: pytest.MonkeyPatch, stand_in: _Broken, reason: str
 ) -> None:
-    real = sessions._open
+    real = sessions.open_session
     monkeypatch.setattr(ort, "get_available_providers", lambda: ["Broken", CPU])
     monkeypatch.setattr(
         sessions,
-        "_open",
+        "open_session",
         lambda path, provider, threads: stand_in if provider == "Broken" else real(path, provider, threads),
     )
     session = YuNetSession(prepared(64, 64), providers=["Broken"])

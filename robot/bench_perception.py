@@ -1,0 +1,249 @@
+"""`patrol bench perception`: a whole tick over five cameras beside the bare network and beside OpenCV's detector.
+
+One thread; times are CPU time of that thread, so that other programs on the machine are not counted. What is compared takes turns on
+the same pictures; of everything the median is told. A tick is Pipeline.step: five new 1280×720 pictures and one thermal
+frame in; faces, tracks, temperatures and verdicts out, with attention off, so that everything is looked at.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+import platform
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+
+from robot.bench_stages import NETWORK, REST, Stopwatch, watched
+from robot.bench_station import Parts, Recording, Tick, at_size
+from robot.detect import Detector, FaceSession, RawGrids
+from robot.pipeline import Pipeline
+from robot.types import F32, U8, Faces
+
+LIMITS = {(640, 384): 1.15, (320, 192): 1.35}
+"""By input size: how much longer than the bare network a tick may take."""
+OPENCV_MIN = 2.0
+"""So many times faster than cv2.FaceDetectorYN a tick must be."""
+BOX_PX, SCORE = 1.0, 1e-3
+"""Largest differences (input pixels; score) at which two detectors' faces are the same."""
+_SETTLE = 10
+"""Ticks before the measuring: memory is touched, tracks are confirmed, the plate is steady."""
+
+
+def run_bench(
+    parts: Parts, recording: Recording, sizes: Sequence[tuple[int, int]] = tuple(LIMITS), rounds: int = 3
+) -> dict[str, Any]:
+    """Returns the figures for each input size; `rounds` is how often the recording is gone through."""
+    cv2.setNumThreads(1)
+    figures: dict[str, Any] = {"source": recording.source, "ticks": len(recording.ticks) * rounds}
+    for size_px in sizes:
+        figures[f"{size_px[0]}x{size_px[1]}"] = _at(parts, recording, size_px, rounds)
+    return figures | {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+
+
+def passed(figures: dict[str, Any]) -> bool:
+    """Returns whether every size keeps to its limits."""
+    parts = [figures[f"{width}x{height}"] for width, height in LIMITS if f"{width}x{height}" in figures]
+    return all(part["passed"] for part in parts)
+
+
+def _at(parts: Parts, recording: Recording, size_px: tuple[int, int], rounds: int) -> dict[str, Any]:
+    ours = _Ours(parts, recording, size_px)
+    theirs = _Opencv(parts, size_px, recording.settings.detection.score_min, recording.settings.detection.nms_iou)
+    plain = parts.plain(size_px)
+    spent: dict[str, list[float]] = {name: [] for name in ("tick", "tick_jpeg", "bound", "plain", "opencv", "decode")}
+    agreement = Agreement()
+    orders = itertools.cycle(itertools.permutations(("tick", "tick_jpeg", "bound", "plain", "opencv")))
+    for number in range(rounds):
+        for index, recorded in enumerate(recording.ticks):
+            begin_ns = time.thread_time_ns()
+            tick = recorded.decoded()
+            decode_ms = (time.thread_time_ns() - begin_ns) / 1e6
+            found = ours.detector.detect([frame for shot in tick.shots if (frame := shot.decode(1))])
+            images = ours.images()
+            agreement.add(found, theirs.detect(images), size_px, tick)
+            ways = ours.ways(recorded, tick, number) | {
+                "plain": functools.partial(plain, ours.session.inputs[: len(recorded.shots)]),
+                "opencv": functools.partial(theirs.detect, images),
+            }
+            taken = {"decode": decode_ms} | {name: _ms(ways[name]) for name in next(orders)}
+            if number or index >= min(_SETTLE, len(recording.ticks) - 1):
+                for name, value in taken.items():
+                    spent[name].append(value)
+    stages = ours.stages(recording)
+    return _figures(spent, stages, agreement, size_px) | {"tracks": ours.tracks, "verdicts": ours.verdicts}
+
+
+def _ms(call: Callable[[], object]) -> float:
+    begin_ns = time.thread_time_ns()
+    call()
+    return (time.thread_time_ns() - begin_ns) / 1e6
+
+
+def _figures(
+    spent: dict[str, list[float]], stages: dict[str, float], agreement: Agreement, size_px: tuple[int, int]
+) -> dict[str, Any]:
+    middle = {name: float(np.median(values)) for name, values in spent.items()}
+    bare = min(("bound", "plain"), key=lambda name: middle[name])
+    over_bare = middle["tick"] / middle[bare]
+    faster = middle["opencv"] / middle["tick"]
+    limit = LIMITS.get(size_px)
+    kept = limit is None or (over_bare <= limit and faster >= OPENCV_MIN)
+    result: dict[str, Any] = {
+        "tick_ms": middle["tick"],
+        "bare_ms": middle[bare],
+        "tick_over_bare": over_bare,
+        "tick_over_bare_p10_p90": _spread(np.array(spent["tick"]) / np.array(spent[bare])),
+        "opencv_ms": middle["opencv"],
+        "opencv_over_tick": faster,
+        "opencv_over_tick_p10_p90": _spread(np.array(spent["opencv"]) / np.array(spent["tick"])),
+        "opencv_over_bare": middle["opencv"] / middle[bare],
+        "tick_from_jpeg_ms": middle["tick_jpeg"],
+        "decode_full_size_ms": middle["decode"],
+        "session_run_bound_ms": middle["bound"],
+        "session_run_plain_ms": middle["plain"],
+        "stages_ms": stages,
+    }
+    result = _rounded(result) | agreement.figures()
+    return result | {"limit": limit, "passed": bool(kept and agreement.same)}
+
+
+def _spread(ratios: np.ndarray) -> list[float]:
+    return [float(value) for value in np.percentile(ratios, (10, 90))]
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return round(value, 3)
+    if isinstance(value, list):
+        return [_rounded(item) for item in value]
+    return {name: _rounded(item) for name, item in value.items()} if isinstance(value, dict) else value
+
+
+class _Ours:
+    """One session and one detector, and a pipeline for each way to go through the recording."""
+
+    def __init__(self, parts: Parts, recording: Recording, size_px: tuple[int, int]) -> None:
+        self._recording = recording
+        self._settings = at_size(recording.settings, size_px)
+        self.session = parts.session(size_px, len(recording.ticks[0].shots))
+        self.detector = self._detector(self.session)
+        self._pipelines: dict[tuple[str, int], Pipeline] = {}
+        self.tracks = 0
+        self.verdicts = 0
+
+    def images(self) -> list[U8]:
+        """Returns what the network was shown last, as OpenCV wants it."""
+        return [np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in self.session.inputs]
+
+    def ways(self, recorded: Tick, decoded: Tick, number: int) -> dict[str, Callable[[], object]]:
+        """Returns what is to be timed of ours on this tick."""
+        return {
+            "tick": functools.partial(self.step, "tick", decoded, number),
+            "tick_jpeg": functools.partial(self.step, "tick_jpeg", recorded, number),
+            "bound": functools.partial(self.session.run, len(recorded.shots)),
+        }
+
+    def step(self, way: str, tick: Tick, number: int) -> None:
+        """Steps the pipeline of this way; every round through the recording has a pipeline of its own, time never runs back."""
+        key = (way, number)
+        if key not in self._pipelines:
+            self._pipelines = {known: p for known, p in self._pipelines.items() if known[0] != way}
+            self._pipelines[key] = self._pipeline(self.detector, self._recording.ticks[0].now_ns)
+        result = self._pipelines[key].step(tick.shots, [tick.thermal], tick.now_ns)
+        if way == "tick":
+            self.verdicts += len(result.verdicts)
+            self.tracks = max(self.tracks, len(self._pipelines[key].view().tracks))
+
+    def stages(self, recording: Recording) -> dict[str, float]:
+        """Returns the median milliseconds of each stage of a tick, from a run of its own: the stopwatch costs some time itself."""
+        watch = Stopwatch()
+        pipeline = self._pipeline(self._detector(_Watched(self.session, watch)), recording.ticks[0].now_ns)
+        spent: list[dict[str, float]] = []
+        with watched(watch):
+            step = watch.timed(REST, pipeline.step)
+            for recorded in recording.ticks:
+                tick = recorded.decoded()
+                watch.take_ms()
+                step(tick.shots, [tick.thermal], tick.now_ns)
+                spent.append(watch.take_ms())
+        spent = spent[min(_SETTLE, len(spent) - 1) :]
+        names = dict.fromkeys(name for tick_ms in spent for name in tick_ms)
+        return {name: float(np.median([tick_ms.get(name, 0.0) for tick_ms in spent])) for name in names}
+
+    def _detector(self, session: FaceSession) -> Detector:
+        detection = self._settings.detection
+        return Detector(session, score_min=detection.score_min, nms_iou=detection.nms_iou)
+
+    def _pipeline(self, detector: Detector, started_ns: int) -> Pipeline:
+        ids = (f"bench-{number}" for number in itertools.count())
+        return Pipeline(self._settings, self._recording.calibration, detector, started_ns, lambda: next(ids))
+
+
+class _Watched:
+    """A session whose runs are timed."""
+
+    def __init__(self, session: FaceSession, watch: Stopwatch) -> None:
+        self.inputs = session.inputs
+        self._run = watch.timed(NETWORK, session.run)
+
+    def run(self, count: int) -> RawGrids:
+        grids: RawGrids = self._run(count)
+        return grids
+
+
+class _Opencv:
+    """cv2.FaceDetectorYN with the published file."""
+
+    def __init__(self, parts: Parts, size_px: tuple[int, int], score_min: float, nms_iou: float) -> None:
+        self._detector = cv2.FaceDetectorYN.create(str(parts.model), "", size_px, score_min, nms_iou, 5000)
+
+    def detect(self, images: Sequence[U8]) -> list[F32]:
+        """Returns rows of box, landmarks and score for each picture."""
+        rows = [self._detector.detect(image)[1] for image in images]
+        return [
+            np.zeros((0, 15), np.float32) if found is None else found.astype(np.float32, copy=False) for found in rows
+        ]
+
+
+@dataclass(slots=True)
+class Agreement:
+    """Whether two detectors found the same faces."""
+
+    faces: int = 0
+    faces_opencv: int = 0
+    box_px: float = 0.0
+    score: float = 0.0
+    same_counts: bool = True
+
+    def add(self, ours: Sequence[Faces], theirs: Sequence[F32], size_px: tuple[int, int], tick: Tick) -> None:
+        for faces, rows, shot in zip(ours, theirs, tick.shots, strict=True):
+            to_input = min(size_px[0] / shot.full_size_px[0], size_px[1] / shot.full_size_px[1], 1.0)
+            self.faces += len(faces)
+            self.faces_opencv += len(rows)
+            self.same_counts &= len(faces) == len(rows)
+            if not len(faces) or not len(rows):
+                continue
+            places = np.hstack([faces.boxes_px, faces.landmarks_px.reshape(-1, 10)]) * to_input
+            apart = np.abs(places[:, None] - rows[None, :, :14]).max(axis=2)
+            nearest = apart.argmin(axis=1)
+            self.box_px = max(self.box_px, float(apart.min(axis=1).max()))
+            self.score = max(self.score, float(np.abs(faces.scores - rows[nearest, 14]).max()))
+
+    @property
+    def same(self) -> bool:
+        return self.same_counts and self.box_px <= BOX_PX and self.score <= SCORE
+
+    def figures(self) -> dict[str, Any]:
+        return {
+            "faces": self.faces,
+            "faces_opencv": self.faces_opencv,
+            "place_difference_px_max": round(self.box_px, 4),
+            "score_difference_max": round(self.score, 6),
+            "same_faces": self.same,
+        }
