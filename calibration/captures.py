@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 
 from calibration.aperture import Aperture, Roi
-from calibration.offset_map import OffsetMap, pack, unpack
+from calibration.offset_map import LIMIT_C, OffsetMap, pack, unpack
 from calibration.steady import Trend, trend
 from robot.types import F32, F64
 
@@ -106,6 +106,9 @@ class Window:
         assert self.total_c is not None
         count = len(self.t_s)
         places = np.array([aperture.center_px for aperture in self.apertures]).mean(axis=0)
+        mean_c = self.total_c / count
+        # Pixels without a number, or stuck far off, are dead ones: the flat field has told of them.
+        mean_c = np.clip(np.nan_to_num(mean_c, nan=float(np.nanmedian(mean_c))), -LIMIT_C, LIMIT_C)
         return Capture(
             set_point_c=set_point_c,
             t_s=round(float(np.mean(self.t_s)), 3),
@@ -115,7 +118,7 @@ class Window:
             core_c=_mean([aperture.core_c for aperture in self.apertures]),
             background_c=_mean([aperture.background_c for aperture in self.apertures]),
             plate_c=_mean(self.plate_c) if self.plate_c else None,
-            image=pack((self.total_c / count).astype(np.float32)),
+            image=pack(mean_c.astype(np.float32)),
         )
 
 

@@ -10,7 +10,6 @@ Solving is in radiometry_solution.py. The reference plate, seen all the while, t
 
 from __future__ import annotations
 
-import argparse
 from collections import deque
 from collections.abc import Sequence
 from typing import Any
@@ -26,7 +25,7 @@ from calibration.captures import HELD_PX, Capture, Watched, Window, plate_mean_c
 from calibration.files import Calibration
 from calibration.flat import FlatWatch
 from calibration.pixels import FlatField, Response, quantum_of
-from calibration.procedure import Guidance, Step, StepContext
+from calibration.procedure import Guidance
 from calibration.radiometry_solution import Setup, Solution, nominal_level_c, solve
 from calibration.results import Grid, Say, StepResult
 from calibration.steady import trend
@@ -379,53 +378,3 @@ class RadiometryProcedure:
 
 def _label(size_px: tuple[float, float]) -> str:
     return f"{size_px[0]:g}–{size_px[1]:g} px"
-
-
-def setup_of(context: StepContext) -> Setup:
-    """Returns the step's setting by its options; raises CalibrationError."""
-    options, calibration, here = context.options, context.calibration, context.settings.measurement
-    try:
-        points = tuple(float(text) for text in str(options["set_points"]).split(","))
-    except ValueError as error:
-        raise CalibrationError(f"--set-points {options['set_points']}: is not like 32,38 (°C)") from error
-    return Setup(
-        size_px=(calibration.thermal.width_px, calibration.thermal.height_px),
-        focal_px=calibration.thermal.fx_px,
-        set_points_c=points,
-        aperture_m=float(options["aperture_mm"]) / 1000,
-        emissivity=float(options["blackbody_emissivity"]),
-        set_point_sd_c=float(options["blackbody_sd_c"]),
-        ambient_c=here.ambient_c,
-        humidity=here.humidity,
-        known=calibration.radiometry,
-        reference=calibration.reference,
-    )
-
-
-def _make(context: StepContext) -> RadiometryProcedure:
-    return RadiometryProcedure(setup_of(context))
-
-
-def _add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--set-points",
-        default="32,38",
-        metavar="C,C…",
-        help="of the blackbody, °C, in the order measured (%(default)s)",
-    )
-    parser.add_argument(
-        "--aperture-mm",
-        type=float,
-        default=60.0,
-        metavar="MM",
-        help="diameter of the blackbody's opening (%(default)s)",
-    )
-    parser.add_argument(
-        "--blackbody-emissivity", type=float, default=0.99, metavar="E", help="by its certificate (%(default)s)"
-    )
-    parser.add_argument(
-        "--blackbody-sd-c", type=float, default=0.05, metavar="C", help="its standard uncertainty, °C (%(default)s)"
-    )
-
-
-STEP = Step(name="radiometry", make=_make, add_arguments=_add_arguments, needs="thermal")

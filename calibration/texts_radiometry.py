@@ -107,4 +107,46 @@ TEXTS: dict[str, Text] = {
     "name.veil_share": Text("veiling glare", "杂散光比例"),
     "name.set_point_residual_c": Text("left at the set points", "设定点残差"),
     "name.blackbody_fit_c": Text("misfit of the blackbody's pictures", "黑体图像拟合误差"),
+    # Reference plate
+    "do.plate_find": Text(
+        "Switch the robot's reference plate on ({set_point} °C) and keep its corner of the view free",
+        "打开机器人板载参考源（{set_point} °C），保持其所在视野角落无遮挡",
+    ),
+    "do.plate_wait": Text("Reference plate found: keep it free and wait", "已找到板载参考源：保持无遮挡并等待"),
+    "do.plate_blackbody": Text(
+        "Leave the blackbody at {set_point} °C in view, away from the reference plate, and wait",
+        "将 {set_point} °C 的黑体留在视野内，远离板载参考源，并等待",
+    ),
+    "no.plate": Text("no reference plate found near the border of the thermal image", "热图像边缘附近未找到板载参考源"),
+    "no.plate_set_point": Text(
+        "the plate reads {reads} °C, {expected} was expected from its set point: wait, or enter its set point",
+        "参考源读数 {reads} °C，按设定温度应为 {expected}：请等待或输入正确的设定温度",
+    ),
+    "no.plate_unsteady": Text("plate not stable yet: {rate} °C/min", "参考源尚未稳定：{rate} °C/分钟"),
+    "no.plate_hand": Text("something is in front of the plate, or it moved", "参考源前有物体遮挡，或其位置移动"),
+    "state.plate": Text("plate {reads} °C, {rate} °C/min", "参考源 {reads} °C，{rate} °C/分钟"),
+    "warn.plate_off": Text(
+        "the plate reads {off} °C off the expected {expected} °C: more than the sensor itself is unsure of",
+        "参考源读数偏离预期 {expected} °C 达 {off} °C：超出传感器自身不确定度",
+    ),
+    "name.set_point_c": Text("set point", "设定温度"),
+    "name.emissivity": Text("emissivity", "发射率"),
+    "name.plate_off_c": Text("plate off its entered values", "参考源与输入值之差"),
+    "name.plate_rate_c_per_min": Text("change of the plate", "参考源变化率"),
+    "name.plate_spread_c": Text("unevenness of the plate", "参考源不均匀度"),
+    "name.plate_px": Text("pixels of the plate", "参考源像素数"),
+    # Acceptance
+    "do.verify_blackbody": Text(
+        "Blackbody at {set_point} °C, about {range} m away, on a stand",
+        "黑体设为 {set_point} °C，置于约 {range} 米处的支架上",
+    ),
+    "do.verify_tag": Text(
+        "Hold the tag still at {left} more places that the thermal sensor sees",
+        "在热像仪可见的另外 {left} 个位置静止举起标签",
+    ),
+    "cov.verify": Text("Acceptance", "验收"),
+    "fig.verify_places": Text("Tag's warm spot from where the camera has it", "标签热点与相机定位之差"),
+    "name.blackbody_error_c": Text("error at the blackbody", "黑体处误差"),
+    "name.without_plate_error_c": Text("error without the reference plate", "不使用参考源时的误差"),
+    "name.netd_ratio": Text("noise, times the calibrated", "噪声与标定值之比"),
 }

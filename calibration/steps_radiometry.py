@@ -1,0 +1,137 @@
+"""How the command line makes the steps about temperatures: radiometry, reference, verify."""
+
+from __future__ import annotations
+
+import argparse
+
+from calibration.procedure import Procedure, Step, StepContext
+from robot.errors import CalibrationError
+
+
+def _radiometry_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--set-points",
+        default="32,38",
+        metavar="C,C…",
+        help="of the blackbody, °C, in the order measured (%(default)s)",
+    )
+    _blackbody_arguments(parser, "")
+
+
+def _blackbody_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
+    parser.add_argument(
+        f"--{prefix}aperture-mm", type=float, default=60.0, metavar="MM", help="diameter of its opening (%(default)s)"
+    )
+    parser.add_argument(
+        f"--{prefix}blackbody-emissivity",
+        type=float,
+        default=0.99,
+        metavar="E",
+        help="by its certificate (%(default)s)",
+    )
+    parser.add_argument(
+        f"--{prefix}blackbody-sd-c", type=float, default=0.05, metavar="C",
+        help="its standard uncertainty, °C (%(default)s)",
+    )  # fmt: skip
+
+
+def _radiometry(context: StepContext) -> Procedure:
+    from calibration.radiometry import RadiometryProcedure
+    from calibration.radiometry_solution import Setup
+
+    options, calibration, here = context.options, context.calibration, context.settings.measurement
+    try:
+        points = tuple(float(text) for text in str(options["set_points"]).split(","))
+    except ValueError as error:
+        raise CalibrationError(f"--set-points {options['set_points']}: is not like 32,38 (°C)") from error
+    return RadiometryProcedure(
+        Setup(
+            size_px=(calibration.thermal.width_px, calibration.thermal.height_px),
+            focal_px=calibration.thermal.fx_px,
+            set_points_c=points,
+            aperture_m=float(options["aperture_mm"]) / 1000,
+            emissivity=float(options["blackbody_emissivity"]),
+            set_point_sd_c=float(options["blackbody_sd_c"]),
+            ambient_c=here.ambient_c,
+            humidity=here.humidity,
+            known=calibration.radiometry,
+            reference=calibration.reference,
+        )
+    )
+
+
+def _reference_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plate-c", type=float, metavar="C", help="the plate's set point, °C (default: as calibrated before, or 36.5)"
+    )
+    parser.add_argument(
+        "--plate-sd-c", type=float, default=0.05, metavar="C", help="its standard uncertainty, °C (%(default)s)"
+    )
+    parser.add_argument("--plate-emissivity", type=float, metavar="E", help="default: as calibrated before, or 0.95")
+    parser.add_argument(
+        "--beside-blackbody-c", type=float, metavar="C",
+        help="a blackbody at this set point stands in view: the plate's emissivity is found",
+    )  # fmt: skip
+    parser.add_argument(
+        "--beside-aperture-mm", type=float, default=60.0, metavar="MM", help="diameter of its opening (%(default)s)"
+    )
+
+
+def _reference(context: StepContext) -> Procedure:
+    from calibration.reference import ReferenceProcedure, ReferenceSetup
+
+    options, calibration, here = context.options, context.calibration, context.settings.measurement
+    known, beside_c = calibration.reference, options["beside_blackbody_c"]
+    plate_c, emissivity = options["plate_c"], options["plate_emissivity"]
+    return ReferenceProcedure(
+        ReferenceSetup(
+            size_px=(calibration.thermal.width_px, calibration.thermal.height_px),
+            focal_px=calibration.thermal.fx_px,
+            set_point_c=float(plate_c if plate_c is not None else known.set_point_c if known else 36.5),
+            set_point_sd_c=float(options["plate_sd_c"]),
+            emissivity=float(emissivity if emissivity is not None else known.emissivity if known else 0.95),
+            ambient_c=here.ambient_c,
+            humidity=here.humidity,
+            radiometry=calibration.radiometry,
+            known_px=known.roi_px if known else None,
+            blackbody_c=None if beside_c is None else float(beside_c),
+            aperture_m=float(options["beside_aperture_mm"]) / 1000,
+        )
+    )
+
+
+def _verify_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--verify-c", type=float, default=37.0, metavar="C", help="the blackbody's set point, °C (%(default)s)"
+    )
+    _blackbody_arguments(parser, "verify-")
+    parser.add_argument("--verify-paper", choices=("a4", "a3"), default="a4", help="sheet the tag is on (%(default)s)")
+    parser.add_argument(
+        "--verify-ruler-mm", type=float, metavar="MM", help="length of the ruler printed beside the tag, as measured"
+    )
+
+
+def _verify(context: StepContext) -> Procedure:
+    from calibration import board as boards
+    from calibration.verify import VerifyProcedure, VerifySetup
+
+    options, here = context.options, context.settings.measurement
+    ruler_mm = options["verify_ruler_mm"]
+    scale = 1.0 if ruler_mm is None else boards.ruler_scale(float(ruler_mm))
+    return VerifyProcedure(
+        VerifySetup(
+            calibration=context.calibration,
+            blackbody_c=float(options["verify_c"]),
+            emissivity=float(options["verify_blackbody_emissivity"]),
+            blackbody_sd_c=float(options["verify_blackbody_sd_c"]),
+            aperture_m=float(options["verify_aperture_mm"]) / 1000,
+            ambient_c=here.ambient_c,
+            humidity=here.humidity,
+            tag=boards.scaled_tag(boards.PAPERS[str(options["verify_paper"])].tag, scale),
+        )
+    )
+
+
+REFERENCE = Step(name="reference", make=_reference, add_arguments=_reference_arguments, needs="thermal")
+RADIOMETRY = Step(name="radiometry", make=_radiometry, add_arguments=_radiometry_arguments, needs="thermal")
+VERIFY = Step(name="verify", make=_verify, add_arguments=_verify_arguments, needs="both", changes=False)
