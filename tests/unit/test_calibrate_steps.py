@@ -1,0 +1,302 @@
+"""The tool around the steps: installs what passed, keeps what was, goes on after an interruption, refuses what does not fit."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from fake_step import NEEDED, FakeDevices, step
+
+from calibration import __main__ as command
+from calibration import devices, files, measure
+from calibration.history import History
+from calibration.procedure import Guidance
+from calibration.results import Say
+from calibration.view_picture import PicturePage
+
+CONFIG = """
+[robot]
+name = "p-1"
+[[cameras]]
+name = "front"
+address = "http://127.0.0.1:9/front.mjpg"
+[[cameras]]
+name = "rear"
+address = "http://127.0.0.1:9/rear.mjpg"
+[thermal]
+address = "senxor:/dev/null"
+[calibration]
+file = "calibration.json"
+"""
+
+
+@pytest.fixture
+def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with settings and a nominal calibration; two steps; devices that deliver at once."""
+    steps = (step("intrinsics", per_camera=True), step("registration"), step("verify", changes=False))
+    monkeypatch.setattr(command, "STEPS", steps)
+    monkeypatch.setattr(measure, "STEPS", steps)
+    monkeypatch.setattr(devices, "Devices", FakeDevices)
+    monkeypatch.setattr(FakeDevices, "serials", {})
+    (tmp_path / "robot.toml").write_text(CONFIG)
+    lenses = ["--camera", "front:1280x720:76:0:20", "--camera", "rear:1280x720:76:180:20"]
+    out = ["--out", str(tmp_path / "calibration.json"), "--robot", "p-1", "--thermal", "mi1602:0:22"]
+    assert command.main(["nominal", *out, *lenses]) == 0
+    return tmp_path
+
+
+def run(station: Path, *arguments: str) -> int:
+    return command.main([*arguments, "--config", str(station / "robot.toml")])
+
+
+def current(station: Path) -> files.Calibration:
+    return files.load(station / "calibration.json")
+
+
+def last_json(capsys: pytest.CaptureFixture[str]) -> Any:
+    return json.loads(capsys.readouterr().out.splitlines()[-1])
+
+
+def test_all_installs_one_calibration_and_its_report(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = current(station)
+    capsys.readouterr()
+    assert run(station, "all", "--yes", "--json", "--by", "Zhang Wei", "--ambient", "24.5") == 0
+    told, after = last_json(capsys), current(station)
+    assert told["calibration_id"] == after.id and told["passed"]
+    assert [one["step"] for one in told["steps"]] == ["intrinsics", "intrinsics", "registration", "verify"]
+    assert after.cameras["front"].fx_px == after.cameras["rear"].fx_px == 500.5
+    assert set(after.steps) == {"intrinsics front", "intrinsics rear", "registration", "verify"}
+    assert after.made_by == "Zhang Wei" and after.supersedes == before.id
+    assert after.conditions == files.Conditions(24.5, 0.5)
+    assert after.nominal == ["radiometry", "site"]
+    assert not (station / "calibration-state").exists()
+    for path in told["report"].values():
+        assert Path(path).stat().st_size > 3000
+    assert History(station / "calibration.json").version(before.id) == before
+
+
+def test_one_step_changes_one_thing(station: Path) -> None:
+    before = current(station)
+    assert run(station, "intrinsics", "rear", "--yes") == 0
+    after = current(station)
+    assert after.cameras["front"] == before.cameras["front"] and after.cameras["rear"].fx_px == 500.5
+    assert "intrinsics front" in after.nominal and "intrinsics rear" not in after.nominal
+    assert after.valid_until_utc == before.valid_until_utc, "measuring one lens makes the rest no younger"
+    assert run(station, "registration", "--yes") == 0
+    assert {one.title for one in History(station / "calibration.json").results(current(station).id)} == {
+        "intrinsics rear",
+        "registration",
+    }
+
+
+def test_an_unknown_camera(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(station, "intrinsics", "frnt", "--yes") == 2
+    assert "there are: front, rear" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("why", ["--registration-limit=0.1", "--degenerate"])
+def test_what_does_not_pass_changes_nothing(station: Path, why: str, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (station / "calibration.json").read_bytes()
+    assert run(station, "all", "--yes", why) == 1
+    output = capsys.readouterr()
+    assert "only this is measured again" in output.out + output.err
+    assert (station / "calibration.json").read_bytes() == before
+    kept = {path.name for path in (station / "calibration-state").iterdir()}
+    assert kept == {"intrinsics_front.json", "intrinsics_rear.json"}, "the failed step's samples alone are forgotten"
+
+
+def test_an_interrupted_run_goes_on(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (station / "calibration.json").read_bytes()
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)  # one frame of each of two cameras: half of what is needed
+    assert run(station, "registration", "--yes") == 1
+    assert "repeat the command to go on" in capsys.readouterr().err
+    kept = json.loads((station / "calibration-state" / "registration.json").read_text())
+    assert kept["samples"] == {"taken": [0, 0]} and (station / "calibration.json").read_bytes() == before
+    assert run(station, "registration", "--yes") == 0
+    assert "going on with samples" in capsys.readouterr().out
+    assert current(station).steps["registration"].samples == NEEDED
+
+
+def test_fresh_forgets(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    assert run(station, "registration", "--yes") == 1
+    assert run(station, "registration", "--yes", "--fresh") == 1
+    kept = json.loads((station / "calibration-state" / "registration.json").read_text())
+    assert len(kept["samples"]["taken"]) == 2
+
+
+def test_kept_samples_of_others_are_refused(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "A1"})
+    assert run(station, "registration", "--yes") == 1
+    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "B2"})
+    assert run(station, "registration", "--yes") == 1
+    assert "was begun with thermal serial A1, but B2 is connected" in capsys.readouterr().err
+    path = station / "calibration-state" / "registration.json"
+    path.write_text(path.read_text().replace('"p-1"', '"p-2"'))
+    assert run(station, "registration", "--yes") == 1
+    assert "samples of robot p-2" in capsys.readouterr().err
+    path.write_text("{")
+    assert run(station, "registration", "--yes") == 1
+    assert "--fresh" in capsys.readouterr().err
+
+
+def test_a_swapped_sensor_is_refused_by_a_step_and_welcome_to_all(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "A1", "front": "F", "rear": "R"})
+    assert run(station, "all", "--yes") == 0
+    assert current(station).thermal.serial == "A1" and current(station).cameras["front"].serial == "F"
+    before = (station / "calibration.json").read_bytes()
+    monkeypatch.setattr(FakeDevices, "serials", {"front": "R", "rear": "F"})
+    capsys.readouterr()
+    assert run(station, "intrinsics", "--yes") == 1
+    said = capsys.readouterr().err
+    assert "front: serial number R is connected, the calibration is for F" in said and "swapped" in said
+    assert (station / "calibration.json").read_bytes() == before
+    monkeypatch.setattr(FakeDevices, "serials", {"front": "X", "rear": "X"})
+    assert run(station, "all", "--yes") == 1
+    assert "front and rear: have the same serial number X" in capsys.readouterr().err
+    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "B2"})
+    assert run(station, "all", "--yes") == 0
+    assert current(station).thermal.serial == "B2"
+
+
+def test_another_robots_file_is_refused(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (station / "robot.toml").write_text(CONFIG.replace("p-1", "p-2"))
+    assert run(station, "registration", "--yes") == 2
+    assert "is the calibration of robot p-1" in capsys.readouterr().err
+
+
+def test_a_verification_changes_the_record_alone(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (station / "calibration.json").read_bytes()
+    assert run(station, "verify", "--yes") == 0
+    assert (station / "calibration.json").read_bytes() == before
+    assert run(station, "history") == 0
+    assert "verified nominal-mi1602" in capsys.readouterr().out
+
+
+def test_history_and_rollback(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = current(station)
+    assert run(station, "registration", "--yes", "--by", "Li Na") == 0
+    second = current(station)
+    capsys.readouterr()
+    assert run(station, "rollback", first.id, "--by", "Chen") == 0
+    assert current(station) == first
+    assert run(station, "history", "--json") == 0
+    told = last_json(capsys)
+    assert [(one["id"], one["current"]) for one in told["versions"]] == [(first.id, True), (second.id, False)]
+    assert [(one["action"], one["by"], one["id"]) for one in told["journal"]] == [
+        ("installed", "Li Na", second.id),
+        ("rolled_back", "Chen", first.id),
+    ]
+    assert run(station, "rollback", first.id) == 1, "it is current already"
+    assert run(station, "rollback", "none") == 1
+    assert second.id in capsys.readouterr().err
+    assert run(station, "rollback", second.id) == 0
+    assert current(station) == second
+
+
+def test_a_damaged_version_cannot_come_back(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    first = current(station)
+    assert run(station, "registration", "--yes") == 0
+    path = station / "calibration-history" / f"{first.id}.json"
+    path.write_text(path.read_text().replace('"p-1"', '"p-9"'))
+    before = (station / "calibration.json").read_bytes()
+    assert run(station, "rollback", first.id) == 1
+    assert "does not match its sha256" in capsys.readouterr().err
+    assert (station / "calibration.json").read_bytes() == before
+
+
+def test_two_versions_with_one_id_are_both_kept(station: Path) -> None:
+    path = station / "calibration.json"
+    history, first = History(path), current(station)
+    assert run(station, "registration", "--yes") == 0
+    files.save(files.Calibration(**{**_fields(first), "note": "another"}), path)
+    assert run(station, "registration", "--yes") == 0
+    notes = {version.calibration.note for version in history.versions() if version.calibration.id == first.id}
+    assert notes == {first.note, "another"}
+
+
+def _fields(calibration: files.Calibration) -> dict[str, Any]:
+    return {name: getattr(calibration, name) for name in calibration.__struct_fields__}
+
+
+def test_a_full_disk_leaves_everything_as_it_was(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = station / "calibration.json"
+    assert run(station, "registration", "--yes") == 0
+    before = {entry: entry.read_bytes() for entry in station.rglob("*") if entry.is_file()}
+    # Files of this process may not grow beyond this; as a full disk it strikes in the middle of a write.
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, hard))
+    try:
+        code = run(station, "registration", "--yes")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    said = capsys.readouterr().err
+    assert code == 1 and "the old calibration is untouched" in said and "make room" in said
+    after = {entry: entry.read_bytes() for entry in station.rglob("*") if entry.is_file()}
+    state = {entry for entry in after if entry.parent.name == "calibration-state"}
+    assert {entry for entry in after if entry not in state} == set(before)
+    assert all(after[entry] == content for entry, content in before.items())
+
+
+def test_an_impatient_run_gives_up(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeDevices, "wait", lambda *_: ([], []))
+    assert run(station, "registration", "--yes", "--timeout", "0.05") == 1
+    assert "no progress for 0.05 s at 0 % (show the board)" in capsys.readouterr().err
+
+
+def test_killed_in_the_middle(tmp_path: Path) -> None:
+    """kill -9 between two samples: what was accepted is on disk, whole."""
+    script = f"""
+import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+import datetime as dt, os, signal
+from pathlib import Path
+from calibration.kept import KeptSamples
+kept = KeptSamples(Path({str(tmp_path)!r}) / "c.json", "p-1", {{}})
+for number in range(1, 100):
+    kept.save("registration", {{"taken": list(range(number))}}, dt.datetime.now(dt.UTC))
+    if number == 7:
+        os.kill(os.getpid(), signal.SIGKILL)
+"""
+    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
+    assert done.returncode == -signal.SIGKILL
+    kept = json.loads((tmp_path / "c-state" / "registration.json").read_text())
+    assert kept["samples"]["taken"] == list(range(7))
+
+
+def test_the_picture_page(tmp_path: Path) -> None:
+    with PicturePage(0, ("front",), "en") as page:
+        page.step("1/2 registration", Guidance(progress=0.5, accepted=1, todo=(Say("show the board"),)), {})
+        assert not page.wants_pictures()
+        with urllib.request.urlopen(f"{page.url}guidance.json", timeout=5) as answer:
+            assert json.loads(answer.read())["todo"] == ["show the board"]
+        with urllib.request.urlopen(page.url, timeout=5) as answer:
+            assert b"/front.mjpg" in answer.read()
+        page.picture("front", np.zeros((48, 64, 3), np.uint8))
+        with urllib.request.urlopen(f"{page.url}front.mjpg", timeout=5) as stream:
+            assert stream.readline() == b"--picture\r\n" and stream.readline() == b"Content-Type: image/jpeg\r\n"
+            assert page.wants_pictures()
+        with pytest.raises(urllib.error.HTTPError):
+            urllib.request.urlopen(f"{page.url}../etc/passwd", timeout=5)
+
+
+def test_nobody_asks_in_a_pipe(station: Path) -> None:
+    assert not sys.stdin.isatty() or os.environ.get("PYTEST_XDIST_WORKER"), "run without a terminal"
+    assert run(station, "registration") == 0
