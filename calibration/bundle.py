@@ -187,7 +187,7 @@ def _converge(
         tried = _moved(state, step)
         new_normal, new_gradient, new_cost = _equations(tried, width_px, views, prior, corner_sd, spot_scale)
         if new_cost < cost:
-            small = cost - new_cost < 1e-9 * cost + 1e-12
+            small = cost - new_cost < 1e-7 * cost + 1e-12
             state, normal, gradient, cost, damping = tried, new_normal, new_gradient, new_cost, damping / 5
             if small:
                 break
@@ -226,21 +226,24 @@ def _rows(
     residual = np.zeros(len(jacobian))
     sd = np.full(len(jacobian), corner_sd)
     base = HEAD + 6 * cameras
-    for row in range(corners):
-        c, p = int(views.camera[row]), int(views.place[row])
-        lens, turn = state.cameras[c], state.tag_rotations[p]
-        arm = views.corners_m @ turn.T
-        offset = arm + state.tag_centers_m[p] - lens.position_m
-        local = offset @ lens.rotation.T
+    turns = state.tag_rotations[views.place]
+    arms = np.einsum("nij,kj->nki", turns, views.corners_m)
+    offsets = arms + state.tag_centers_m[views.place][:, None]
+    for c, lens in enumerate(state.cameras):
+        rows = np.flatnonzero(views.camera == c)
+        if not len(rows):
+            continue
+        local = ((offsets[rows] - lens.position_m) @ lens.rotation.T).reshape(-1, 3)
         pixels, by_point, _ = _project(lens, local)
-        at = slice(8 * row, 8 * row + 8)
-        residual[at] = (views.corners_px[row] - pixels).ravel()
         by_robot = by_point @ lens.rotation
-        k, t = HEAD + 6 * c, base + 6 * p
-        jacobian[at, k : k + 3] = (by_point @ -_cross(local)).reshape(8, 3)
-        jacobian[at, k + 3 : k + 6] = -by_robot.reshape(8, 3)
-        jacobian[at, t : t + 3] = (by_robot @ -_cross(arm)).reshape(8, 3)
-        jacobian[at, t + 3 : t + 6] = by_robot.reshape(8, 3)
+        at = (8 * rows[:, None] + np.arange(8)).ravel()
+        residual[at] = (views.corners_px[rows].reshape(-1, 2) - pixels).ravel()
+        k = HEAD + 6 * c
+        jacobian[at, k : k + 3] = (by_point @ -_cross(local)).reshape(-1, 3)
+        jacobian[at, k + 3 : k + 6] = -by_robot.reshape(-1, 3)
+        t = np.repeat(base + 6 * views.place[rows], 8)[:, None] + np.arange(3)
+        jacobian[at[:, None], t] = (by_robot @ -_cross(arms[rows].reshape(-1, 3))).reshape(-1, 3)
+        jacobian[at[:, None], t + 3] = by_robot.reshape(-1, 3)
     first = 8 * corners
     if spots:
         turns = state.tag_rotations[views.thermal_place]
@@ -252,13 +255,12 @@ def _rows(
         by_spot = by_robot @ turns[:, :, :2]
         residual[first : first + 2 * spots] = (views.spots_px - pixels).ravel()
         sd[first : first + 2 * spots] = np.repeat(views.spots_sd_px * spot_scale, 2)
-        for row, p in enumerate(views.thermal_place.tolist()):
-            at = slice(first + 2 * row, first + 2 * row + 2)
-            jacobian[at, : len(LENS)] = by_lens[row]
-            jacobian[at, len(LENS) : HEAD] = by_spot[row]
-            t = base + 6 * p
-            jacobian[at, t : t + 3] = by_turn[row]
-            jacobian[at, t + 3 : t + 6] = by_robot[row]
+        at = first + np.arange(2 * spots)
+        jacobian[at, : len(LENS)] = by_lens.reshape(-1, len(LENS))
+        jacobian[at, len(LENS) : HEAD] = by_spot.reshape(-1, 2)
+        t = np.repeat(base + 6 * views.thermal_place, 2)[:, None] + np.arange(3)
+        jacobian[at[:, None], t] = by_turn.reshape(-1, 3)
+        jacobian[at[:, None], t + 3] = by_robot.reshape(-1, 3)
     first += 2 * spots
     known = first + np.arange(HEAD + 6 * cameras)
     jacobian[known, np.arange(HEAD + 6 * cameras)] = 1.0
@@ -310,7 +312,7 @@ def _noise(
     redundancy: unknowns that the observations themselves decide take up a part of their scatter."""
     jacobian, residual, sd = _rows(state, width_px, views, prior, corner_sd, spot_scale)
     scaled = jacobian / sd[:, None]
-    free = 1.0 - np.einsum("ij,jk,ik->i", scaled, covariance, scaled)
+    free = 1.0 - ((scaled @ covariance) * scaled).sum(axis=1)
     white = residual / sd
     found = []
     corners, spots = 8 * len(views.place), 2 * len(views.thermal_place)

@@ -23,7 +23,7 @@ from robot.errors import CalibrationError
 from robot.types import F64, U8, CameraFrame, ThermalFrame
 
 COLUMNS, ROWS = 4, 3
-_PER_CELL = 3
+_PER_CELL = 2
 _CELL_CORNERS = 3
 """So many corners of the board in a cell of the picture count as a view of it."""
 _RANGES_SQUARES = ((7.0, 18.0), (18.0, 27.0), (27.0, 70.0))

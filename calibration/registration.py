@@ -16,7 +16,7 @@ from calibration import bundle, registration_solve
 from calibration.bundle import Lens
 from calibration.files import Calibration, Triple
 from calibration.procedure import Guidance
-from calibration.registration_solve import RANGES_M, Registration, lens_of, mount_changes, shortcomings
+from calibration.registration_solve import MIN_SHARED, RANGES_M, Registration, lens_of, mount_changes, shortcomings
 from calibration.results import Arrows, Check, Grid, Plot, Quantity, Rejected, Say, Series, StepResult, Table
 from calibration.sighting import MIN_TAG_PX
 from calibration.tag_walk import Place, TagWalk, draw_tag
@@ -26,9 +26,8 @@ from robot.types import F64, U8, CameraFrame, ThermalFrame
 
 CELLS = ("upper_left", "upper", "upper_right", "lower_left", "lower", "lower_right")
 _ARROWS = ("↖", "↑", "↗", "↙", "↓", "↘")
-_PAIR_NEEDED = 4
 _GIVE_UP_S = 60.0
-"""Pairs of cameras whose shared view cannot be found in this time are left to their mounts, and the report says so."""
+"""Cameras that cannot be tied to the others in this time are left to their mounts, and the report says so."""
 _REACH_M, _FLOOR_M = 2.2, 0.3
 """Heights between which a person can hold a tag."""
 
@@ -177,8 +176,14 @@ class RegistrationProcedure:
             sum(one in place.corners_px and other in place.corners_px for place in self._walk.places)
             for one, other in self._pairs
         )
+        # A camera that is tied to the others by one neighbour needs no second.
+        linked = registration_solve.linked_cameras(self._walk.places)
+        needed = tuple(
+            min(have, MIN_SHARED) if one in linked and other in linked else MIN_SHARED
+            for (one, other), have in zip(self._pairs, counts, strict=True)
+        )
         labels = tuple(f"{one}–{other}" for one, other in self._pairs)
-        return Grid(Say("cov.tag_pairs"), ("",), labels, (counts,), ((_PAIR_NEEDED,) * len(self._pairs),))
+        return Grid(Say("cov.tag_pairs"), ("",), labels, (counts,), (needed,))
 
     def _todo(self, view: Grid, pairs: Grid) -> tuple[Say, ...]:
         todo = [

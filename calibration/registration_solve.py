@@ -151,7 +151,7 @@ def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior
 
 
 def linked_cameras(places: Sequence[Place]) -> set[str]:
-    """Returns the cameras that share enough places with the thermal sensor, directly or through each other."""
+    """Returns the cameras that share MIN_SHARED places with the thermal sensor, directly or through each other."""
     names = sorted({name for place in places for name in place.corners_px})
     linked = {name for name in names if sum(p.spot is not None and name in p.corners_px for p in places) >= MIN_SHARED}
     while True:

@@ -42,6 +42,8 @@ class TourFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ranges_m: tuple[Metres, ...] = (0.6, 1.2, 2.2)
     columns: Count = 4
     rows: Count = 3
+    inset: Annotated[float, Meta(ge=0, le=2)] = 1.0
+    """How much of the target's half diagonal stays inside the view at its edges; less than 1 lets parts of it leave."""
     between: Annotated[int, Meta(ge=0, le=12)] = 0
     """So many places where two neighbouring lenses of `views` see the target at once."""
     hold_s: Annotated[float, Meta(gt=0, le=60)] = 1.6
@@ -204,7 +206,7 @@ def _spread(
     optic: Optic, range_m: float, file: TourFile, half_m: float, rng: np.random.Generator
 ) -> list[tuple[F64, F64]]:
     """Places on a grid over the view, so far from its edge that the whole target is in view."""
-    margin_px = half_m / range_m * float(optic.matrix[0, 0]) + 0.01 * optic.width_px
+    margin_px = file.inset * half_m / range_m * float(optic.matrix[0, 0]) + 0.01 * optic.width_px
     places = []
     for row in range(file.rows):
         columns = range(file.columns) if row % 2 == 0 else range(file.columns - 1, -1, -1)
@@ -241,7 +243,7 @@ def _shared(one: Optic, other: Optic, file: TourFile, half_m: float) -> list[tup
 
 def _whole(lens: Optic, corners_m: F64) -> bool:
     pixels, depth = Projector(lens).project(corners_m)
-    return bool((depth > FLOOR_M).all() and in_picture(lens, pixels, 0.01 * lens.width_px).all())
+    return bool((depth > FLOOR_M).all() and in_picture(lens, pixels, 0.015 * lens.width_px).all())
 
 
 def _far_apart(points: list[F64], count: int) -> list[F64]:
