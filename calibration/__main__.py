@@ -1,4 +1,4 @@
-"""`patrol-calibrate`: the steps of calibration/steps.py, all, report, show, check, history, rollback, nominal.
+"""`patrol-calibrate`: the steps of calibration/steps.py, all, evaluate, site, report, show, check, history, rollback, nominal.
 
 Exit codes: 0 done; 1 not passed, interrupted, a device failed or something cannot be written; 2 wrong arguments, or a
 calibration that the robot would refuse.
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from calibration import files, measure
+from calibration import clinical_commands, files, measure
 from calibration.files import Calibration
 from calibration.history import History
 from calibration.results import Say
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="patrol-calibrate", description="The technician's calibration files.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_measuring(commands)
+    clinical_commands.add(commands)
     _add_files(commands)
     return parser
 

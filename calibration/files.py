@@ -120,6 +120,8 @@ class SiteBlend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A sighting's weight among others of the same person is exp(this · (full face − canthi))."""
     peaks: list[str] = []
     """Regions of which the warmest sighting of a person counts in all of them."""
+    lone_sighting_c: float = 0.0
+    """Added, divided by the number of sightings: one alone has no warmer one beside it."""
 
 
 class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -54,7 +54,9 @@ class _People:
     """Sightings that have all of some regions, by row; `person` numbers their subjects from 0."""
 
     skin_c: F64
-    """Rows × regions."""
+    """Rows × regions, as all sightings of the person together have it: peaks taken."""
+    own_c: F64
+    """The same as the sighting alone has it."""
     ambient_c: F64
     openness_c: F64
     person: np.ndarray
@@ -81,6 +83,8 @@ class _Fit:
     """Of persons, all their sightings fused."""
     sighting_sd_c: float
     """Of one sighting."""
+    lone_c: float
+    """By how much a person's only sighting reads lower than all of them fused."""
     loss: float
 
 
@@ -115,9 +119,12 @@ def _blend(sightings: Sequence[Sighting]) -> tuple[SiteBlend | None, float]:
     if min(best.weights) <= 0:
         return None, math.inf
     weights = [_r(weight) for weight in best.weights[1:]]
+    # The correction fades as 1/n with the number of sightings; what is left of it in these data is taken off the offset.
+    left = float(np.mean(1.0 / np.bincount(people.person)))
+    lone_c = _r(best.lone_c / (1.0 - left)) if left < 1.0 else 0.0
     blend = SiteBlend(
         weights=dict(zip(map(str, _BLENDED), [_r(1.0 - sum(weights)), *weights], strict=True)),
-        offset_c=_r(best.offset_c),
+        offset_c=_r(best.offset_c - lone_c * left),
         slope_per_c=_r(best.slope_per_c),
         ambient_ref_c=AMBIENT_REF_C,
         sd_c=_r(math.hypot(best.sighting_sd_c, best.offset_sd_c)),
@@ -125,6 +132,7 @@ def _blend(sightings: Sequence[Sighting]) -> tuple[SiteBlend | None, float]:
         febrile_gain=_r(best.gain),
         open_mouth_per_c=per_c,
         peaks=[str(roi) for roi in _PEAKS],
+        lone_sighting_c=lone_c,
     )
     return blend, best.person_sd_c
 
@@ -141,12 +149,14 @@ def _people(sightings: Sequence[Sighting], regions: Sequence[RoiName], peaks: Se
     oral_c = np.zeros(len(numbers))
     oral_c[person] = [s.oral_c for s in used]
     skin_c = np.array([[s.skin_by_roi_c[roi] for roi in regions] for s in used]).reshape(len(used), len(regions))
+    own_c = skin_c.copy()
     for column in [index for index, roi in enumerate(regions) if roi in peaks]:
         highest_c = np.full(len(numbers), -np.inf)
         np.maximum.at(highest_c, person, skin_c[:, column])
         skin_c[:, column] = highest_c[person]
     return _People(
         skin_c,
+        own_c,
         np.array([s.ambient_c for s in used]),
         np.array([site.open_mouth_c(s.skin_by_roi_c) for s in used]),
         person,
@@ -187,14 +197,17 @@ def _solve(people: _People, per_c: float, *, stretch: bool) -> _Fit:
     error = people.oral_c - people.fused(body_c[:, None], sighting_weight)[:, 0]
     bound = _HUBER_SD * _PRIOR_SD_C
     small = np.minimum(np.abs(error), bound)
-    single = body_c - people.oral_c[people.person]
+    weights = np.array([1.0 - theta[:others].sum(), *theta[:others]])
+    alone = plain + (people.own_c - people.skin_c) @ weights
+    alone = people.oral_c[people.person] - alone - theta[-1] * np.maximum(alone - FEBRILE_ABOVE_C, 0.0)
     return _Fit(
-        np.array([1.0 - theta[:others].sum(), *theta[:others]]),
+        weights,
         float(theta[-2]),
         float(theta[-3]),
         float(theta[-1]),
         math.sqrt(float(inverse[-2, -2])) * float(np.std(error)) / _PRIOR_SD_C,
         math.sqrt(float(np.mean(error**2))),
-        math.sqrt(float(np.average(single**2, weights=sighting_weight))),
+        float(np.std(alone)),
+        float(np.mean(alone) - np.mean(error)),
         float(np.sum(small**2 + 2 * bound * (np.abs(error) - small))),
     )

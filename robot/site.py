@@ -45,7 +45,7 @@ def estimate(
     from the model is much the same in all sightings.
     """
     peaks = _peaks(sightings)
-    single = [_sighting(site, blends, skin_by_roi_c, peaks, ambient_c) for skin_by_roi_c in sightings]
+    single = [_sighting(site, blends, skins, peaks, len(sightings), ambient_c) for skins in sightings]
     known = [found for found in single if found is not None]
     if not known:
         return None
@@ -80,11 +80,12 @@ def _sighting(
     blends: Sequence[SiteBlend],
     skin_by_roi_c: Mapping[str, float],
     peaks: Mapping[str, float],
+    count: int,
     ambient_c: float,
 ) -> BodyEstimate | None:
     for blend in blends:
         if blend.weights.keys() <= skin_by_roi_c.keys():
-            return _blended(blend, skin_by_roi_c, peaks, ambient_c)
+            return _blended(blend, skin_by_roi_c, peaks, count, ambient_c)
     for name, skin_c in skin_by_roi_c.items():
         if name in site:
             alone = site[name]
@@ -94,12 +95,14 @@ def _sighting(
 
 
 def _blended(
-    blend: SiteBlend, skin_by_roi_c: Mapping[str, float], peaks: Mapping[str, float], ambient_c: float
+    blend: SiteBlend, skin_by_roi_c: Mapping[str, float], peaks: Mapping[str, float], count: int, ambient_c: float
 ) -> BodyEstimate:
     mixed_c = sum(
         weight * (peaks if name in blend.peaks else skin_by_roi_c)[name] for name, weight in blend.weights.items()
     )
-    body_c = mixed_c + blend.offset_c + blend.slope_per_c * (ambient_c - blend.ambient_ref_c)
+    body_c = (
+        mixed_c + blend.offset_c + blend.lone_sighting_c / count + blend.slope_per_c * (ambient_c - blend.ambient_ref_c)
+    )
     body_c += blend.febrile_gain * max(body_c - blend.febrile_above_c, 0.0)
     main = max(blend.weights, key=lambda name: blend.weights[name])
     weight = math.exp(blend.open_mouth_per_c * open_mouth_c(skin_by_roi_c))
