@@ -41,6 +41,7 @@ from robot.events import (
     rfc3339,
 )
 from robot.interfaces import Camera, Indicator, ThermalSensor
+from robot.live import as_of
 from robot.metrics import Metrics
 from robot.pipeline import Acknowledge, Pipeline, StepResult
 from robot.report import step_data
@@ -51,6 +52,8 @@ from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.supervisor import ServiceNotifier, Supervisor
 from robot.types import CameraShot, IndicatorSignal, ThermalFrame
+from robot.uplink import Uplink, status_of
+from robot.uplink import problems as uplink_problems
 
 log = logging.getLogger(__name__)
 
@@ -75,6 +78,8 @@ def problems(settings: Settings) -> list[str]:
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
     found.extend(_stream_problems(settings.stream))
+    if settings.uplink.broker:
+        found.extend(uplink_problems(settings.uplink))
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
@@ -148,6 +153,7 @@ class App:
         self.calibration = files.load(Path(settings.calibration.file))
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
         self._audit: deque[AuditEntry] = deque(maxlen=1000)
+        self._sent: deque[str] = deque()
         self.metrics = Metrics()
         self.on_lamp: Callable[[int, int], None] | None = None
         """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
@@ -156,7 +162,7 @@ class App:
         """Runs until a signal, the end of recorded input, or a bug; returns the exit code."""
         cv2.setNumThreads(1)
         settings = self.settings
-        store = Store(Path(settings.store.path))
+        store = Store(Path(settings.store.path), outbox=bool(settings.uplink.broker))
         self._log = EventLog(store)
         self._events = EventFactory(
             settings.robot.name, settings.robot.place, store.last_seq() + 1, lambda: str(uuid.uuid4())
@@ -171,6 +177,7 @@ class App:
             )
             self._pipeline.warn(calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)))
             self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
+            self._uplink = self._make_uplink()
             self.stream = self._make_stream()
             self.stream.start()
             log.info("page and events at %s", self.stream.url)
@@ -217,6 +224,7 @@ class App:
                 self._notifier.tell("READY=1")
             self._notifier.progress(now_ns)
             self._write_audit()
+            self._forget_sent()
             if now_ns >= retention_due_ns:
                 retention_due_ns = now_ns + _RETENTION_EVERY_NS
                 self._enforce_retention()
@@ -266,6 +274,8 @@ class App:
         self._log.append(events)
         for event in events:
             self.stream.publish(event.seq, encode(event))
+        if self._uplink is not None and events:
+            self._uplink.wake()
 
     def _indicate(self, signal: IndicatorSignal) -> None:
         if self._indicator is None:
@@ -288,8 +298,22 @@ class App:
     def _enforce_retention(self) -> None:
         try:
             self._log.store.enforce_retention(time.time_ns(), hours=self.settings.store.retention_hours)
+            gone = self._log.store.trim_outbox(self.settings.uplink.outbox_events)
         except StoreError as error:
             log.error("old events cannot be removed: %s", error)
+            return
+        if gone:
+            log.warning("the outbox is full: %d events that are no alarms will not be sent", gone)
+
+    def _forget_sent(self) -> None:
+        """What the broker has confirmed leaves the outbox; this thread alone writes to the database."""
+        sent = [self._sent.popleft() for _ in range(len(self._sent))]
+        if not sent:
+            return
+        try:
+            self._log.store.outbox_done(sent)
+        except StoreError as error:
+            log.error("%s; %d events will be sent again", error, len(sent))
 
     def _opening_data(self) -> list[Data]:
         calibration = self.calibration
@@ -351,6 +375,22 @@ class App:
             self.supervisor.fail,
         )
 
+    def _make_uplink(self) -> Uplink | None:
+        settings = self.settings
+        if not settings.uplink.broker:
+            return None
+
+        uplink = Uplink(
+            settings.uplink,
+            settings.robot.site,
+            settings.robot.name,
+            Path(settings.store.path),
+            get_status=lambda: status_of(as_of(self._showing.state, time.monotonic_ns()), settings.robot.site),
+            on_confirmed=self._sent.extend,
+        )
+        self.metrics.watch_uplink(lambda: not uplink.problem, lambda: uplink.sent)
+        return uplink
+
     def _make_stream(self) -> StreamServer:
         def take(message: AcknowledgeMessage) -> None:
             self._commands.append(Acknowledge(message.alarm, message.by))
@@ -371,6 +411,7 @@ class App:
             on_command=take,
             on_access=note,
             registry=self.metrics.registry,
+            beside=[] if self._uplink is None else [self._uplink.run],
         )
 
 

@@ -47,6 +47,13 @@ class Metrics:
         )
         gauge.set_function(count)
 
+    def watch_uplink(self, connected: Callable[[], bool], sent: Callable[[], int]) -> None:
+        """Whether events leave for the control centre, and how many have been confirmed there."""
+        up = Gauge("patrol_uplink_up", "1 while events leave for the control centre", registry=self.registry)
+        up.set_function(connected)
+        total = Gauge("patrol_uplink_sent", "Events confirmed by the broker since the start", registry=self.registry)
+        total.set_function(sent)
+
     def watch(self, statuses: Callable[[], Mapping[str, ReaderStatus]]) -> None:
         """Device counts are read from the readers whenever somebody asks for the metrics."""
         self.registry.register(_Readers(statuses))

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -74,7 +74,7 @@ class StreamServer:
 
     `get_state` and `latest_preview(name, may_see_faces)` are called from the server's threads and must return immutable
     values at once; the latter only while somebody watches. `on_command` and `on_access` are called on the loop and must
-    not block (put it into a queue).
+    not block (put it into a queue). What is to run `beside` it on the same loop is started with it and cancelled with it.
     """
 
     def __init__(
@@ -89,9 +89,11 @@ class StreamServer:
         registry: CollectorRegistry,
         on_access: Callable[[Access], None] | None = None,
         limits: Limits | None = None,
+        beside: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
     ) -> None:
         self._settings = settings
         self._limits = limits or Limits()
+        self._beside = tuple(beside)
         self._tokens = Tokens.read(Path(settings.tokens_file)) if settings.tokens_file else Tokens()
         if not self._tokens and not is_loopback(settings.host):
             raise ConfigError(
@@ -191,6 +193,7 @@ class StreamServer:
                 )
                 server = await self._open_port()
                 pump = asyncio.create_task(self._live.pump())
+                beside = [asyncio.create_task(_unless_it_fails(work())) for work in self._beside]
                 self._started.set()
                 while self._incoming and self._incoming[0].seq <= self._ring.head_seq:
                     self._incoming.popleft()  # published before the start: the database has it
@@ -198,7 +201,9 @@ class StreamServer:
                 try:
                     await self._until_stopped(pump)
                 finally:
-                    pump.cancel()
+                    for task in (pump, *beside):
+                        task.cancel()
+                    await asyncio.gather(*beside, return_exceptions=True)
                     await self._close_port(server)
             finally:
                 self._reader.close()
@@ -397,3 +402,11 @@ class StreamServer:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)  # the loop itself holds tasks only weakly
         task.add_done_callback(self._tasks.discard)
+
+
+async def _unless_it_fails(work: Coroutine[None, None, None]) -> None:
+    """A bug in what runs beside the stream is told, and does not take the stream with it."""
+    try:
+        await work
+    except Exception:
+        log.exception("%s has failed and stays off until the robot restarts", work)

@@ -14,6 +14,7 @@ import contextlib
 import logging
 import ssl
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -23,6 +24,7 @@ import msgspec
 from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError, StoreError
+from robot.live import LiveState
 from robot.store import StoredEvent, StoreReader
 from robot.strict_toml import convert, read_table
 
@@ -49,8 +51,19 @@ class Status(msgspec.Struct, frozen=True):
     screening: str = "unavailable"
     reasons: tuple[str, ...] = ()
     last_seq: int = 0
-    """The newest event's number: an event with a higher one than has arrived is still on its way."""
-    url: str = ""
+    """The newest event's number: as long as a lower one has arrived last, some are still on their way."""
+
+
+def status_of(state: LiveState, site: str) -> Status:
+    """Returns what the control centre is told of the robot's state of the moment."""
+    return Status(
+        online=True,
+        robot=state.robot,
+        site=site,
+        screening=state.screening,
+        reasons=state.reasons,
+        last_seq=state.last_seq,
+    )
 
 
 class _Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -129,6 +142,17 @@ def _tls(settings: UplinkSettings) -> ssl.SSLContext:
     return context
 
 
+def problems(settings: UplinkSettings) -> list[str]:
+    """Returns what is wrong with the settings beyond what the file alone can tell: an extra that is missing, files that cannot be used."""
+    if find_spec("aiomqtt") is None:
+        return ["uplink.broker: needs the extra fleet (pip install 'patrol-robot[fleet]', or leave the broker empty)"]
+    try:
+        broker(settings)
+    except ConfigError as error:
+        return error.problems
+    return []
+
+
 class Uplink:
     """Runs on the stream's loop (`run`), reads with a connection of its own, and writes nothing: `on_confirmed` gets the ids.
 
@@ -147,10 +171,6 @@ class Uplink:
         on_confirmed: Callable[[Sequence[str]], None],
         backoff: Backoff | None = None,
     ) -> None:
-        try:
-            import aiomqtt  # noqa: F401
-        except ImportError as error:
-            raise ConfigError("uplink.broker needs the extra fleet (pip install 'patrol-robot[fleet]')") from error
         self._broker = broker(settings)
         self._keepalive_s = settings.keepalive_s
         self._base = "/".join(topic_level(part) for part in (settings.prefix, site, robot))
