@@ -1,4 +1,4 @@
-"""`patrol-calibrate`: the steps of calibration/steps.py, all, evaluate, site, report, show, check, history, rollback, nominal.
+"""`patrol-calibrate`: board, the steps of calibration/steps.py, all, evaluate, site, report, show, check, history, rollback, nominal.
 
 Exit codes: 0 done; 1 not passed, interrupted, a device failed or something cannot be written; 2 wrong arguments, or a
 calibration that the robot would refuse.
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="patrol-calibrate", description="The technician's calibration files.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_measuring(commands)
+    _add_board(commands)
     clinical_commands.add(commands)
     _add_files(commands)
     return parser
@@ -67,6 +68,25 @@ def _add_measuring(commands: Commands) -> None:
     names = [step.name for step in STEPS]
     every.add_argument("--redo", action="append", choices=names, help="forget this step's samples of an earlier run")
     every.set_defaults(command=measure.run_all)
+
+
+def _add_board(commands: Commands) -> None:
+    board = commands.add_parser("board", help="the ChArUco board and the tag as a PDF, to print at 100 %%")
+    board.add_argument("--pdf", type=Path, required=True, metavar="FILE")
+    board.add_argument("--paper", choices=("a4", "a3"), default="a4", help="(default %(default)s)")
+    board.set_defaults(command=_board)
+
+
+def _board(options: argparse.Namespace) -> int:
+    try:
+        from calibration import board_pdf
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"board --pdf needs the package {error.name}: pip install 'patrol-robot[calibrate]'"
+        ) from error
+    board_pdf.write(options.pdf, options.paper)
+    print(f"{options.pdf}: two pages; print at 100 % and measure the ruler (100 mm)")
+    return 0
 
 
 def _add_files(commands: Commands) -> None:
