@@ -28,6 +28,9 @@ MAXIMUM_EXCESS = 0.7
 """How far the maximum of a face lies above the true one on average, in standard deviations of the smoothed noise. Measured on
 simulated faces by `patrol-sim size-of-source` (0.55 to 0.9 over regions and widths); white noise alone would give more,
 but only the few spots that are nearly as warm as the warmest compete with it."""
+MAXIMUM_SPREAD = 0.75
+"""Standard deviation of that maximum, in the same unit. Both are those of the largest of two to three independent normal
+numbers (mean 0.56 to 0.85, standard deviation 0.83 to 0.75)."""
 PLACE_GRADIENT = 0.06
 """What a misplaced region costs: share of the contrast for each face width that it is off. Measured as above."""
 
@@ -75,7 +78,7 @@ class SourceCurve:
 
 
 def smoothed_noise_c(radiometry: RadiometryCalibration) -> tuple[float, float]:
-    """Returns the standard deviation (°C) that one smoothed pixel has from frame to frame, and from pixel to pixel."""
+    """Returns the standard deviation (°C) that a smoothed pixel has from frame to frame, and from pixel to pixel."""
     temporal_c = math.hypot(radiometry.netd_c, radiometry.quantum_c / math.sqrt(12)) * NOISE_GAIN
     return temporal_c, radiometry.fixed_pattern_sd_c * NOISE_GAIN
 
@@ -120,9 +123,9 @@ def skin_terms_c(
     damper = replace(here, humidity=min(here.humidity + here.humidity_sd, 1.0))
     shinier = replace(here, skin_emissivity=here.skin_emissivity - here.skin_emissivity_sd)
     return {
-        "netd": sure.temporal_c / share,
+        "netd": MAXIMUM_SPREAD * sure.temporal_c / share,
         "registration": PLACE_GRADIENT * contrast_c * min(sure.place_share, 0.5),
-        "fixed_pattern": sure.pattern_c / share,
+        "fixed_pattern": MAXIMUM_SPREAD * sure.pattern_c / share,
         "reference": sure.reference_c / share,
         "size_of_source": contrast_c * sure.share_sd / share,
         "emissivity": abs(skin_c(shinier) - best_c),

@@ -26,6 +26,9 @@ _SMOOTHING_PX = 0.6
 HOT_C = 42.5
 """Nothing alive is hotter; what is (lamp, cup, heater) is cut out with a margin before any maximum is taken."""
 _HOT_MARGIN_PX = 3
+_NOTHING_C = -100.0
+CUT_OUT_C = -50.0
+"""Below this nothing was measured: what was hot has been cut out, or the image ends there."""
 
 
 def _region(across: tuple[float, float], up: tuple[float, float]) -> np.ndarray:
@@ -75,10 +78,10 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> Samples:
     if hot.any():
         hot = cv2.dilate(hot, np.ones((2 * _HOT_MARGIN_PX + 1, 2 * _HOT_MARGIN_PX + 1), np.uint8))
     smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING_PX)
-    smooth[hot > 0] = -100.0
+    smooth[hot > 0] = _NOTHING_C
     grid_x, grid_y = _grids(rois)
     flat = cv2.remap(
-        smooth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(-100.0, 0, 0, 0)
+        smooth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(_NOTHING_C, 0, 0, 0)
     )
     patches = flat.reshape(len(rois), _ROWS, _COLUMNS)
     maxima = {}
@@ -93,7 +96,7 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> Samples:
         maxima_c=maxima,
         eyes_median_c=np.median(eyes, axis=1).astype(np.float64),
         forehead_c=forehead,
-        hot_share=(upper < -50.0).mean(axis=1),
+        hot_share=(upper < CUT_OUT_C).mean(axis=1),
     )
 
 

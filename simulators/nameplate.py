@@ -27,7 +27,7 @@ from simulators.world import Optic, Rig
 REGIONS = ("canthi", "upper_face", "forehead")
 CURVES = Path(__file__).with_name("size_of_source.toml")
 PHYSIOLOGY_SD_C = 0.12
-_FIT_SD_C = 0.05
+FIT_SD_C = 0.05
 """What a site calibration over some dozens of people leaves uncertain of the offset itself."""
 _SKIN_TO_BODY = {
     # The simulator's people follow these (simulators/people.py): offset at 24 °C, slope per °C of ambient, and how much
@@ -72,7 +72,7 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: 
 
 def _site_offset(region: str, physiology_sd_c: float) -> SiteOffset:
     offset_c, slope_per_c, wider = _SKIN_TO_BODY[region]
-    return SiteOffset(offset_c, slope_per_c, 24.0, float(np.hypot(wider * physiology_sd_c, _FIT_SD_C)))
+    return SiteOffset(offset_c, slope_per_c, 24.0, float(np.hypot(wider * physiology_sd_c, FIT_SD_C)))
 
 
 def optic_calibration(optic: Optic, serial: str) -> OpticCalibration:

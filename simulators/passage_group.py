@@ -54,6 +54,9 @@ class Setup:
     physiology_sd_c: float = 0.12
     drift_c: float | None = None
     """Replaces the sensor's own offset and drift by one that grows evenly to this over all passages of a sensor."""
+    unknowns: bool = True
+    """Whether what no robot can know is drawn for each sensor: how far plate, site's offset, air, humidity and skin's emissivity
+    are from what the robot takes them for, as uncertain as it holds them to be."""
     noise: LandmarkNoise = field(default_factory=LandmarkNoise)
     policy: Policy = field(default_factory=Policy)
     alarm: AlarmRules = field(default_factory=AlarmRules)

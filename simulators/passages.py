@@ -18,8 +18,10 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 
+from calibration.files import Calibration
 from robot.alarm import AlarmDesk
 from robot.corrections import Conditions
 from robot.optics import Optic
@@ -29,7 +31,7 @@ from robot.screening import Screener
 from robot.thermometry import Thermometer
 from robot.track import Tracker
 from robot.types import Faces, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi, Verdict
-from simulators.nameplate import calibration_of
+from simulators.nameplate import FIT_SD_C, calibration_of
 from simulators.passage_group import Group, Setup, people
 from simulators.render_thermal import ThermalRenderer
 from simulators.rig import load_rig, project
@@ -104,19 +106,44 @@ def run(setup: Setup, passages: int, seed: int) -> list[Passing]:
     return found
 
 
+def _drawn(setup: Setup, rig: Rig, seed: int) -> tuple[Calibration, Conditions, Rig]:
+    """Returns the calibration and the conditions that the robot believes in, and the rig as it is in truth."""
+    calibration = calibration_of(rig, "passages", dt.datetime.now(dt.UTC), setup.physiology_sd_c)
+    believed = Conditions(setup.ambient_c, setup.ambient_c, setup.humidity, rig.traits.emissivity_skin)
+    if not setup.unknowns:
+        return calibration, believed, rig
+    rng = np.random.default_rng([seed, 0x0DD])
+    air_c, site_c = float(rng.normal(0.0, believed.ambient_sd_c)), float(rng.normal(0.0, FIT_SD_C))
+    humidity = float(np.clip(rng.normal(setup.humidity, believed.humidity_sd), 0.05, 1.0))
+    emissivity = float(min(rng.normal(rig.traits.emissivity_skin, believed.skin_emissivity_sd), 0.999))
+    plate_c = float(rng.normal(0.0, calibration.reference.set_point_sd_c)) if calibration.reference else 0.0
+    site = {
+        name: msgspec.structs.replace(offset, offset_c=offset.offset_c + site_c)
+        for name, offset in calibration.site.items()
+    }
+    # The air is what it is, the robot is wrong about it; the plate and the skin are not what the robot holds them to be.
+    believed = dataclasses.replace(
+        believed, ambient_c=setup.ambient_c + air_c, reflected_c=setup.ambient_c + air_c, humidity=humidity
+    )
+    true_rig = dataclasses.replace(
+        rig,
+        traits=dataclasses.replace(rig.traits, emissivity_skin=emissivity),
+        reference=dataclasses.replace(rig.reference, temp_c=rig.reference.temp_c + plate_c),
+    )
+    return msgspec.structs.replace(calibration, site=site), believed, true_rig
+
+
 class _Robot:
     """The stages of robot/pipeline.py behind detection, in its order; health, lamp and events are left out."""
 
-    def __init__(self, setup: Setup, rig: Rig) -> None:
-        calibration = calibration_of(rig, "passages", dt.datetime.now(dt.UTC), setup.physiology_sd_c)
+    def __init__(self, setup: Setup, rig: Rig, calibration: Calibration, conditions: Conditions) -> None:
         camera = rig.cameras[0].name
         self._camera = Optic("camera", calibration.cameras[camera])
         self._thermal = Optic("thermal", calibration.thermal)
         self._plate = calibration.reference.roi_px if calibration.reference else None
-        conditions = Conditions(setup.ambient_c, setup.ambient_c, setup.humidity)
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(
-            calibration.reference, calibration.radiometry, setup.ambient_c, ReferenceRules()
+            calibration.reference, calibration.radiometry, conditions.reflected_c, ReferenceRules()
         )
         self._needs_plate = self._plate is not None and setup.policy.name != "cohort"
         self._tracker = Tracker()
@@ -176,10 +203,11 @@ class _Session:
             for group in self._groups
             for walker in group.walkers
         }
-        self._robot = _Robot(setup, self._rig)
+        calibration, conditions, true_rig = _drawn(setup, self._rig, self._seed)
+        self._robot = _Robot(setup, self._rig, calibration, conditions)
         self._faces = TruthFaces(self._rig, setup.noise, self._seed)
         self._votes: dict[int, Counter[int]] = defaultdict(Counter)
-        self._renderer = ThermalRenderer(self._rig, self._seed)
+        self._renderer = ThermalRenderer(true_rig, self._seed)
 
     def at(self, t_s: float) -> SceneState:
         """The scene; before second 0 and between passages nobody is there."""

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, SiteOffset
-from robot.corrections import Conditions
+from robot.corrections import Conditions, SourceCurve, Spread, combined_c, corrected, skin_terms_c
 from robot.errors import CalibrationError
 from robot.face_sampling import HOT_C
 from robot.radiometry import apparent_c, radiance, seen_through_surface_c, transmission
@@ -158,7 +158,9 @@ def test_every_step_is_in_the_sum(
     skin_c: float, face_px: float, correction_c: float, air_c: float, humidity: float, emissivity: float, canthi: bool
 ) -> None:
     conditions = Conditions(air_c, air_c - 1, humidity, emissivity)
-    thermometer = Thermometer(calibration(), conditions, Plausibility(skin_c=(0.0, 60.0), face_over_ambient_c=-20))
+    thermometer = Thermometer(
+        calibration(), conditions, Plausibility(skin_c=(0.0, 60.0), face_over_ambient_c=-20, body_max_c=60.0)
+    )
     roi = roi_at(face_px=face_px)
     image = painted(roi, skin_c, skin_c + 0.8 if canthi else None, air_c) - np.float32(correction_c)
     result = reading(image, roi, thermometer, replace(VALID, correction_c=correction_c))
@@ -175,7 +177,9 @@ def test_every_step_is_in_the_sum(
 def test_physics_is_undone(skin_c: float, distance_m: float) -> None:
     """Skin as the sensor would see it, through emissivity and air; with nothing lost to size the skin comes out again."""
     everything = {name: [(1.0, 1.0, 0.0)] for name in SOURCE}
-    thermometer = Thermometer(calibration(source=everything, noise=False), CONDITIONS, Plausibility(skin_c=(0.0, 60.0)))
+    thermometer = Thermometer(
+        calibration(source=everything, noise=False), CONDITIONS, Plausibility(skin_c=(0.0, 60.0), body_max_c=60.0)
+    )
     tau = transmission(distance_m, 23.0, 0.5)
     surface = radiance(seen_through_surface_c(skin_c, 0.98, 23.0))
     seen_c = apparent_c(tau * surface + (1 - tau) * radiance(23.0))
@@ -426,7 +430,7 @@ def test_no_living_face_has_this_temperature(skin_c: float, canthi_c: float) -> 
 
 def test_a_wider_plausible_range_is_respected() -> None:
     roi = roi_at()
-    thermometer = Thermometer(calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0)))
+    thermometer = Thermometer(calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0), body_max_c=60.0))
     assert isinstance(read(painted(roi, 27.5, 28.0), roi, thermometer), Reading)
 
 
@@ -441,3 +445,77 @@ def test_a_face_at_the_picture_edge_is_not_read_from_beyond_it() -> None:
     """What lies outside counts as cut out: too much of it and there is no reading."""
     roi = roi_at(1.0, 60.0)
     assert isinstance(read(painted(roi), roi), NotMeasured)
+
+
+# Size of source, excess of the maximum, and the terms of the uncertainty.
+
+
+@given(st.floats(33.0, 38.0), st.floats(16.0, 32.0), st.floats(7.0, 60.0))
+def test_a_share_of_the_contrast_is_undone_in_every_room(skin_c: float, air_c: float, face_px: float) -> None:
+    """What a sensor sees that recovers just that share comes out as the skin that it was."""
+    share, _ = SourceCurve(SOURCE["upper_face"]).at(face_px)
+    here = Conditions(air_c, air_c, 0.0, 1.0)
+    found = corrected(air_c + share * (skin_c - air_c) + 0.03, 0.0, 0.0, share, 0.03, here)
+    assert found.skin_c == pytest.approx(skin_c, abs=1e-3)
+
+
+@given(st.floats(34.0, 39.0), st.floats(-1.0, 1.0), st.floats(0.3, 4.0), st.floats(0.75, 1.0), st.floats(16.0, 31.0))
+def test_the_terms_make_the_uncertainty_and_grow_with_what_is_unsure(
+    raw_c: float, reference_c: float, distance_m: float, share: float, air_c: float
+) -> None:
+    here = Conditions(air_c, air_c)
+    least = Spread(0.04, 0.07, 0.06, 0.006, 0.04)
+    terms_c = skin_terms_c(raw_c, reference_c, distance_m, share, 0.05, here, least)
+    assert combined_c(terms_c) == pytest.approx(math.sqrt(sum(term**2 for term in terms_c.values())))
+    for name, field in (
+        ("netd", "temporal_c"), ("fixed_pattern", "pattern_c"), ("reference", "reference_c"),
+        ("size_of_source", "share_sd"), ("registration", "place_share"),
+    ):  # fmt: skip
+        more = replace(least, **{field: 2 * getattr(least, field)})
+        again_c = skin_terms_c(raw_c, reference_c, distance_m, share, 0.05, here, more)
+        assert again_c[name] == pytest.approx(2 * terms_c[name])
+        assert all(again_c[other] == terms_c[other] for other in terms_c if other != name)
+    vague = replace(here, ambient_sd_c=3.0, skin_emissivity_sd=0.01)
+    more_c = skin_terms_c(raw_c, reference_c, distance_m, share, 0.05, vague, least)
+    assert more_c["ambient"] > terms_c["ambient"] and more_c["emissivity"] > terms_c["emissivity"]
+
+
+def test_a_reading_tells_its_terms() -> None:
+    roi = roi_at()
+    found = reading(painted(roi), roi)
+    assert set(found.uncertainty_terms_c) == {
+        "netd", "registration", "fixed_pattern", "reference", "size_of_source", "emissivity", "ambient", "site",
+    }  # fmt: skip
+    assert found.uncertainty_c == pytest.approx(combined_c(found.uncertainty_terms_c))
+    assert found.uncertainty_terms_c["site"] == SITE["upper_face"].sd_c
+
+
+def test_too_few_pixels_is_told_from_too_far() -> None:
+    roi = roi_at(face_px=6.0)
+    assert reason(painted(roi_at(face_px=12.0)), roi) is Reason.TOO_FEW_PIXELS
+    poor = {name: [(5.0, 0.6, 0.1), (60.0, 1.0, 0.01)] for name in SOURCE}
+    thermometer = Thermometer(calibration(source=poor), CONDITIONS)
+    assert reason(painted(roi_at(face_px=12.0)), roi, thermometer) is Reason.TOO_FEW_PIXELS
+
+
+def test_a_forehead_that_the_sun_has_warmed_is_not_believed() -> None:
+    roi = roi_at(face_px=40.0)
+    plain = reading(painted(roi, 34.8, 35.6), roi)
+    image = painted(roi, 34.8, 35.6)
+    cv2.ellipse(image, (80, 47), (12, 4), 0, 0, 360, 37.2, -1)
+    found = reading(image, roi)
+    assert found.roi is RoiName.CANTHI
+    assert found.skin_c == pytest.approx(plain.skin_c, abs=0.2)
+
+
+def test_eyes_behind_something_hot_are_hidden_not_behind_glasses() -> None:
+    roi = roi_at(face_px=40.0)
+    image = painted(roi)
+    cv2.rectangle(image, (66, 60), (94, 61), 60.0, -1)
+    assert reason(image, roi) is Reason.OCCLUDED
+
+
+def test_nobody_walks_about_with_such_a_temperature() -> None:
+    roi = roi_at(face_px=30.0)
+    assert isinstance(read(painted(roi, 38.6, 39.0), roi), Reading)
+    assert reason(painted(roi, 39.9, 40.3), roi) is Reason.IMPLAUSIBLE
