@@ -9,10 +9,12 @@ import numpy as np
 
 from robot.types import F32
 
+RIM_PX = 0.8
 CONTRAST_LEAST_C = 3.0
 """Above its surroundings; less cannot be told from warm walls."""
 FILL_LEAST = 0.72
 """Share of the smallest enclosing circle that a round blob fills; a square fills 0.64, a hand 0.4."""
+LEAST_AREA_PX = 4
 CORE_SHARE = 0.5
 """Of the radius: what is well inside."""
 RING_SHARE = 1.8
@@ -41,8 +43,8 @@ class Aperture:
 
     @property
     def round(self) -> bool:
-        # Few pixels make a poor circle.
-        return self.diameter_px < 4 or self.fill >= FILL_LEAST
+        # Few pixels make a poor circle: one of them more or less at the rim counts.
+        return self.fill >= FILL_LEAST - RIM_PX / self.diameter_px
 
 
 def find(temp_c: F32, expected_c: float, avoid_px: Roi | None = None) -> Aperture | None:
@@ -51,18 +53,22 @@ def find(temp_c: F32, expected_c: float, avoid_px: Roi | None = None) -> Apertur
     `avoid_px` (left, top, width, height) is the reference plate: what lies in it is no blackbody.
     """
     image = np.nan_to_num(temp_c, nan=float(np.nanmedian(temp_c)))
-    floor_c = float(np.percentile(image, 30))
+    floor_c = float(np.median(image))
     searched = image.copy()
     if avoid_px is not None:
         left, top, width, height = avoid_px
         searched[max(top - 1, 0) : top + height + 1, max(left - 1, 0) : left + width + 1] = floor_c
-    smooth = np.asarray(cv2.medianBlur(searched, 3), dtype=np.float32)
-    peak_c = min(float(smooth.max()), expected_c + 3.0)
+    # Of four pixels at least, so that a single wild one decides nothing.
+    peak_c = min(
+        float(np.partition(searched, searched.size - LEAST_AREA_PX, axis=None)[-LEAST_AREA_PX]), expected_c + 3.0
+    )
     if peak_c - floor_c < CONTRAST_LEAST_C:
         return None
-    mask = (smooth > (peak_c + floor_c) / 2).astype(np.uint8)
+    mask = (searched > (peak_c + floor_c) / 2).astype(np.uint8)
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask, connectivity=4)
-    found = [_measured(image, labels == index, stats[index]) for index in range(1, count) if stats[index, 4] >= 4]
+    found = [
+        _measured(image, labels == index, stats[index]) for index in range(1, count) if stats[index, 4] >= LEAST_AREA_PX
+    ]
     if not found:
         return None
     # The roundest of those that are nearly as wide as the widest: passers-by are ragged, lamps are small.

@@ -88,7 +88,7 @@ def _shares(face: F64, width_px: float, by: PointSpread) -> dict[RoiName, float]
     scale = _TEXELS / width_px
     fine = max(round(min(scale, 8.0)), 2)
     sums: dict[RoiName, float] = {}
-    places = list(itertools.product((0.1, 0.35, 0.6, 0.85), repeat=2))
+    places = list(itertools.product((0.0, 0.33, 0.67), repeat=2))
     for dx, dy in places:
         image, center = _drawn(face, width_px, fine, dx, dy, by)
         frame = ThermalFrame(0, 0, (_BASE_C + _CONTRAST_C * image).astype(np.float32))

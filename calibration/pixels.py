@@ -56,7 +56,9 @@ class FlatField:
         self.total_c += temp_c
         if len(self._past) == self._past.maxlen:
             change = temp_c - self._past[0]
-            change -= np.nanmedian(change)  # the common level's own jumps are no noise of a pixel
+            # The common level's own way is no noise of a pixel. A mean: of values in steps a median would be a step.
+            usual = np.abs(change) < MOVED_C
+            change -= change[usual].mean() if usual.any() else np.float32(0.0)
             self.square_c2 += change.astype(np.float64) ** 2
             self.pairs += 1
         self._past.append(temp_c.copy())

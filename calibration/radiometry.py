@@ -32,6 +32,7 @@ from calibration.steady import trend
 from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
+from robot.uniformity import Uniformity
 
 VERSION = 1
 FLAT_FRAMES = 120
@@ -82,6 +83,7 @@ class RadiometryProcedure:
         self._aperture: Aperture | None = None
         self._refusal: Say | None = None
         self._solution: Solution | None = None
+        self._mender: Uniformity | None = None
         self._t_s = 0.0
 
     # What the tool asks.
@@ -144,6 +146,7 @@ class RadiometryProcedure:
         self._response.product_c2 = pixels.from_text(response["product_c2"], rows, columns)
         self._response.square_c2 = pixels.from_text(response["square_c2"], rows, columns)
         self._plate = msgspec.convert(samples["plate"], Watched)
+        self._mender = None
         self._captures = captures
         self._t_s, self._quantum_c = float(samples["t_s"]), float(samples["quantum_c"])
         self._start_ns = None
@@ -175,7 +178,7 @@ class RadiometryProcedure:
         self._response.add(image)
         if not self._swept:
             return None
-        return self._take_blackbody(image)
+        return self._take_blackbody(thermal)
 
     def _warming(self, thermal: ThermalFrame) -> Say | None:
         if thermal.sensor_temp_c is None:
@@ -198,14 +201,15 @@ class RadiometryProcedure:
         self._quantum_c = quantum_c if self._quantum_c == 0 else min(self._quantum_c, quantum_c)
         return None
 
-    def _take_blackbody(self, image: F32) -> Say | None:
+    def _take_blackbody(self, thermal: ThermalFrame) -> Say | None:
+        image = thermal.temp_c
         set_point_c = self._wanted_c
         if set_point_c is None:
             return None
         plate_px = self.setup.plate_px
         plate_c = None if plate_px is None else plate_mean_c(image, plate_px)
         expected_c = self._expected_c(set_point_c)
-        found = self._aperture = apertures.find(image, expected_c, plate_px)
+        found = self._aperture = apertures.find(self._mended(thermal), expected_c, plate_px)
         refusal = self._unfit(found, set_point_c, expected_c)
         if refusal is not None or found is None:
             self._window.clear()
@@ -218,6 +222,15 @@ class RadiometryProcedure:
         if not self._window.add(self._t_s, image, found, plate_c):
             return Say("no.moving")
         return self._judge_window(set_point_c)
+
+    def _mended(self, thermal: ThermalFrame) -> F32:
+        """A dead pixel at its edge would make the blackbody wander."""
+        if self._mender is None:
+            dead = pixels.report(self._flat, self._response, self._quantum_c).dead_pixels
+            columns, rows = self.setup.size_px
+            known = msgspec.structs.replace(self.setup.known, gain=1.0, offset_c=0.0, offset_map=None, dead_pixels=dead)
+            self._mender = Uniformity(known, rows, columns)
+        return self._mender.correct(thermal).temp_c
 
     def _unfit(self, found: Aperture | None, set_point_c: float, expected_c: float) -> Say | None:
         """Returns why this is no blackbody that can be used."""
