@@ -25,8 +25,11 @@ NOSE_PROTRUSION = 0.45
 """Nose tip in front of the eyes' plane, as a share of the pupil distance (about 28 mm)."""
 LARGEST_COUNTS = 10.0
 """How strongly the largest of the measures of a face counts: a tenth larger, e times the weight."""
-RANGE_SD_SHARE = 0.11
-"""Spread of face sizes in adults, of the landmarks and of what is left of turned and covered faces together."""
+RANGE_SD_SHARE = 0.07
+"""Spread of face sizes in adults and of well placed landmarks together."""
+SURE_SCORE, UNSURE_SD_SHARE, RANGE_SD_SHARE_MOST = 0.9, 0.5, 0.22
+"""A detector less sure than this has placed the landmarks worse (turned, half covered, small faces): that much is added for each
+1 of the score that is missing, up to the spread of the worst."""
 LANDMARK_SD_PX = 1.2
 """Error of one landmark in full-size pixels, plus a share of the face's own size (below)."""
 LANDMARK_SD_SHARE = 0.03
@@ -108,7 +111,8 @@ def locate(faces: Faces, optic: Optic) -> Located:
     landmarks = rays * (ranges[:, None] / np.maximum(along, 0.3))[..., None] - offset[:, None, :]
     sd_px = np.hypot(LANDMARK_SD_PX, LANDMARK_SD_SHARE * faces.boxes_px[:, 2]) + optic.residual_px
     across = (sd_px / optic.focal_px * ranges) ** 2
-    deep = (RANGE_SD_SHARE * ranges) ** 2
+    unsure = UNSURE_SD_SHARE * np.maximum(SURE_SCORE - faces.scores.astype(np.float64), 0.0)
+    deep = (np.minimum(RANGE_SD_SHARE + unsure, RANGE_SD_SHARE_MOST) * ranges) ** 2
     outer = middle[:, :, None] * middle[:, None, :]
     covariances = across[:, None, None] * (np.eye(3) - outer) + deep[:, None, None] * outer
     return Located(

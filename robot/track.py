@@ -1,22 +1,27 @@
 """One identity per person over all cameras: faces, as places in the robot's frame, continue or begin tracks.
 
-State of a track: place and velocity, constant-velocity Kalman filter with damping (people stop). Association is done
-camera by camera in the order of time, first with confident faces, then with faint ones, which may continue a track
-but never begin one. Because every camera measures in the robot's frame, a person seen by two cameras is one track.
+Each track is a Kalman filter (track_motion.py). Association is done camera by camera in the order of time, first with confident
+faces, then with faint ones, which may continue a track but never begin one; within a frame the pairs that are likeliest in all
+are made (track_assignment.py), and a face that is nobody's likely enough is somebody new. Because every camera measures in the
+robot's frame, a person seen by two cameras is one track. docs/tracking.md explains.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.registration import Located
+from robot.track_assignment import assign
+from robot.track_motion import Motion
 from robot.types import F64, I64, Track
 
 _NS = 1e-9
+_FRESH_NS = 300_000_000
+"""Who was seen this lately is where they are said to be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,24 +31,28 @@ class TrackerLimits:
     score_new: float = 0.6
     confirm_hits: int = 3
     lost_s: float = 3.0
-    tentative_s: float = 0.5
-    gate_chi2: float = 16.0
-    """Mahalanobis distance squared beyond which a face is not this person (three degrees of freedom, p ≈ 0.001)."""
+    """A person whom nobody hides and who is not seen for this long has left."""
+    hidden_s: float = 6.0
+    """Longest time that somebody behind others is waited for."""
+    absence_s: float = 1.2
+    """With every such time that a person could have been seen and was not, a return is e times less likely."""
+    cover_m: float = 0.25
+    """Half the width of what a person hides: head and part of the shoulders."""
+    tentative_s: float = 0.8
+    gate_chi2: float = 25.0
+    """Mahalanobis distance squared beyond which a face is never this person."""
+    tail: float = 12.0
+    """Degrees of freedom of the t-distribution of errors: a turned or half hidden face is placed far worse than most."""
+    newcomers_m3: float = 0.04
+    """How densely unknown people are expected to appear, per cubic metre: where a track is less likely than that, a face is new."""
     gate_m: float = 1.5
-    """Largest jump whatever the covariance says."""
-    accel_m_s2: float = 1.5
-    """Standard deviation of how people change their walking."""
-    climb_m_s2: float = 0.3
-    """The same for the height of the eyes, which barely changes."""
-    steady_s: float = 0.3
-    """A gap this long is bridged at unchanged velocity."""
-    damping_s: float = 1.5
-    """After it the expected way levels off with this time constant."""
-    speed_sd_m_s: float = 0.9
-    """Of a person whose velocity is not known yet."""
+    """Largest jump whatever the covariance says, beside three standard deviations of the face's own place."""
+    range_memory_s: float = 0.2
+    """The size of a face errs for about as long with the same sign: more looks within this time tell no more."""
     range_clash: float = 1.6
     """Two faces on one line of sight are two people only if their ranges differ by more than this factor."""
     same_bearing_rad: float = 0.045
+    motion: Motion = field(default_factory=Motion)
 
 
 class Tracker:
@@ -51,6 +60,7 @@ class Tracker:
 
     def __init__(self, limits: TrackerLimits | None = None) -> None:
         self.limits = limits or TrackerLimits()
+        self._motion = self.limits.motion
         self._next_id = 1
         self._clear()
 
@@ -67,7 +77,9 @@ class Tracker:
         self._seen_position: F64 = np.zeros((0, 3))
         self._score: F64 = np.zeros(0)
         self._yaw: F64 = np.zeros(0)
-        self._camera: list[str] = []
+        self._camera: NDArray[np.object_] = np.zeros(0, dtype=object)
+        self._looked_ns: I64 = np.zeros(0, dtype=np.int64)
+        self._excused_s: F64 = np.zeros(0)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -110,25 +122,8 @@ class Tracker:
 
     def _at(self, t_ns: int) -> tuple[F64, F64]:
         """Returns places (n × 3) and their covariances (n × 3 × 3) at `t_ns`."""
-        dt = (t_ns - self._time_ns) * _NS
-        ahead = self._coast(dt)
-        position = self._state[:, :3] + self._state[:, 3:] * ahead[:, None]
-        part = self._covariance
-        cross = part[:, :3, 3:] + part[:, 3:, :3]
-        span = ahead[:, None, None]
-        covariance = part[:, :3, :3] + span * cross + span**2 * part[:, 3:, 3:]
-        covariance[:, [0, 1, 2], [0, 1, 2]] += (self._accel() * ahead[:, None] ** 2 / 2) ** 2 + 1e-6
-        return position, covariance
-
-    def _coast(self, dt: NDArray[np.floating]) -> F64:
-        """Returns the time that a walk goes on unchanged: somebody out of sight may stop or turn, so it levels off."""
-        limits = self.limits
-        beyond = np.maximum(dt - limits.steady_s, 0.0)
-        coast: F64 = np.minimum(dt, limits.steady_s) + limits.damping_s * -np.expm1(-beyond / limits.damping_s)
-        return coast
-
-    def _accel(self) -> F64:
-        return np.array([self.limits.accel_m_s2, self.limits.accel_m_s2, self.limits.climb_m_s2])
+        state, covariance = self._motion.advance(self._state, self._covariance, (t_ns - self._time_ns) * _NS)
+        return state[:, :3], covariance[:, :3, :3]
 
     def _take(self, faces: Located) -> None:
         strong = np.flatnonzero(faces.scores >= self.limits.score_new)
@@ -141,24 +136,56 @@ class Tracker:
             if group is strong:
                 begun = self._begin(np.setdiff1d(strong, columns, assume_unique=True), faces)
                 free = np.concatenate([free, np.zeros(begun, dtype=bool)])
+        self._excuse(faces)
 
     def _match(self, faces: Located, group: I64, tracks: I64) -> tuple[I64, I64]:
-        """Returns matching indices of tracks and faces: nearest pairs first, within the gate."""
+        """Returns matching indices of tracks and faces: the most likely pairs in all, each likelier than a newcomer."""
         nothing = np.zeros(0, dtype=np.int64)
         if not len(group) or not len(tracks):
             return nothing, nothing
         position, covariance = self._at(faces.t_mono_ns)
         delta = faces.positions_m[group][None, :, :] - position[tracks][:, None, :]
-        track, face = np.nonzero(np.linalg.norm(delta, axis=2) < self._reach(faces, group)[None, :])
+        track, face = np.nonzero(np.einsum("tfk,tfk->tf", delta, delta) < self._reach(faces, group)[None, :] ** 2)
         if not len(track):
             return nothing, nothing
         innovation = delta[track, face]
         spread = faces.covariances_m2[group[face]] + covariance[tracks[track]]
         distance = np.einsum("ni,ni->n", innovation, np.linalg.solve(spread, innovation[..., None])[..., 0])
-        cost = distance + np.log(np.linalg.det(spread))
-        inside = distance < self.limits.gate_chi2
-        rows, columns = _nearest_pairs(track[inside], face[inside], cost[inside])
+        tail = self.limits.tail
+        # Twice the logarithm of how much likelier a newcomer would be than this track.
+        cost = (
+            (tail + 3) * np.log1p(distance / tail)
+            + np.log(np.linalg.det(spread))
+            + 3 * np.log(2 * np.pi)
+            + 2 * np.log(self.limits.newcomers_m3)
+            + 2 * self._doubt(faces.t_mono_ns)[tracks[track]]
+        )
+        cost[distance >= self.limits.gate_chi2] = np.inf
+        rows, columns = assign(track, face, cost)
         return tracks[rows], group[columns]
+
+    def _doubt(self, t_ns: int) -> F64:
+        """Returns how much less likely each person's return has become (n, logarithm)."""
+        unseen_s = np.maximum((t_ns - self._seen_ns) * _NS, 0.0)
+        doubt: F64 = (unseen_s - self._excused_s) / self.limits.absence_s + unseen_s / self.limits.hidden_s
+        return doubt
+
+    def _excuse(self, faces: Located) -> None:
+        """Notes whom the camera that knows them could not see at this moment, because somebody else was in front."""
+        t_ns = faces.t_mono_ns
+        rows = np.flatnonzero((self._camera == faces.camera) & (self._seen_ns < t_ns))
+        if not len(rows):
+            return
+        sight = self._at(t_ns)[0][:, :2] - faces.origin_m[:2]
+        range_m = np.maximum(np.linalg.norm(sight, axis=1), 0.3)
+        bearing = np.arctan2(sight[:, 1], sight[:, 0])
+        front = np.flatnonzero(np.abs(t_ns - self._seen_ns) < _FRESH_NS)
+        apart = np.abs((bearing[rows][:, None] - bearing[front][None, :] + np.pi) % (2 * np.pi) - np.pi)
+        nearer = range_m[front][None, :] < range_m[rows][:, None] - 0.1
+        covered = (nearer & (apart < (self.limits.cover_m / range_m[front])[None, :])).any(axis=1)
+        since_s = np.maximum((t_ns - self._looked_ns[rows]) * _NS, 0.0)
+        self._excused_s[rows] += np.where(covered, since_s, 0.0)
+        self._looked_ns[rows] = np.maximum(self._looked_ns[rows], t_ns)
 
     def _reach(self, faces: Located, group: I64) -> F64:
         """Returns the largest jump allowed for each face: farther faces have less certain ranges."""
@@ -169,18 +196,30 @@ class Tracker:
     def _correct(self, rows: I64, columns: I64, faces: Located) -> None:
         if not len(rows):
             return
+        noise = self._noise(rows, columns, faces)
         self._advance(rows, faces.t_mono_ns)
         prior = self._covariance[rows]
         late_s = (faces.t_mono_ns - self._time_ns[rows]) * _NS  # below zero where another camera was newer
         expected = self._state[rows, :3] + self._state[rows, 3:] * late_s[:, None]
         innovation = faces.positions_m[columns] - expected
-        gain = prior[:, :, :3] @ np.linalg.inv(prior[:, :3, :3] + faces.covariances_m2[columns])
+        gain = prior[:, :, :3] @ np.linalg.inv(prior[:, :3, :3] + noise)
         self._state[rows] += np.einsum("nij,nj->ni", gain, innovation)
         covariance = prior - gain @ prior[:, :3, :]
         self._covariance[rows] = (covariance + covariance.transpose(0, 2, 1)) / 2
         self._hits[rows] += 1
         self._confirmed[rows] |= self._hits[rows] >= self.limits.confirm_hits
         self._remember(rows, columns, faces)
+
+    def _noise(self, rows: I64, columns: I64, faces: Located) -> F64:
+        """Returns the faces' covariances (n × 3 × 3), longer in range the sooner they follow the last look."""
+        sight = faces.positions_m[columns] - faces.origin_m
+        sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-6)
+        covariance = faces.covariances_m2[columns]
+        along = np.einsum("ni,nij,nj->n", sight, covariance, sight)
+        gap_s = np.maximum((faces.t_mono_ns - self._time_ns[rows]) * _NS, 0.02)
+        more = np.maximum(2 * self.limits.range_memory_s / gap_s, 1.0) - 1.0
+        noise: F64 = covariance + (more * along)[:, None, None] * sight[:, :, None] * sight[:, None, :]
+        return noise
 
     def _remember(self, rows: I64, columns: I64, faces: Located) -> None:
         """Keeps how each person looked, unless a newer frame has told already."""
@@ -193,38 +232,26 @@ class Tracker:
         self._seen_position[rows] = faces.positions_m[columns]
         self._seen_ns[rows] = faces.t_mono_ns
         self._score[rows] = faces.scores[columns]
+        self._looked_ns[rows] = faces.t_mono_ns
+        self._excused_s[rows] = 0.0
         self._yaw[rows] = faces.yaw_rad[columns]
-        for row in rows.tolist():
-            self._camera[row] = faces.camera
+        self._camera[rows] = faces.camera
 
     def _advance(self, rows: I64, t_ns: int) -> None:
-        """Moves tracks on to `t_ns` (never back): F x, F P Fᵀ + Q of the constant-velocity model."""
-        dt = np.maximum((t_ns - self._time_ns[rows]) * _NS, 0.0)
-        ahead = self._coast(dt)
-        model = np.tile(np.eye(6), (len(rows), 1, 1))
-        model[:, [0, 1, 2], [3, 4, 5]] = ahead[:, None]
-        noise = np.zeros((len(rows), 6, 6))
-        variance = self._accel() ** 2
-        axis = np.arange(3)
-        noise[:, axis, axis] = variance * (ahead[:, None] ** 4) / 4
-        noise[:, axis, axis + 3] = noise[:, axis + 3, axis] = variance * (ahead[:, None] ** 3) / 2
-        noise[:, axis + 3, axis + 3] = variance * ahead[:, None] ** 2
-        self._state[rows] = np.einsum("nij,nj->ni", model, self._state[rows])
-        self._covariance[rows] = model @ self._covariance[rows] @ model.transpose(0, 2, 1) + noise
+        """Moves tracks on to `t_ns`, never back."""
+        dt_s = np.maximum((t_ns - self._time_ns[rows]) * _NS, 0.0)
+        self._state[rows], self._covariance[rows] = self._motion.advance(
+            self._state[rows], self._covariance[rows], dt_s
+        )
         self._time_ns[rows] = np.maximum(self._time_ns[rows], t_ns)
 
     def _begin(self, columns: I64, faces: Located) -> int:
         """Begins a track for each confident face that is nobody's, and returns how many."""
-        columns = np.array([c for c in columns if not self._is_known(faces, int(c))], dtype=np.int64)
+        columns = columns[~self._known(faces, columns)]
         count = len(columns)
         if not count:
             return 0
-        state = np.zeros((count, 6))
-        state[:, :3] = faces.positions_m[columns]
-        covariance = np.zeros((count, 6, 6))
-        covariance[:, :3, :3] = faces.covariances_m2[columns]
-        speed = np.array([self.limits.speed_sd_m_s, self.limits.speed_sd_m_s, 0.15])
-        covariance[:, [3, 4, 5], [3, 4, 5]] = speed**2
+        state, covariance = self._motion.newcomers(faces.positions_m[columns], faces.covariances_m2[columns])
         times = np.full(count, faces.t_mono_ns, dtype=np.int64)
         self._ids = np.concatenate([self._ids, np.arange(self._next_id, self._next_id + count)])
         self._next_id += count
@@ -238,50 +265,35 @@ class Tracker:
         self._landmarks = np.concatenate([self._landmarks, faces.landmarks_m[columns]])
         self._seen_position = np.concatenate([self._seen_position, faces.positions_m[columns]])
         self._score = np.concatenate([self._score, faces.scores[columns]])
+        self._looked_ns = np.concatenate([self._looked_ns, times])
+        self._excused_s = np.concatenate([self._excused_s, np.zeros(count)])
         self._yaw = np.concatenate([self._yaw, faces.yaw_rad[columns]])
-        self._camera.extend([faces.camera] * count)
+        self._camera = np.concatenate([self._camera, np.full(count, faces.camera, dtype=object)])
         return count
 
-    def _is_known(self, faces: Located, column: int) -> bool:
-        """Returns whether a face lies on the line of sight of a person whom another camera has just seen."""
-        fresh = np.flatnonzero(np.abs(self._seen_ns - faces.t_mono_ns) < 0.3e9)
-        fresh = np.array([i for i in fresh if self._camera[i] != faces.camera], dtype=np.int64)
-        if not len(fresh):
-            return False
-        position, _ = self._at(faces.t_mono_ns)
-        mine = faces.positions_m[column] - faces.origin_m
-        near = position[fresh] - faces.origin_m
-        cosine = near @ mine / np.maximum(np.linalg.norm(near, axis=1) * np.linalg.norm(mine), 1e-6)
-        ratio = np.linalg.norm(near, axis=1) / max(float(np.linalg.norm(mine)), 1e-6)
-        same = (cosine > np.cos(self.limits.same_bearing_rad)) & (ratio < self.limits.range_clash)
-        return bool((same & (ratio > 1 / self.limits.range_clash)).any())
+    def _known(self, faces: Located, columns: I64) -> NDArray[np.bool_]:
+        """Returns which faces lie on the line of sight of a person whom another camera has just seen."""
+        fresh = np.flatnonzero((np.abs(self._seen_ns - faces.t_mono_ns) < _FRESH_NS) & (self._camera != faces.camera))
+        if not len(fresh) or not len(columns):
+            return np.zeros(len(columns), dtype=bool)
+        mine = faces.positions_m[columns] - faces.origin_m
+        near = self._at(faces.t_mono_ns)[0][fresh] - faces.origin_m
+        mine_m = np.maximum(np.linalg.norm(mine, axis=1), 1e-6)[:, None]
+        near_m = np.maximum(np.linalg.norm(near, axis=1), 1e-6)[None, :]
+        aligned = mine @ near.T / (mine_m * near_m) > np.cos(self.limits.same_bearing_rad)
+        clash = self.limits.range_clash
+        known: NDArray[np.bool_] = (aligned & (near_m < clash * mine_m) & (mine_m < clash * near_m)).any(axis=1)
+        return known
 
     def _forget(self, now_ns: int) -> None:
+        limits = self.limits
         unseen_s = (now_ns - self._seen_ns) * _NS
-        limit = np.where(self._confirmed, self.limits.lost_s, self.limits.tentative_s)
-        keep = unseen_s <= limit
+        patience_s = np.minimum(limits.lost_s + self._excused_s, max(limits.hidden_s, limits.lost_s))
+        keep = unseen_s <= np.where(self._confirmed, patience_s, limits.tentative_s)
         if keep.all():
             return
         for name in (
-            "_ids", "_state", "_covariance", "_time_ns", "_first_ns", "_seen_ns", "_hits",
-            "_confirmed", "_landmarks", "_seen_position", "_score", "_yaw",
+            "_ids", "_state", "_covariance", "_time_ns", "_first_ns", "_seen_ns", "_hits", "_confirmed", "_landmarks",
+            "_seen_position", "_score", "_yaw", "_camera", "_looked_ns", "_excused_s",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[keep])
-        self._camera = [camera for camera, kept in zip(self._camera, keep, strict=True) if kept]
-
-
-def _nearest_pairs(rows: I64, columns: I64, cost: F64) -> tuple[I64, I64]:
-    """Returns one-to-one pairs: the cheapest first, each row and column used once."""
-    used_rows: set[int] = set()
-    used_columns: set[int] = set()
-    chosen_rows: list[int] = []
-    chosen_columns: list[int] = []
-    for index in np.argsort(cost, kind="stable").tolist():
-        row, column = int(rows[index]), int(columns[index])
-        if row in used_rows or column in used_columns:
-            continue
-        used_rows.add(row)
-        used_columns.add(column)
-        chosen_rows.append(row)
-        chosen_columns.append(column)
-    return np.array(chosen_rows, dtype=np.int64), np.array(chosen_columns, dtype=np.int64)
