@@ -13,7 +13,7 @@ from robot.events import CoverageData, device_data, rfc3339
 from robot.live import LiveAlarm, LivePerson, LiveState, Preview
 from robot.pipeline import Pipeline, View
 from robot.preview import camera_preview, thermal_preview
-from robot.types import CameraFrame, Faces, ThermalFrame, Track
+from robot.types import CameraFrame, Faces, NotMeasured, ThermalFrame, Track
 
 _EVERY_NS = 250_000_000
 
@@ -90,7 +90,9 @@ class Showing:
 
     def _person(self, track: Track, view: View, now_ns: int) -> LivePerson:
         verdict, reading = self._pipeline.stance(track.track_id)
-        reasons: Mapping[int, str] = {roi.track_id: str(roi.reason) for roi in view.rois if roi.reason is not None}
+        reasons: Mapping[int, str] = {
+            result.track_id: str(result.reason) for result in view.results if isinstance(result, NotMeasured)
+        }
         state = "done" if verdict else "measuring" if reading else "approaching"
         seen_s = (now_ns - track.last_seen_ns) / 1e9
         x_m, y_m, z_m = (round(float(value), 2) for value in track.position_m)

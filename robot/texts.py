@@ -67,6 +67,19 @@ NOT_MEASURED: dict[Reason, Text] = {
 }
 """Why a person who was seen has no temperature."""
 
+HELP: dict[Reason, Text] = {
+    Reason.TOO_FAR: Text("Please come closer", "请靠近一些"),
+    Reason.TOO_FEW_PIXELS: Text("Please come closer", "请靠近一些"),
+    Reason.MOVING_BLUR: Text("Please stand still for a moment", "请稍作停留"),
+    Reason.EXTREME_POSE: Text("Please look at the robot", "请面向机器人"),
+    Reason.OCCLUDED: Text("Please show your forehead and eyes", "请露出额头和眼睛"),
+    Reason.GLASSES: Text("Please take off your glasses for a moment", "请暂时摘下眼镜"),
+    Reason.OUT_OF_VIEW: Text("Please step in front of the robot", "请站到机器人正前方"),
+    Reason.IMPLAUSIBLE: Text("Please put hot drinks aside and look again", "请放下热饮后重新测量"),
+    Reason.TOO_BRIEF: Text("Please stand still for a moment", "请稍作停留"),
+}
+"""What the person can do about it; reasons that are the robot's own have no entry."""
+
 
 def table() -> dict[str, dict[str, dict[str, str]]]:
     """Returns every text as {language: {group: {code: text}}}, as the page fetches it."""
@@ -74,6 +87,7 @@ def table() -> dict[str, dict[str, dict[str, str]]]:
         "unavailable": UNAVAILABLE,
         "warning": WARNINGS,
         "not_measured": {str(reason): text for reason, text in NOT_MEASURED.items()},
+        "help": {str(reason): text for reason, text in HELP.items()},
         "advice": {"elevated": ADVICE},
     }
     return {

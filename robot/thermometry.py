@@ -148,7 +148,7 @@ class Thermometer:
             return Reason.OCCLUDED
         hot = samples.hot_share[index] > 0
         if samples.eyes_median_c[index] < CUT_OUT_C:
-            return Reason.OCCLUDED
+            return Reason.IMPLAUSIBLE
         bare_c = max(self._limits.bare_share * excess_c, self._limits.bare_floor_c)
         regions: list[RoiName] = []
         if upper_c - samples.eyes_median_c[index] <= bare_c:
@@ -157,7 +157,7 @@ class Thermometer:
                 return self._wide([RoiName.CANTHI], face_px)
             regions += [RoiName.UPPER_FACE, RoiName.CANTHI]
         elif hot:
-            return Reason.OCCLUDED  # not glasses, and what is left of the forehead may be mixed with what is hot
+            return Reason.IMPLAUSIBLE  # not glasses, and what is left of the forehead may be mixed with what is hot
         forehead_c = samples.forehead_c[index]
         plateau_c = samples.maxima_c[RoiName.FOREHEAD][index] - max(
             self._limits.plateau_share * excess_c, self._limits.bare_floor_c

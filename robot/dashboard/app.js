@@ -1,5 +1,5 @@
 // The duty officer's page: is the robot screening, is there an alarm, and how old is what I see.
-import { applyLanguage, code, duration, figure, loadCodes, switchLanguage, t } from "/i18n.js";
+import { applyLanguage, code, duration, figure, help, loadCodes, switchLanguage, t } from "/i18n.js";
 import { Connection } from "/connection.js";
 import { drawMap, show, tellAges } from "/views.js";
 
@@ -119,7 +119,8 @@ function acknowledge(alarm) {
 
 function renderPeople() {
   const rows = [...state.people].sort((a, b) => a.person - b.person).map((one) => {
-    const reason = one.reason ? ` (${code("not_measured", one.reason)})` : "";
+    const please = one.reason && !one.verdict ? help(one.reason) : "";
+    const reason = one.reason ? ` (${code("not_measured", one.reason)})${please && ` — ${please}`}` : "";
     return element("tr", "",
       element("td", "", `#${one.person}`),
       element("td", "", `${Math.hypot(one.position_m[0], one.position_m[1]).toFixed(1)} m`),

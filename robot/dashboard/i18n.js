@@ -56,6 +56,11 @@ export function code(group, name) {
   return codes[language]?.[group]?.[name] ?? name;
 }
 
+/** What a person can do about a reason; empty where they can do nothing. */
+export function help(reason) {
+  return codes[language]?.help?.[reason] ?? "";
+}
+
 export function switchLanguage() {
   language = language === "en" ? "zh" : "en";
   localStorage.setItem("language", language);

@@ -11,6 +11,8 @@ from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, camer
 from robot.live import LivePerson, LiveState, as_of
 from robot.pipeline import Acknowledge, Pipeline
 from robot.showing import Showing
+from robot.texts import HELP, table
+from robot.types import Reason
 
 TICK = S // 18
 UNIX_NS = 1_780_000_000 * S
@@ -139,3 +141,19 @@ def test_pictures_are_blurred_unless_they_may_be_seen() -> None:
     assert np.abs(pictures[0][:40].astype(int) - pictures[1][:40]).mean() < 1, "nothing else is changed"
     assert stage.showing.preview("thermal", False) is not None
     assert stage.showing.preview("rear", True) is None
+
+
+def test_every_reason_a_person_can_do_something_about_says_what() -> None:
+    helpless = {Reason.OUT_OF_AMBIENT_WINDOW, Reason.REFERENCE_LOST, Reason.WARMING_UP, Reason.NO_THERMAL}
+    assert set(HELP) == set(Reason) - helpless
+    assert all(text.en and text.zh for text in HELP.values())
+    assert set(table()["zh"]["help"]) == {str(reason) for reason in HELP}
+
+
+def test_the_thermometers_reasons_are_shown_too() -> None:
+    """Not only where a face lies: a plate that is not believed yet, glasses, something hot."""
+    stage = Stage()
+    stage.run(1.0)
+    stage.people = [NORMAL]
+    stage.run(1.0)
+    assert stage.person().reason in {"reference_lost", "warming_up"}

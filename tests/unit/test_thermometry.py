@@ -508,11 +508,11 @@ def test_a_forehead_that_the_sun_has_warmed_is_not_believed() -> None:
     assert found.skin_c == pytest.approx(plain.skin_c, abs=0.2)
 
 
-def test_eyes_behind_something_hot_are_hidden_not_behind_glasses() -> None:
+def test_eyes_behind_something_hot_are_not_behind_glasses() -> None:
     roi = roi_at(face_px=40.0)
     image = painted(roi)
     cv2.rectangle(image, (66, 60), (94, 61), 60.0, -1)
-    assert reason(image, roi) is Reason.OCCLUDED
+    assert reason(image, roi) is Reason.IMPLAUSIBLE
 
 
 def test_nobody_walks_about_with_such_a_temperature() -> None:
