@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calibration.measure import add_person, person
 from robot.errors import ConfigError
 from robot.types import RoiName
 
@@ -40,6 +42,60 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     evaluation.add_argument("--json", action="store_true", help="one JSON object as the last line")
     evaluation.add_argument("--plot", type=Path, metavar="DIR", help="write roc.svg and bland_altman.svg there")
     evaluation.set_defaults(command=_evaluate)
+
+    pairs = commands.add_parser(
+        "site",
+        help="the offset from skin to body, from pairs of robot and clinical thermometer",
+        description="Corrects the site offsets of a calibration by pairs of the robot's skin reading and a clinical "
+        "thermometer (docs/clinical.md), and installs the result beside the one before.",
+    )
+    pairs.add_argument("csv", type=Path, metavar="PAIRS.csv")
+    pairs.add_argument("--calibration", type=Path, required=True, metavar="FILE", help="the robot's calibration file")
+    pairs.add_argument("--out", type=Path, metavar="FILE", help="write there instead of replacing FILE")
+    pairs.add_argument(
+        "--target-sd",
+        type=float,
+        default=0.05,
+        metavar="C",
+        help="wanted standard uncertainty of an offset (%(default)s)",
+    )
+    pairs.add_argument("--dry-run", action="store_true", help="say what the pairs tell; write nothing")
+    pairs.add_argument("--json", action="store_true", help="one JSON object as the last line")
+    add_person(pairs)
+    pairs.set_defaults(command=_site)
+
+
+def _site(options: argparse.Namespace) -> int:
+    from calibration import files, history, site, site_pairs
+    from robot.errors import CalibrationError
+
+    pairs, left_out = site_pairs.load(options.csv)
+    try:
+        before = files.load(options.calibration)
+        found = site.update(before, pairs, options.target_sd)
+    except CalibrationError as error:
+        raise ConfigError([f"{options.csv}: {line}" for line in str(error).splitlines()]) from error
+    result = site.result(found, len(pairs))
+    print("\n".join([f"{len(pairs)} people"] + [f"left out: {n} {what}" for what, n in left_out.items()]))
+    print("\n".join(site.as_text(found, options.target_sd)))
+    answer = {"command": "site", "people": len(pairs), "left_out": left_out, **site.as_json(found, options.target_sd)}
+    if not result.passed:
+        print("people differ too much for a site offset: nothing was written")
+    elif not options.dry_run:
+        path, now_utc = options.out or options.calibration, dt.datetime.now(dt.UTC)
+        who = person(options)
+        made = history.stamped(
+            site.applied(before, found), before, [result], by=who, now_utc=now_utc, conditions=before.conditions
+        )
+        kept = history.History(path)
+        kept.install(
+            made, history.merged(history.History(options.calibration).results(before.id), [result]), who, now_utc
+        )
+        print(f"{path}: {made.id}, valid until {made.valid_until_utc}")
+        answer |= {"id": made.id, "file": str(path)}
+    if options.json:
+        print(json.dumps(answer, ensure_ascii=False))
+    return 0 if result.passed else 1
 
 
 def _evaluate(options: argparse.Namespace) -> int:

@@ -149,4 +149,6 @@ TEXTS: dict[str, Text] = {
     "name.blackbody_error_c": Text("error at the blackbody", "黑体处误差"),
     "name.without_plate_error_c": Text("error without the reference plate", "不使用参考源时的误差"),
     "name.netd_ratio": Text("noise, times the calibrated", "噪声与标定值之比"),
+    # Site offset
+    "site.stray": Text("{off} °C off what the others say", "与其他人相差 {off} °C"),
 }
