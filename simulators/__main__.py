@@ -270,12 +270,28 @@ def _show_score(result: Score, as_json: bool) -> int:
 
 
 def _rehearse(options: argparse.Namespace) -> int:
-    from simulators import score
-    from simulators.rehearsal import rehearse
+    from simulators import mot, score
+    from simulators.rehearsal import at_ns, rehearse
 
     scenario = scenarios.load_scenario(options.scenario)
-    truth, events = rehearse(scenario, options.duration, options.seed, options.rig)
-    return _show_score(score.score(truth, [msgspec.json.decode(event) for event in events]), options.json)
+    log = mot.TrackLog()
+    truth, encoded = rehearse(
+        scenario,
+        options.duration,
+        options.seed,
+        options.rig,
+        lambda taken_s, pipeline: log.note(at_ns(taken_s), pipeline.view().tracks),
+    )
+    events = [msgspec.json.decode(event) for event in encoded]
+    result, tracking = score.score(truth, events), mot.score_tracks(truth, log.moments, events)
+    if options.json:
+        # Without the library the figures are missing, not zero.
+        figures = dict.fromkeys(mot.TrackScore.__struct_fields__) if tracking is None else tracking
+        print(json.dumps(msgspec.to_builtins(result) | msgspec.to_builtins(figures), ensure_ascii=False))
+    else:
+        Console().print(score.table(result))
+        Console().print(mot.table(tracking))
+    return 0
 
 
 def _attention(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from rich.table import Table
 
 from robot.types import F64, I64, Track
 from simulators.truth import Line, Sample
@@ -296,6 +297,29 @@ def _duplicates(visit_of_track: Mapping[int, Visit], events: Iterable[Mapping[st
         "duplicate_alarms": extra[2],
         "duplicates_share": _share(max(extra), len(verdicts)),
     }
+
+
+def table(result: TrackScore | None) -> Table:
+    """Returns the figures as a table for the terminal."""
+    out = Table(title="tracking", show_header=False, title_justify="left")
+    out.add_column(style="bold")
+    out.add_column(justify="right")
+    out.add_column(style="dim")
+    if result is None:
+        out.add_row("not computed", "", "the library trackeval is missing (pip install trackeval)")
+        return out
+    out.add_row("visits", str(result.visits), f"absent for more than {ABSENT_S:g} s: a visit of its own")
+    out.add_row("IDF1", _shown(result.idf1), f"MOTA {_shown(result.mota)}")
+    per_100 = _shown(result.id_switches_per_100_people)
+    out.add_row("identity switches", str(result.id_switches), f"{per_100} per 100 people")
+    out.add_row("hand-overs kept", _shown(result.handover_share), f"of {result.handovers}")
+    kinds = f"verdicts {result.duplicate_verdicts}, temperatures {result.duplicate_measurements}"
+    out.add_row("duplicates", _shown(result.duplicates_share), f"{kinds}, alarms {result.duplicate_alarms}")
+    return out
+
+
+def _shown(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3g}"
 
 
 def _share(part: float, whole: float) -> float | None:

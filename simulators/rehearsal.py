@@ -107,14 +107,21 @@ class Rehearsal:
 
 
 def rehearse(
-    scenario: Scenario, duration_s: float, seed: int | None = None, rig_name: str | None = None
+    scenario: Scenario,
+    duration_s: float,
+    seed: int | None = None,
+    rig_name: str | None = None,
+    watch: Callable[[float, Pipeline], None] | None = None,
 ) -> tuple[list[Line], list[bytes]]:
-    """Returns truth and events of a scenario, with the settings and the calibration that `patrol-sim run --config` writes."""
+    """Returns truth and events of a scenario, with the settings and the calibration that `patrol-sim run --config` writes.
+
+    `watch` is called after every thermal frame, with the second of the scenario when it was taken.
+    """
     scene, rig, calibration, settings = prepare(scenario, seed, rig_name)
     detector = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
     close = open_detector(settings, CROP_PX, CROPS_MAX)
     cv2.setNumThreads(1)
-    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s)
+    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s, watch)
 
 
 def prepare(

@@ -12,9 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from placed_faces import lens, located_at, picture_of
+from scipy.optimize import linear_sum_assignment
 
 from robot.registration import Located, locate
 from robot.track import Tracker, TrackerLimits
+from robot.track_assignment import assign
 from robot.types import Track
 
 S = 1_000_000_000
@@ -385,3 +387,91 @@ def test_a_crowd_is_held_apart() -> None:
         tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, places)])
     assert sorted(track.track_id for track in tracks) == list(range(1, 13))
     assert {track.hits for track in tracks} == {30}
+
+
+# Faces that two tracks could own.
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 7), st.integers(1, 7), st.integers(0, 10**6))
+def test_pairs_are_the_best_in_all(rows: int, columns: int, seed: int) -> None:
+    """Against every possible pairing: the total cost is least, nobody is used twice, nothing is paired at a loss."""
+    random = np.random.default_rng(seed)
+    cost = np.where(random.random((rows, columns)) < 0.6, random.normal(0, 3, (rows, columns)), np.inf)
+    row, column = np.nonzero(np.isfinite(cost))
+    chosen_rows, chosen_columns = assign(row, column, cost[row, column])
+    assert len(set(chosen_rows.tolist())) == len(chosen_rows) == len(set(chosen_columns.tolist()))
+    padded = np.concatenate([np.minimum(cost, 0.0), np.zeros((rows, rows))], axis=1)
+    best_rows, best_columns = linear_sum_assignment(padded)
+    assert cost[chosen_rows, chosen_columns].sum() == pytest.approx(padded[best_rows, best_columns].sum())
+    assert (cost[chosen_rows, chosen_columns] < 0).all()
+
+
+def test_the_nearest_pair_does_not_rob_the_other_of_its_face() -> None:
+    """Two people shift aside together: taken nearest first, the middle face would go to the wrong one and one would be lost."""
+    tracker = Tracker()
+    for step in range(10):
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7], [2.0, 0.22, 1.7]])])
+    t_ns = 10 * STEP_NS
+    tracks = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.12, 1.7], [2.0, 0.34, 1.7]])])
+    assert [track.track_id for track in tracks] == [1, 2]
+    assert tracks[0].position_m[1] < tracks[1].position_m[1]
+    assert [track.hits for track in tracks] == [11, 11]
+
+
+# Out of sight.
+
+
+def wait_behind(in_front: bool, seconds: float) -> set[int]:
+    """Returns the ids of who is still there after somebody was unseen, behind a person or with nobody in front."""
+    tracker = Tracker()
+    far, near = [3.0, 0.0, 1.6], [1.5, 0.0 if in_front else 1.0, 1.6]
+    for step in range(10):
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [far, [1.5, 1.0, 1.6]])])
+    for step in range(10, 10 + round(seconds * 10)):
+        t_ns = step * STEP_NS
+        tracks = tracker.update(t_ns, [located_at("front", t_ns, [near], origin_m=(0.1, 0.0, 1.0))])
+    return {track.track_id for track in tracks if track.position_m[0] > 2.0}
+
+
+def test_who_stands_behind_somebody_is_waited_for_longer() -> None:
+    between_s = (LIMITS.lost_s + LIMITS.hidden_s) / 2
+    assert wait_behind(True, LIMITS.lost_s - 0.5) == {1}
+    assert wait_behind(True, between_s) == {1}
+    assert wait_behind(False, LIMITS.lost_s - 0.5) == {1}
+    assert wait_behind(False, between_s) == set()
+    assert wait_behind(True, LIMITS.hidden_s + 0.5) == set()
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(0.2, 1.2), st.floats(0.5, 1.5), st.integers(0, 10**6))
+def test_a_walker_is_met_again_behind_an_obstacle(speed_m_s: float, hidden_s: float, seed: int) -> None:
+    person = walk([2.5, -speed_m_s * 2.5, 1.7], [2.5, speed_m_s * 2.5, 1.7], 5.0)
+    history = follow([person], 5.0, hidden=lambda _, t_s: 2.0 <= t_s < 2.0 + hidden_s, seed=seed)
+    assert {track.track_id for tracks in history for track in tracks} == {1}
+
+
+@pytest.mark.parametrize("every", [2, 3, 5])
+def test_few_and_uneven_looks_are_enough(every: int) -> None:
+    """At two to five looks a second, at uneven times, a walker stays one person."""
+    tracker, random, seen = Tracker(), np.random.default_rng(every), set()
+    person = walk([2.5, -2.5, 1.7], [2.5, 2.5, 1.7], 6.0)
+    t_s = 0.0
+    while t_s < 6.0:
+        place = np.array(person(t_s)) + random.normal(0, 0.01, 3)
+        tracks = tracker.update(round(t_s * S), [located_at("front", round(t_s * S), [place.tolist()])])
+        seen |= {track.track_id for track in tracks}
+        t_s += every * 0.1 * random.uniform(0.7, 1.3)
+    assert seen == {1}
+
+
+def test_a_hundred_people_are_a_hundred_tracks() -> None:
+    tracker, random = Tracker(), np.random.default_rng(3)
+    angle = np.repeat(np.linspace(-np.pi, np.pi, 50, endpoint=False), 2)
+    range_m = np.tile([2.5, 4.0], 50)
+    places = np.stack([range_m * np.cos(angle), range_m * np.sin(angle), 1.5 + 0.2 * random.random(100)], axis=1)
+    for step in range(20):
+        now = places + random.normal(0, 0.01, places.shape)
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, now.tolist())])
+    assert sorted(track.track_id for track in tracks) == list(range(1, 101))
+    assert {track.hits for track in tracks} == {20}
