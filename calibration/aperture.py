@@ -15,6 +15,7 @@ CONTRAST_LEAST_C = 3.0
 FILL_LEAST = 0.72
 """Share of the smallest enclosing circle that a round blob fills; a square fills 0.64, a hand 0.4."""
 LEAST_AREA_PX = 4
+USUAL_C = 1.0
 CORE_SHARE = 0.5
 """Of the radius: what is well inside."""
 RING_SHARE = 1.8
@@ -110,7 +111,9 @@ def _core(values: np.ndarray, radius_px: np.ndarray, width: int) -> tuple[float,
     if core.size < 5:
         return float(values.max()), False
     stands = core.size >= 9 and float(np.ptp(core)) == 0.0 and float(core[0]) >= float(values.max())
-    return float(np.median(core)), bool(stands)
+    # A mean: of values in steps a median would be a step, and drift would look like a jump.
+    usual = core[np.abs(core - np.median(core)) <= USUAL_C]
+    return float(usual.mean()), bool(stands)
 
 
 def near(aperture: Aperture, roi: Roi, margin_px: float) -> bool:

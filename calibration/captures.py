@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import msgspec
 import numpy as np
 
-from calibration.aperture import Aperture, Roi
+from calibration.aperture import USUAL_C, Aperture, Roi
 from calibration.offset_map import LIMIT_C, OffsetMap, pack, unpack
 from calibration.steady import Trend, trend
 from robot.types import F32, F64
@@ -123,13 +123,12 @@ class Window:
 
 
 def plate_mean_c(temp_c: F32, roi_px: Roi) -> float:
-    """Returns the reference plate's reading: the median of its pixels, so that dead ones among them do no harm."""
+    """Returns the reference plate's reading: the mean of its pixels without those that are far off."""
     left, top, width, height = roi_px
     rim = 1 if min(width, height) >= 4 else 0
     patch = temp_c[top + rim : top + height - rim, left + rim : left + width - rim]
-    low, high = np.percentile(patch, (25, 75))
-    # The mean of the middle half: of values that come in steps a median would be one of the steps.
-    return float(patch[(patch >= low) & (patch <= high)].mean())
+    # A mean of the usual: of values that come in steps a median would be one of the steps.
+    return float(patch[np.abs(patch - np.median(patch)) <= USUAL_C].mean())
 
 
 def _mean(values: Sequence[float]) -> float:
