@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import datetime as dt
 import json
 import os
 import signal
@@ -23,6 +24,7 @@ from simulators import scenario as scenarios
 if TYPE_CHECKING:
     from simulators.devices import Station
     from simulators.score import Score
+    from simulators.world import Rig
 
 # Rendering and devices are imported where they are used: `list` and `score` need neither cv2's start-up nor ports.
 
@@ -52,6 +54,11 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--config", type=Path, metavar="DIR", help="write robot.toml and calibration.json for them here")
     run.add_argument(
         "--stream-port", type=_port, default=8765, help="the robot's port in that robot.toml (%(default)s)"
+    )
+    run.add_argument(
+        "--uncalibrated",
+        action="store_true",
+        help="a robot that is not quite as drawn (another for each seed); --config keeps its calibration or writes a nominal one",
     )
     run.set_defaults(command=_run)
 
@@ -92,6 +99,17 @@ def _parser() -> argparse.ArgumentParser:
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
     curve.set_defaults(command=_size_of_source)
+
+    compare = commands.add_parser("compare-calibration", help="a calibration against the robot that it was made of")
+    compare.add_argument("file", type=Path, metavar="FILE")
+    _robot_arguments(compare)
+    compare.set_defaults(command=_compare)
+
+    demo = commands.add_parser("calibrate-demo", help="calibrate a simulated robot unattended; true errors at the end")
+    _robot_arguments(demo)
+    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep calibration, history and report here")
+    demo.add_argument("--language", choices=("en", "zh"), default="en")
+    demo.set_defaults(command=_calibrate_demo)
 
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
@@ -187,6 +205,7 @@ def _run(options: argparse.Namespace) -> int:
             thermal_link=options.thermal_link or Path(temporary) / "thermal",
             truth_path=options.truth,
             start_at_ns=options.start_at,
+            rig=_uncalibrated_rig(scenario, options) if options.uncalibrated else None,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: station.stop())
@@ -194,7 +213,7 @@ def _run(options: argparse.Namespace) -> int:
             station.start()
             ready = {"ready": True, "scenario": scenario.name, "seed": station.scene.seed, "rig": station.rig_name}
             if options.config is not None:
-                ready["config"] = str(_write_config(station, options.config, options.stream_port))
+                ready["config"] = str(_write_config(station, options.config, options.stream_port, options.uncalibrated))
             print(json.dumps(ready | station.addresses()), flush=True)
             station.wait(options.duration)
         finally:
@@ -206,9 +225,43 @@ def _run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
+def _robot_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
+    parser.add_argument("--seed", type=_natural, default=7, help="which robot after that drawing (%(default)s)")
+    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+
+
+def _compare(options: argparse.Namespace) -> int:
+    from simulators import compare_calibration
+
+    figures = compare_calibration.compare(options.file, options.rig, options.seed)
+    return 0 if compare_calibration.show(figures, options.json) else 1
+
+
+def _calibrate_demo(options: argparse.Namespace) -> int:
+    from simulators import calibration_demo
+
+    return calibration_demo.run(options.rig, options.seed, options.keep, options.language, options.json)
+
+
+def _uncalibrated_rig(scenario: scenarios.Scenario, options: argparse.Namespace) -> Rig:
+    from simulators.uncalibrated import rig_as_built
+
+    seed = scenario.seed if options.seed is None else options.seed
+    return rig_as_built(options.rig or scenario.rig, seed)
+
+
+def _write_config(station: Station, folder: Path, stream_port: int, uncalibrated: bool) -> Path:
+    from calibration import files
     from simulators import robot_config
 
+    calibration = None
+    if uncalibrated:
+        from simulators.uncalibrated import calibration_as_drawn
+
+        path = folder / robot_config.CALIBRATION
+        known = files.load(path) if path.exists() else None
+        calibration = known or calibration_as_drawn(station.rig_name, robot_config.ROBOT, dt.datetime.now(dt.UTC))
     addresses = station.addresses()
     cameras, thermal = addresses["cameras"], addresses["thermal"]
     assert isinstance(cameras, dict) and isinstance(thermal, str)
@@ -221,6 +274,7 @@ def _write_config(station: Station, folder: Path, stream_port: int) -> Path:
         station.scene.scenario.humidity,
         stream_port,
         station.scene.scenario.physiology.sd_c,
+        calibration,
     )
 
 

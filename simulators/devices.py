@@ -50,9 +50,11 @@ class Station:
         port: int = 0,
         truth_path: Path | None = None,
         start_at_ns: int | None = None,
+        rig: Rig | None = None,
     ) -> None:
+        """`rig` stands in for the one that `rig_name` is the drawing of."""
         self.rig_name = rig_name or scenario.rig
-        self.rig = load_rig(self.rig_name, scenario.seed if seed is None else seed)
+        self.rig = rig or load_rig(self.rig_name, scenario.seed if seed is None else seed)
         self.scene = Scene(scenario, seed, self.rig)
         self.counts: Counter[str] = Counter()
         """Frames by device, and `late` for camera frames left out because rendering fell behind."""

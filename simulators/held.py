@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from calibration.board import PAPERS
 from simulators.projection import Projector
-from simulators.props import BlackbodySurface, CharucoSurface, PropPose, Surface, TagSurface, facing
+from simulators.props import BlackbodySurface, CharucoSurface, FlatSurface, PropPose, Surface, TagSurface, facing
 from simulators.rig import in_picture
 from simulators.world import F64, Optic, Rig
 
@@ -31,7 +31,7 @@ _TREMOR_HZ = (1.3, 3.1, 7.7)
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(gt=0, le=20)]
 Angle = Annotated[float, Meta(ge=-180, le=180)]
-Count = Annotated[int, Meta(ge=1, le=12)]
+Count = Annotated[int, Meta(ge=0, le=12)]
 
 
 class TourFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -58,11 +58,14 @@ class TourFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One calibration target."""
 
-    kind: Literal["charuco", "tag", "blackbody"]
+    kind: Literal["charuco", "tag", "blackbody", "flat"]
+    """`flat`: an even plate; held close before a lens a flat field, a warm one passed by it a hand."""
     paper: Literal["a4", "a3"] = "a4"
     """Sheet that board or tag was printed on, as `patrol-calibrate board` prints it."""
     path: tuple[tuple[Seconds, float, float, float], ...] = ()
     """[t_s, x_m, y_m, z_m] of the target's middle; straight lines between; not there before or after."""
+    before: str = ""
+    """A lens: then x, y, z of `path` are to its right, below it and away from it, instead of the robot's frame."""
     turn_deg: tuple[Angle, Angle, Angle] = (0.0, 0.0, 0.0)
     """From facing the robot: about its own axes down, right and inwards."""
     tour: TourFile | None = None
@@ -77,7 +80,9 @@ class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Of the tag's heated disc."""
     aperture_m: Annotated[float, Meta(gt=0, le=0.5)] = 0.06
     temp_c: tuple[tuple[Seconds, float], ...] = ((0.0, 35.0),)
-    """Of a blackbody: [t_s, °C], straight lines between."""
+    """Of a blackbody or a flat plate: [t_s, °C], straight lines between."""
+    size_m: tuple[Metres, Metres] = (0.6, 0.6)
+    """Of a flat plate."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +107,7 @@ class Held:
         if file.tour is not None:
             self._stops = _tour(file.tour, self.surface, rig, rng)
         else:
-            self._stops = _path(file)
+            self._stops = _path(file, rig)
 
     @property
     def end_s(self) -> float:
@@ -144,6 +149,8 @@ def surface(file: PropFile) -> Surface:
     paper = PAPERS[file.paper]
     if file.kind == "blackbody":
         return BlackbodySurface(file.aperture_m, file.temp_c)
+    if file.kind == "flat":
+        return FlatSurface(file.size_m, file.temp_c)
     if file.kind == "tag":
         tag = msgspec.structs.replace(paper.tag, edge_m=paper.tag.edge_m * file.print_scale)
         if file.dictionary is not None:
@@ -171,12 +178,15 @@ def problems(props: Sequence[PropFile]) -> list[str]:
     return found
 
 
-def _path(file: PropFile) -> list[_Stop]:
+def _path(file: PropFile, rig: Rig) -> list[_Stop]:
     turn = np.array(file.turn_deg)
+    lens = next((optic for optic in (*rig.cameras, rig.thermal) if optic.name == file.before), None)
     stops = []
     for t_s, *place in file.path:
-        center = np.array(place)
-        stops.append(_Stop(t_s, t_s, center, np.array([0.0, 0.0, center[2]]), turn))
+        center, towards = np.array(place), np.array([0.0, 0.0, place[2]])
+        if lens is not None:
+            center, towards = lens.position_m + center @ lens.rotation, lens.position_m
+        stops.append(_Stop(t_s, t_s, center, towards, turn))
     return stops
 
 
@@ -229,15 +239,16 @@ def _shared(one: Optic, other: Optic, file: TourFile, half_m: float) -> list[tup
     found = []
     towards = (one.position_m + other.position_m) / 2
     rim = np.array([(x, y, 0.0) for x in (-1, 1) for y in (-1, 1)]) * half_m / np.sqrt(2.0)
+    x, y = np.meshgrid(np.linspace(0, one.width_px - 1, 81), np.linspace(0, one.height_px - 1, 31))
+    sight = np.stack([_direction(one, a, b) for a, b in zip(x.ravel(), y.ravel(), strict=True)])
     for range_m in file.ranges_m:
-        for x in np.linspace(0, one.width_px - 1, 25):
-            for y in np.linspace(0, one.height_px - 1, 15):
-                center = one.position_m + _direction(one, x, y) * range_m
-                if not FLOOR_M + half_m <= center[2] <= file.reach_m:
-                    continue
-                corners = center + rim @ facing(center, towards).T
-                if all(_whole(lens, corners) for lens in (one, other)):
-                    found.append(center)
+        centers = one.position_m + sight * range_m
+        pixels, depth = Projector(other).project(centers)
+        near = (depth > FLOOR_M) & in_picture(other, pixels) & (centers[:, 2] <= file.reach_m)
+        for center in centers[near & (centers[:, 2] >= FLOOR_M + half_m)]:
+            corners = center + rim @ facing(center, towards).T
+            if all(_whole(lens, corners) for lens in (one, other)):
+                found.append(center)
     return [(center, towards) for center in _far_apart(found, file.between)]
 
 

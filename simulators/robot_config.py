@@ -11,6 +11,7 @@ from simulators.nameplate import PHYSIOLOGY_SD_C, calibration_of
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
+ROBOT = "sim-1"
 _PINS = "gpiozero:?red=17&amber=27&green=22&siren=23"
 
 
@@ -23,10 +24,12 @@ def write(
     humidity: float,
     stream_port: int,
     physiology_sd_c: float = PHYSIOLOGY_SD_C,
+    calibration: files.Calibration | None = None,
 ) -> Path:
-    """Writes robot.toml and calibration.json into `folder` and returns the former's path."""
+    """Writes robot.toml and calibration.json (the rig's own, unless another is given) into `folder` and returns the former's path."""
     folder.mkdir(parents=True, exist_ok=True)
-    files.save(calibration_of(rig, "sim-1", dt.datetime.now(dt.UTC), physiology_sd_c), folder / CALIBRATION)
+    calibration = calibration or calibration_of(rig, ROBOT, dt.datetime.now(dt.UTC), physiology_sd_c)
+    files.save(calibration, folder / CALIBRATION)
     path = folder / CONFIG
     path.write_text(robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port), encoding="utf-8")
     return path

@@ -1,0 +1,114 @@
+"""`patrol-sim calibrate-demo`: an uncalibrated robot in front of a technician who knows what to do, `patrol-calibrate all`
+without questions, and the true error of every figure.
+
+The technician's part is one scenario for each step, `calibrate-STEP`: when the tool begins a step, the station begins that
+scenario, with the same robot, the same ports and the same line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from robot.errors import DeviceError
+from simulators import compare_calibration, settings
+from simulators.robot_config import CALIBRATION, CONFIG
+from simulators.scenario import FOLDER
+
+_STEP = re.compile(r"▶ \d+/\d+ (\w+)")
+_STOP_S = 20.0
+
+
+def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
+    """Returns 0 when everything passed and every figure is within its limit, else 1."""
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-calibrate-")))
+        folder = folder.resolve()
+        folder.mkdir(parents=True, exist_ok=True)
+        begun_s = time.monotonic()
+        outcome = _Demo(rig, seed, folder, sys.stderr if as_json else sys.stdout).calibrate(language)
+        seconds = time.monotonic() - begun_s
+        if outcome is None or outcome["calibration_id"] is None:
+            print("patrol-sim: nothing was installed, so there is nothing to compare", file=sys.stderr)
+            return 1
+        figures = compare_calibration.compare(folder / CALIBRATION, rig, seed)
+        passed = compare_calibration.show(figures, as_json, {"seconds": round(seconds, 1), "outcome": outcome})
+        return 0 if passed else 1
+
+
+class _Demo:
+    def __init__(self, rig: str, seed: int, folder: Path, out: Any) -> None:
+        self._rig, self._seed, self._folder, self._out = rig, seed, folder, out
+        self._port = 0
+        self._station: subprocess.Popen[str] | None = None
+
+    def calibrate(self, language: str) -> dict[str, Any] | None:
+        """Returns what the tool told at the end; None if it told nothing."""
+        last = ""
+        try:
+            self._play("reference")  # any scenario will do until the first step begins
+            for line in self._tool(language):
+                if line.startswith("{"):
+                    last = line
+                    continue
+                print(line, end="", file=self._out, flush=True)
+                step = _STEP.match(line)
+                if step is not None and f"calibrate-{step[1]}" in settings.names(FOLDER):
+                    self._play(step[1])
+        finally:
+            self._stop()
+        return json.loads(last) if last else None
+
+    def _tool(self, language: str) -> Iterator[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "calibration",
+            "all",
+            "--config",
+            str(self._folder / CONFIG),
+            "--yes",
+            "--json",
+        ]
+        command += ["--language", language, "--by", "patrol-sim", "--timeout", "120", "--fresh"]
+        # Guidance and outcome in one stream, in order; lines, because nobody looks at the screen.
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as tool:
+            assert tool.stdout is not None
+            try:
+                yield from tool.stdout
+            finally:
+                if tool.poll() is None:
+                    tool.terminate()
+
+    def _play(self, step: str) -> None:
+        """The technician takes the next target; the devices stay where they were."""
+        self._stop()
+        command = [sys.executable, "-m", "simulators", "run", f"calibrate-{step}", "--uncalibrated"]
+        command += ["--rig", self._rig, "--seed", str(self._seed), "--port", str(self._port)]
+        command += ["--thermal-link", str(self._folder / "thermal"), "--config", str(self._folder)]
+        with (self._folder / "station.log").open("a", encoding="utf-8") as log:
+            self._station = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
+        assert self._station.stdout is not None
+        line = self._station.stdout.readline()
+        if not line:
+            raise DeviceError(f"the simulated station did not start; see {self._folder / 'station.log'}")
+        url = next(iter(json.loads(line)["cameras"].values()))
+        self._port = int(url.split(":")[2].split("/")[0])
+
+    def _stop(self) -> None:
+        if self._station is None:
+            return
+        self._station.terminate()
+        try:
+            self._station.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            self._station.kill()
+        self._station = None
