@@ -31,8 +31,9 @@ but only the few spots that are nearly as warm as the warmest compete with it.""
 MAXIMUM_SPREAD = 0.75
 """Standard deviation of that maximum, in the same unit. Both are those of the largest of two to three independent normal
 numbers (mean 0.56 to 0.85, standard deviation 0.83 to 0.75)."""
-PLACE_GRADIENT = 0.06
-"""What a misplaced region costs: share of the contrast for each face width that it is off. Measured as above."""
+PLACE_GRADIENT = 0.03
+"""What a misplaced region costs: share of the contrast for each face width that it is off. A maximum over a region is forgiving: with
+faces placed perfectly, simulated readings at 1 m vary by 0.02 °C, with a detector's errors by 0.03 °C."""
 
 
 @dataclass(frozen=True, slots=True)
