@@ -228,12 +228,14 @@ class Pipeline:
         for shot in shots:
             self._health.beat(shot.camera, shot.t_mono_ns)
         located: list[Located] = []
-        due = Due(self._tracker.predict(now_ns), self._being_measured(), self._warm.unmatched())
+        due = Due(self._tracks, self._being_measured(), self._warm.unmatched())
         for frame, faces in self._looker.look(now_ns, shots, due):
             located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
         for shot in shots:
             usable = self._looker.usable(shot.camera)
             self._health.set_valid(shot.camera, usable, "" if usable else "pictures cannot be decoded")
+        if not located:  # nothing deserved a look: nothing is known that was not known before
+            return
         self._tracks = self._tracker.update(now_ns, located)
         self._remember_places(self._tracks, now_ns)
         self._screener.see(self._tracks)
