@@ -29,7 +29,7 @@ LATE_S = 0.35
 STILL_SHARE = 0.06
 """Largest way of the tag's middle during HOLD_S, as a share of its edge: a hand trembles by a millimetre or two."""
 MIN_PICTURES, MIN_THERMALS = 3, 3
-APART_SHARE = 0.07
+APART_SHARE = 0.05
 """Places nearer to each other than this share of the range are one."""
 GATE_SHARE = 0.15
 """How far from where the present calibration has it the spot is looked for, as a share of the thermal width: mounts are a few
