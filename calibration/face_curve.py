@@ -2,7 +2,8 @@
 
 A face is taken as a template of contrast above the room, in shares of the warmest spot's (the inner canthi): means of the
 published thermograms that the clinical regions come from (Zhou 2020, Wang 2022) on adult proportions (width 150 mm, eyes 63 mm
-apart, hairline half a face width above them). It is drawn at each width, spread as the sensor spreads it, and read by the
+apart, hairline half a face width above them), with and without a mask and glasses, which few pixels mix in. A face whose
+eyes the robot would see to be covered is left out, as the robot leaves it out. It is drawn at each width, spread as the sensor spreads it, and read by the
 robot's own sampling (robot/face_sampling.py), averaged over places within a pixel and over misplacements of half a pixel.
 """
 
@@ -16,11 +17,15 @@ import numpy as np
 from calibration.files import PointSpread
 from calibration.point_spread import spread
 from robot.face_sampling import sample_faces
+from robot.thermometry import Plausibility
 from robot.types import F32, F64, RoiName, ThermalFrame, ThermalRoi
 
 WIDTHS_PX = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 17.0, 20.0, 25.0, 30.0, 40.0)
 FOREHEAD_FROM_PX = 11.0
 """A forehead narrower than this is not read by itself."""
+VARIANTS = ((False, False, 0.45), (True, False, 0.30), (False, True, 0.15), (True, True, 0.10))
+"""Mask, glasses, and how many of a station's public wear them so."""
+_MASK, _LENS = 0.44, 0.29
 _HAIR, _FOREHEAD, _EYES, _NOSE, _CHIN, _NECK = 0.29, 0.967, 0.973, 0.90, 0.91, 0.945
 """Shares of the canthi's contrast."""
 _TEXELS = 48
@@ -30,13 +35,11 @@ _BASE_C, _CONTRAST_C = 0.0, 10.0
 _PLACE_PX = 0.5
 TEMPLATE_SD = 0.012
 """How far one person's share lies from the template's where the face is wide: hair, glasses, noses, the turn of the head."""
-TEMPLATE_SD_PX = 0.35
-"""And what is added for narrow ones, divided by the square of the width."""
 
 Row = tuple[float, float, float]
 
 
-def template() -> F64:
+def template(masked: bool = False, glasses: bool = False) -> F64:
     """Returns the contrast of an upright face, rows × columns, from 1.15 above the eyes to 1.35 below, ±0.95 across."""
     x, y = _coordinates()
     out = np.zeros(x.shape)
@@ -60,44 +63,66 @@ def template() -> F64:
         face += (1.0 - face) * spot
     np.copyto(out, face, where=skin)
     _over(out, _HAIR, skin & (y > -0.05) & ~hairline)
+    if masked:
+        _over(out, _MASK, skin & (y < -0.17 - 0.25 * np.abs(x)))
+    if glasses:
+        for side in (-1.0, 1.0):
+            _over(out, _LENS, ((np.abs(x - side * 0.225) / 0.165) ** 4 + (np.abs(y + 0.02) / 0.115) ** 4) <= 1.0)
     return out
 
 
 def rows(by: PointSpread, sigma_sd_px: float = 0.0, veil_sd: float = 0.0) -> dict[str, list[Row]]:
     """Returns for each region rows of face width (thermal pixels), recovered share, and its standard uncertainty."""
     found: dict[str, list[Row]] = {}
-    face = template()
+    faces = [(template(masked, glasses), share) for masked, glasses, share in VARIANTS]
     for width_px in WIDTHS_PX:
-        best = _shares(face, width_px, by)
+        best, spread_of = _mixed(faces, width_px, by)
         wider = PointSpread(sigma_px=by.sigma_px + 0.03, veil_share=by.veil_share, veil_sigma_px=by.veil_sigma_px)
         veiled = PointSpread(
             sigma_px=by.sigma_px, veil_share=min(by.veil_share + 0.01, 0.45), veil_sigma_px=by.veil_sigma_px
         )
-        per_sigma = _minus(_shares(face, width_px, wider), best, 0.03)
-        per_veil = _minus(_shares(face, width_px, veiled), best, 0.01)
+        per_sigma = _minus(_mixed(faces, width_px, wider)[0], best, 0.03)
+        per_veil = _minus(_mixed(faces, width_px, veiled)[0], best, 0.01)
         for name, share in best.items():
             if name is RoiName.FOREHEAD and width_px < FOREHEAD_FROM_PX:
                 continue
             sd = np.hypot(per_sigma[name] * sigma_sd_px, per_veil[name] * veil_sd)
-            sd = float(np.hypot(sd, TEMPLATE_SD + TEMPLATE_SD_PX / width_px**2))
+            sd = float(np.sqrt(sd**2 + TEMPLATE_SD**2 + spread_of[name] ** 2))
             found.setdefault(str(name), []).append((width_px, round(share, 4), round(sd, 4)))
     return found
 
 
-def _shares(face: F64, width_px: float, by: PointSpread) -> dict[RoiName, float]:
-    scale = _TEXELS / width_px
-    fine = max(round(min(scale, 8.0)), 2)
-    sums: dict[RoiName, float] = {}
-    places = list(itertools.product((0.0, 0.33, 0.67), repeat=2))
-    for dx, dy in places:
+def _mixed(
+    faces: list[tuple[F64, float]], width_px: float, by: PointSpread
+) -> tuple[dict[RoiName, float], dict[RoiName, float]]:
+    """Returns mean and standard deviation of the share over the variants that the robot would read, by region."""
+    found = [(_shares(face, width_px, by), weight) for face, weight in faces]
+    mean: dict[RoiName, float] = {}
+    sd: dict[RoiName, float] = {}
+    for name in found[0][0]:
+        values = np.concatenate([shares[name] for shares, _ in found])
+        weights = np.concatenate([np.full(shares[name].size, weight) for shares, weight in found])
+        mean[name] = float(np.average(values, weights=weights))
+        sd[name] = float(np.sqrt(np.average((values - mean[name]) ** 2, weights=weights)))
+    return mean, sd
+
+
+def _shares(face: F64, width_px: float, by: PointSpread) -> dict[RoiName, F64]:
+    """Returns the shares at every place that the robot would read: at eyes that look covered it reads the forehead alone."""
+    fine = max(round(min(_TEXELS / width_px, 8.0)), 2)
+    bare_share = Plausibility().bare_share
+    found: dict[RoiName, list[F64]] = {}
+    for dx, dy in itertools.product((0.0, 0.5), repeat=2):
         image, center = _drawn(face, width_px, fine, dx, dy, by)
         frame = ThermalFrame(0, 0, (_BASE_C + _CONTRAST_C * image).astype(np.float32))
-        rois = [_roi(center[0] + ex, center[1] + ey, width_px) for ex, ey in _misplaced()]
-        samples = sample_faces(frame, rois)
+        samples = sample_faces(frame, [_roi(center[0] + ex, center[1] + ey, width_px) for ex, ey in _misplaced()])
+        bare = samples.eyes_median_c >= (1 - bare_share) * samples.maxima_c[RoiName.UPPER_FACE]
         for name, maxima_c in samples.maxima_c.items():
-            share = float(maxima_c.mean()) / _CONTRAST_C / (_FOREHEAD if name is RoiName.FOREHEAD else 1.0)
-            sums[name] = sums.get(name, 0.0) + share / len(places)
-    return sums
+            if name is RoiName.FOREHEAD:
+                found.setdefault(name, []).append(maxima_c / _CONTRAST_C / _FOREHEAD)
+            else:
+                found.setdefault(name, []).append(maxima_c[bare] / _CONTRAST_C)
+    return {name: np.concatenate(parts) for name, parts in found.items()}
 
 
 def _drawn(
