@@ -66,7 +66,11 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="latency: seconds (%(default)s)")
     bench.add_argument(
-        "--ticks", type=int, default=60, metavar="N", help="perception: length of the recording (%(default)s)"
+        "--ticks",
+        type=int,
+        default=60,
+        metavar="N",
+        help="perception: how many are recorded and measured (%(default)s)",
     )
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="perception, scale: repetitions (%(default)s)"
@@ -137,11 +141,11 @@ def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_perception import passed, run_bench
+    from robot.bench_perception import LEAD_IN, passed, run_bench
     from robot.bench_station import record, with_pictures
 
     parts = _bench_parts()
-    recording = record(parts, options.scenario, max(2, options.ticks))
+    recording = record(parts, options.scenario, LEAD_IN + max(1, options.ticks))
     if options.pictures is not None:
         recording = with_pictures(recording, options.pictures)
     figures = run_bench(parts, recording, rounds=max(1, options.rounds))

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 
 from calibration.files import OpticCalibration
-from robot.bench_station import Parts, Recording, Tick, at_size
+from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
 from robot.detect import Detector, FaceSession
 from robot.errors import DeviceError
 from robot.pipeline import Pipeline
@@ -35,7 +35,7 @@ _FACE_PX = 68.0
 """Width of a face in the picture: somebody at about 1.8 m, in reach of the thermal sensor."""
 _SKIN_C = 34.5
 _STEP_NS = 111_000_000
-_WARM_UP, _MEASURED = 12, 10
+LEAD_IN, _MEASURED = 30, 10
 
 
 def run_bench(
@@ -44,8 +44,12 @@ def run_bench(
     cameras: Sequence[int] = CAMERAS,
     faces: Sequence[int] = FACES,
     rounds: int = 3,
+    lead_in: int = LEAD_IN,
 ) -> dict[str, Any]:
-    """Returns for each number of cameras and of faces the tick, the network's part, and how many faces, tracks and readings there were."""
+    """Returns for each number of cameras and of faces the tick, the network's part, and how many faces, tracks and readings there were.
+
+    The first `lead_in` ticks are not measured: then people are followed and screening is available.
+    """
     cv2.setNumThreads(1)
     sizes = recording.calibration.cameras[recording.settings.cameras[0].name]
     patch = _patch(parts, recording)
@@ -53,7 +57,7 @@ def run_bench(
     for count in cameras:
         session = parts.session(SIZE_PX, count)
         lines = [_Line(recording, session, count, number, patch) for number in faces]
-        rows += _measured(lines, session, rounds * _MEASURED)
+        rows += _measured(lines, session, rounds * _MEASURED, lead_in)
     figures: dict[str, Any] = {
         "picture_px": [sizes.width_px, sizes.height_px],
         "network_px": list(SIZE_PX),
@@ -71,16 +75,16 @@ def passed(figures: dict[str, Any]) -> bool:
     return bool(figures["growth"].get("5", 0.0) <= GROWTH_MAX)
 
 
-def _measured(lines: Sequence[_Line], session: FaceSession, ticks: int) -> list[dict[str, Any]]:
+def _measured(lines: Sequence[_Line], session: FaceSession, ticks: int, lead_in: int) -> list[dict[str, Any]]:
     """Returns a row for each line; they take turns."""
     spent: list[list[float]] = [[] for _ in lines]
     bare: list[float] = []
-    for number in range(_WARM_UP + ticks):
+    for number in range(lead_in + ticks):
         taken = [line.step(number) for line in lines]
         begin_ns = time.thread_time_ns()
         session.run(len(session.inputs))
         bare_ms = (time.thread_time_ns() - begin_ns) / 1e6
-        if number >= _WARM_UP:
+        if number >= lead_in:
             bare.append(bare_ms)
             for values, value in zip(spent, taken, strict=True):
                 values.append(value)
@@ -117,9 +121,9 @@ class _Line:
         detection = settings.detection
         detector = Detector(session, score_min=detection.score_min, nms_iou=detection.nms_iou)
         self._ids = itertools.count()
-        begin_ns = recording.ticks[-1].now_ns
-        self._pipeline = Pipeline(settings, calibration, detector, begin_ns, lambda: f"bench-{next(self._ids)}")
-        self._begin_ns = begin_ns
+        self._begin_ns = recording.ticks[-1].thermal.t_mono_ns
+        started_ns = self._begin_ns - int(SETTLE_S * 1e9)
+        self._pipeline = Pipeline(settings, calibration, detector, started_ns, lambda: f"bench-{next(self._ids)}")
         self._shown = (cameras, faces)
         shares = [faces // cameras + (index < faces % cameras) for index in range(cameras)]
         size_px = (lens.width_px, lens.height_px)
@@ -133,9 +137,11 @@ class _Line:
             replace(recording.ticks[-1].thermal, temp_c=_skin(recording.ticks[-1].thermal.temp_c, plate, faces)),
         )
 
+        settle(self._pipeline, self._tick.thermal)
+
     def step(self, number: int) -> float:
         """Returns the milliseconds that the next tick took."""
-        t_ns = self._begin_ns + number * _STEP_NS
+        t_ns = self._begin_ns + (number + 1) * _STEP_NS
         shots = [replace(shot, seq=number, t_mono_ns=t_ns) for shot in self._tick.shots]
         thermal = replace(self._tick.thermal, seq=number, t_mono_ns=t_ns, t_received_ns=t_ns)
         begin_ns = time.thread_time_ns()

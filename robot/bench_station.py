@@ -24,9 +24,12 @@ from robot.config import Settings
 from robot.detect import FaceSession
 from robot.errors import ConfigError, DeviceError
 from robot.interfaces import Camera, ThermalSensor
+from robot.pipeline import Pipeline
 from robot.types import U8, CameraShot, ThermalFrame
 
 _READ_S = 10.0
+SETTLE_S = 8.0
+"""So long before its first tick a pipeline must have been started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,13 @@ def record(parts: Parts, scenario: str, count: int) -> Recording:
                 station.terminate()
         calibration = files.load(Path(settings.calibration.file))
     return Recording(looking_at_all(settings), calibration, ticks, f"scenario {scenario}")
+
+
+def settle(pipeline: Pipeline, thermal: ThermalFrame, period_ns: int = 111_000_000) -> None:
+    """Shows the pipeline this thermal frame for the SETTLE_S before it was taken: the sensor is warm then, the plate steady."""
+    for left in range(int(SETTLE_S * 1e9) // period_ns, 0, -1):
+        t_ns = thermal.t_mono_ns - left * period_ns
+        pipeline.step((), [replace(thermal, t_mono_ns=t_ns, t_received_ns=t_ns)], t_ns)
 
 
 def with_pictures(recording: Recording, folder: Path) -> Recording:
