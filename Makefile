@@ -6,10 +6,10 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check lint types imports unit system bench clean
+.PHONY: help setup run calibrate-demo test check lint types imports unit system bench clean
 
 help:  ## what there is
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## virtual environment, packages, face detector
 
@@ -25,6 +25,9 @@ $(STAMP): setup.cfg pyproject.toml models/manifest.toml
 
 run: $(STAMP)  ## the simulated station and the robot; Ctrl-C ends both
 	@$(BIN)/patrol demo $(ARGS)
+
+calibrate-demo: $(STAMP)  ## calibrate a simulated robot unattended; the true error of every figure at the end
+	@$(BIN)/patrol-sim calibrate-demo $(ARGS)
 
 test: check  ## every check that CI runs
 check: lint types imports unit system

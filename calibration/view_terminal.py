@@ -63,10 +63,10 @@ class TerminalView:
         """A terminal shows none."""
 
     def _line(self, title: str, guidance: Guidance, silent: Mapping[str, str]) -> None:
-        todo = self._say(guidance.todo[0]) if guidance.todo else ""
+        todo = "; ".join(self._say(sentence) for sentence in (*guidance.state[:1], *guidance.todo[:1]))
         refusal = f" — {self._say('live.refused')}: {self._say(guidance.refusal)}" if guidance.refusal else ""
         devices = "".join(f" — {name}: {why}" for name, why in silent.items())
-        said = (title, guidance.accepted, round(guidance.progress, 1), todo, refusal, devices)
+        said = (title, guidance.accepted, round(guidance.progress, 1), guidance.todo[:1], guidance.refusal, devices)
         now_s = time.monotonic()
         if said == self._last_line or (now_s < self._line_due_s and not guidance.done):
             return
