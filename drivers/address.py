@@ -7,6 +7,7 @@ http://…/cam0.mjpg, https://…                 an MJPEG stream; everything af
 file:walk.mp4, file:/path/dir?rate_hz=10&loop=1
 senxor:/dev/ttyACM0?fps=9                     thermal sensor, Meridian SenXor
 gymcu:/dev/ttyUSB0?baud=460800&rate_hz=8      thermal sensor, GY-MCU90640
+plate:/dev/ttyUSB1                            the reference plate's controller
 gpiozero:?red=17&amber=27&green=22&siren=23   lamp and siren, by BCM pin
 gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23
 """
@@ -258,6 +259,7 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
             "gymcu:/dev/serial/by-id/…?baud=460800&rate_hz=8",
             _gymcu_fits,
         ),
+        "plate": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "plate:/dev/ttyUSB1"),
         "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23"),
         "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23"),
     }

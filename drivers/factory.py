@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from drivers.address import Address, parse
 from robot.errors import ConfigError
-from robot.interfaces import Camera, Indicator, ThermalSensor
+from robot.interfaces import Camera, Indicator, PlateSensor, ThermalSensor
 
 CAMERA_SCHEMES = ("http", "https", "file")
 THERMAL_SCHEMES = ("senxor", "gymcu")
+PLATE_SCHEMES = ("plate",)
 INDICATOR_SCHEMES = ("gpiozero",)
 _PLANNED = {"picamera2", "v4l2", "gstreamer", "gpiod"}
 
@@ -41,6 +42,16 @@ def open_thermal(address_text: str) -> ThermalSensor:
 
             return GymcuSensor(address)
     raise _unusable(address, "a thermal sensor", THERMAL_SCHEMES)
+
+
+def open_plate(address_text: str) -> PlateSensor:
+    """Opens the reference plate's controller. Raises ConfigError and DeviceError as `open_camera` does."""
+    address = parse(address_text)
+    if address.scheme not in PLATE_SCHEMES:
+        raise _unusable(address, "a reference plate", PLATE_SCHEMES)
+    from drivers.plate_serial import SerialPlate
+
+    return SerialPlate(address)
 
 
 def open_indicator(address_text: str) -> Indicator:

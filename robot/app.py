@@ -27,7 +27,7 @@ from models.prepare import prepared
 from models.session import YuNetSession
 from robot import calibrated, config
 from robot.attention import CROP_PX, CROPS_MAX
-from robot.capture import CaptureSet
+from robot.capture import CaptureSet, Reader, Slot, Wakeup
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
 from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
@@ -51,7 +51,7 @@ from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.supervisor import ServiceNotifier, Supervisor
-from robot.types import CameraShot, IndicatorSignal, ThermalFrame
+from robot.types import CameraShot, IndicatorSignal, PlateReading, ThermalFrame
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
 
@@ -110,6 +110,8 @@ def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
         for index, camera in enumerate(settings.cameras)
     ]
     pairs.append(("thermal.address", settings.thermal.address, factory.THERMAL_SCHEMES))
+    if settings.reference.readback:
+        pairs.append(("reference.readback", settings.reference.readback, factory.PLATE_SCHEMES))
     if settings.indicator.address:
         pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
     return pairs
@@ -172,6 +174,7 @@ class App:
             self._indicate(DARK)
             detector, close = self._open_detectors()
             self._capture = self._make_capture()
+            self._plate_said, self._plate = self._make_plate()
             self._pipeline = Pipeline(
                 settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4()), close
             )
@@ -191,6 +194,8 @@ class App:
         try:
             self._tell(self._opening_data())
             self._capture.start()
+            if self._plate is not None:
+                self._plate.start()
             thread = threading.Thread(target=self._guarded_loop, name="pipeline")
             thread.start()
             self.supervisor.wait()
@@ -201,6 +206,8 @@ class App:
                 log.critical("the pipeline does not end; leaving it")
                 return _EXIT_BUG
             self._capture.stop(timeout_s=5.0)
+            if self._plate is not None:
+                self._plate.stop(timeout_s=2.0)
             self._tell([SystemStoppingData(reason=self.supervisor.reason)])
         finally:
             self.stream.stop(3.0)
@@ -252,6 +259,8 @@ class App:
         self._showing.update(thermals, time.monotonic_ns())
 
     def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
+        for said in self._plate_said.take():
+            self._pipeline.hear_plate(said)
         start_ns = time.monotonic_ns()
         self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
         self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
@@ -374,6 +383,14 @@ class App:
             {"thermal": lambda: _known(factory.open_thermal(thermal), "thermal", calibration.thermal)},
             self.supervisor.fail,
         )
+
+    def _make_plate(self) -> tuple[Slot[PlateReading], Reader[PlateReading] | None]:
+        """Returns where the plate's controller leaves what it says, and its reader where one is configured."""
+        said: Slot[PlateReading] = Slot(Wakeup())
+        address = self.settings.reference.readback
+        if not address:
+            return said, None
+        return said, Reader("plate", lambda: factory.open_plate(address), said, self.supervisor.fail)
 
     def _make_uplink(self) -> Uplink | None:
         settings = self.settings

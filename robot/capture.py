@@ -134,6 +134,11 @@ class Slot(Generic[FrameT]):
             self._frames.append(frame)
             self._changed.notify_all()
 
+    def take(self) -> list[FrameT]:
+        """All waiting frames, oldest first."""
+        with self._changed:
+            return self.take_locked()
+
     @property
     def waiting_locked(self) -> bool:
         """True if there is anything to take; the caller holds the wakeup's lock."""

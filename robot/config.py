@@ -65,6 +65,9 @@ class ReferenceSettings(Section, frozen=True):
     """Largest plausible correction; beyond it the plate or the sensor is at fault."""
     spread_c: Positive = 0.6
     """Largest standard deviation of the pixels on the plate; more means that it is covered in part."""
+    readback: str = ""
+    """Address of the plate's own controller, for example plate:/dev/ttyUSB1: what it reads takes the place of the set point, and
+    its silence makes the reference invalid. Empty: the plate is taken to be at its set point."""
 
 
 class DetectionSettings(Section, frozen=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from robot.types import CameraFrame, CameraShot, DeviceInfo, Faces, IndicatorSignal, ThermalFrame
+from robot.types import CameraFrame, CameraShot, DeviceInfo, Faces, IndicatorSignal, PlateReading, ThermalFrame
 
 
 class Camera(Protocol):
@@ -40,6 +40,22 @@ class ThermalSensor(Protocol):
         ...
 
     def read(self, timeout_s: float) -> ThermalFrame: ...
+
+    def close(self) -> None: ...
+
+
+class PlateSensor(Protocol):
+    """The reference plate's own controller; the same contract as a camera."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Counts by kind (`bad_line`, `bad_checksum`, `bad_length`) since opening."""
+        ...
+
+    def read(self, timeout_s: float) -> PlateReading: ...
 
     def close(self) -> None: ...
 

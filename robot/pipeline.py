@@ -34,6 +34,7 @@ from robot.types import (
     Faces,
     IndicatorSignal,
     NotMeasured,
+    PlateReading,
     Reading,
     Reason,
     Screening,
@@ -156,7 +157,10 @@ class Pipeline:
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         rules = ReferenceRules(
-            settings.reference.smoothing_s, settings.reference.tolerance_c, settings.reference.spread_c
+            settings.reference.smoothing_s,
+            settings.reference.tolerance_c,
+            settings.reference.spread_c,
+            readback=bool(settings.reference.readback),
         )
         self._reference = ReferenceTracker(calibration.reference, calibration.radiometry, reflected_c, rules)
         self._tracker = Tracker(_tracker_limits(settings))
@@ -222,6 +226,10 @@ class Pipeline:
         result.signal = replace(self._signal(now_ns), unavailable=True)
         result.coverage = self._coverage_report()
         return result
+
+    def hear_plate(self, reading: PlateReading) -> None:
+        """Takes in what the reference plate's own controller says."""
+        self._reference.hear(reading)
 
     def _look(self, shots: Sequence[CameraShot], now_ns: int) -> None:
         """Faces of new pictures move the tracks on."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from calibration.files import RadiometryCalibration, ReferenceCalibration
 from robot.radiometry import seen_through_surface_c
-from robot.types import ThermalFrame
+from robot.types import PlateReading, ThermalFrame
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +23,12 @@ class ReferenceRules:
     spread_c: float = 0.6
     jump_c: float = 0.5
     """A change from one smoothed value to the next frame that no sensor drift makes."""
+    readback: bool = False
+    """Whether the plate's own controller is heard (`ReferenceTracker.hear`)."""
+    readback_silence_s: float = 1.6
+    """The longest silence of the controller that is borne; it speaks once a second, and a loss must show within two."""
+    readback_apart_c: float = 0.5
+    """How far the plate may be from its set point by its own account."""
     stable_s: float = 2.0
     """How long the plate must be steady before it is believed (again)."""
 
@@ -54,9 +60,21 @@ class ReferenceTracker:
         self._smoothed_c: float | None = None
         self._last_ns = 0
         self._steady_since_ns: int | None = None
+        self._reflected_c = reflected_c
         self._expected_c = 0.0
+        self._heard: PlateReading | None = None
         if reference is not None:
-            self._expected_c = seen_through_surface_c(reference.set_point_c, reference.emissivity, reflected_c)
+            self._expect(reference, reference.set_point_c)
+
+    def _expect(self, reference: ReferenceCalibration, plate_c: float) -> None:
+        self._expected_c = seen_through_surface_c(plate_c, reference.emissivity, self._reflected_c)
+
+    def hear(self, reading: PlateReading) -> None:
+        """Takes in what the plate's own controller says."""
+        self._heard = reading
+        reference = self._reference
+        if reference is not None and abs(reading.temp_c - reference.set_point_c) <= self._rules.readback_apart_c:
+            self._expect(reference, reading.temp_c)
 
     def observe(self, frame: ThermalFrame) -> ReferenceState:
         """Returns the state of the reference after this frame."""
@@ -64,7 +82,7 @@ class ReferenceTracker:
             return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, "no reference plate in the calibration")
         patch = _inner(frame, self._reference.roi_px)
         mean_c, spread_c = float(patch.mean()), float(patch.std())
-        problem = self._problem(mean_c, spread_c)
+        problem = self._controller_problem(frame.t_mono_ns) or self._problem(mean_c, spread_c)
         if problem:
             self._steady_since_ns = None
             self._smoothed_c = None
@@ -82,6 +100,16 @@ class ReferenceTracker:
                 f"plate steady for {steady_s:.1f} of {self._rules.stable_s:g} s",
             )
         return ReferenceState(True, self._expected_c - self._smoothed_c, self._uncertainty_c(patch.size), "")
+
+    def _controller_problem(self, now_ns: int) -> str:
+        if not self._rules.readback or self._reference is None:
+            return ""
+        heard = self._heard
+        if heard is None or (now_ns - heard.t_mono_ns) * 1e-9 > self._rules.readback_silence_s:
+            return "the plate's controller is silent: unplugged or without power"
+        if abs(heard.temp_c - self._reference.set_point_c) > self._rules.readback_apart_c:
+            return f"the plate says {heard.temp_c:.1f} °C of itself, set to {self._reference.set_point_c:.1f}"
+        return "" if heard.steady else "the plate is heating up, or its controller reports a fault"
 
     def _problem(self, mean_c: float, spread_c: float) -> str:
         rules = self._rules

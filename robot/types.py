@@ -76,6 +76,18 @@ class ThermalFrame:
     """When its last byte had arrived; the robot's own delay counts from here. 0: not told."""
 
 
+@dataclass(frozen=True, slots=True)
+class PlateReading:
+    """What the reference plate's own controller says of it."""
+
+    seq: int
+    t_mono_ns: int
+    temp_c: float
+    """Of the plate, by contact."""
+    steady: bool
+    """False while it heats up or reports a fault."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
     """Faces found in one frame of one camera (n may be 0), in full-size pixels."""

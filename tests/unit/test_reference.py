@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from calibration.files import RadiometryCalibration, ReferenceCalibration
 from robot.radiometry import seen_through_surface_c
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
-from robot.types import F32, ThermalFrame
+from robot.types import F32, PlateReading, ThermalFrame
 
 RULES = ReferenceRules()
 PLATE = ReferenceCalibration(roi_px=(146, 106, 10, 10), set_point_c=36.5, emissivity=0.97, set_point_sd_c=0.05)
@@ -81,7 +81,7 @@ def test_a_slow_drift_is_followed() -> None:
     assert states[-1].correction_c == pytest.approx(-0.25, abs=0.01)
 
 
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10**6))
 def test_smoothing_makes_it_steadier_than_a_frame(seed: int) -> None:
     bench = Bench(start_ns=0)
@@ -173,3 +173,48 @@ def test_after_a_long_silence_the_plate_must_be_steady_anew() -> None:
     states = bench.run(RULES.stable_s + 1, EXPECTED_C)
     assert not states[0].valid
     assert states[-1].valid
+
+
+# The plate's own controller.
+
+
+def heard(bench: Bench, temp_c: float, steady: bool = True) -> None:
+    bench.tracker.hear(PlateReading(1, bench.t_ns, temp_c, steady))
+
+
+def talking(bench: Bench, seconds: float, temp_c: float, seen_c: float) -> ReferenceState:
+    state = None
+    for _ in range(round(seconds)):
+        heard(bench, temp_c)
+        state = bench.run(0.9, seen_c)[-1]
+    assert state is not None
+    return state
+
+
+def test_the_plates_own_temperature_takes_the_place_of_the_set_point() -> None:
+    bench = Bench(rules=ReferenceRules(readback=True))
+    state = talking(bench, 5, 36.8, seen_through_surface_c(36.8, 0.97, REFLECTED_C) - 0.4)
+    assert state.valid
+    assert state.correction_c == pytest.approx(0.4, abs=0.01)
+
+
+def test_a_controller_that_falls_silent_is_a_loss_within_two_seconds() -> None:
+    bench = Bench(rules=ReferenceRules(readback=True))
+    assert "silent" in bench.show(EXPECTED_C).detail
+    assert talking(bench, 4, 36.5, EXPECTED_C).valid
+    heard(bench, 36.5)
+    last_ns = bench.t_ns
+    while bench.show(EXPECTED_C).valid:
+        assert bench.t_ns - last_ns < 5_000_000_000
+    assert bench.t_ns - last_ns < 1_800_000_000, "health adds a quarter of a second"
+    assert not talking(bench, 1, 36.5, EXPECTED_C).valid, "steady again first"
+    assert talking(bench, 3, 36.5, EXPECTED_C).valid
+
+
+@pytest.mark.parametrize(("temp_c", "steady", "why"), [(35.8, True, "of itself"), (36.5, False, "heating up")])
+def test_a_plate_that_disowns_its_set_point_is_not_believed(temp_c: float, steady: bool, why: str) -> None:
+    bench = Bench(rules=ReferenceRules(readback=True))
+    assert talking(bench, 4, 36.5, EXPECTED_C).valid
+    heard(bench, temp_c, steady)
+    state = bench.show(EXPECTED_C)
+    assert not state.valid and why in state.detail
