@@ -25,6 +25,8 @@ from simulators.scenario import FOLDER
 
 _STEP = re.compile(r"▶ \d+/\d+ (\w+)")
 _STOP_S = 20.0
+_QUICK = {"intrinsics": "intrinsics-at-once"}
+"""Who watches has not four minutes for five cameras one after the other."""
 
 
 def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
@@ -78,7 +80,7 @@ class _Demo:
             "--yes",
             "--json",
         ]
-        command += ["--language", language, "--by", "patrol-sim", "--timeout", "120", "--fresh"]
+        command += ["--language", language, "--by", "patrol-sim", "--timeout", "240", "--fresh"]
         # Guidance and outcome in one stream, in order; lines, because nobody looks at the screen.
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as tool:
             assert tool.stdout is not None
@@ -91,7 +93,7 @@ class _Demo:
     def _play(self, step: str) -> None:
         """The technician takes the next target; the devices stay where they were."""
         self._stop()
-        command = [sys.executable, "-m", "simulators", "run", f"calibrate-{step}", "--uncalibrated"]
+        command = [sys.executable, "-m", "simulators", "run", f"calibrate-{_QUICK.get(step, step)}", "--uncalibrated"]
         command += ["--rig", self._rig, "--seed", str(self._seed), "--port", str(self._port)]
         command += ["--thermal-link", str(self._folder / "thermal"), "--config", str(self._folder)]
         with (self._folder / "station.log").open("a", encoding="utf-8") as log:

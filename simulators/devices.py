@@ -34,6 +34,8 @@ JPEG_QUALITY = 85
 GYMCU_BAUD = 460_800
 """The module as a technician leaves it: saved at the only speed that carries 8 frames a second."""
 JOIN_S = 5.0
+_PAUSE_S = 2.0
+"""Between two rounds of a calibration's targets."""
 
 
 class Station:
@@ -71,6 +73,8 @@ class Station:
         self._thermal = ThermalRenderer(self.rig, self.scene.seed)
         self._faults = {camera.name: camera_faults(scenario, camera.name) for camera in self.rig.cameras}
         self._t0_ns = start_at_ns
+        # A technician who was not quick enough, or whose robot was not, begins again.
+        self._repeat_s = max((held.end_s for held in self.scene.held), default=-_PAUSE_S) + _PAUSE_S or None
 
     @property
     def t0_mono_ns(self) -> int:
@@ -135,7 +139,7 @@ class Station:
     def state_at(self, t_s: float) -> SceneState:
         """The scene at that second, from any thread."""
         with self._scene_lock:
-            return self.scene.at(t_s)
+            return self.scene.at(t_s if self._repeat_s is None else t_s % self._repeat_s)
 
     def _now_s(self) -> float:
         return (time.monotonic_ns() - self.t0_mono_ns) / 1e9
