@@ -100,25 +100,32 @@ class Tracker:
         velocity, landmarks, seen_position = (
             array.copy() for array in (self._state[:, 3:], self._landmarks, self._seen_position)
         )
+        columns = zip(
+            self._ids.tolist(), position, velocity, covariance, self._first_ns.tolist(), self._seen_ns.tolist(),
+            self._hits.tolist(), self._camera.tolist(), landmarks, seen_position, self._score.tolist(), self._yaw.tolist(),
+            self._confirmed.tolist(), strict=True,
+        )  # fmt: skip
         return [
             Track(
-                track_id=int(self._ids[i]),
+                track_id=track_id,
                 t_mono_ns=t_ns,
-                position_m=position[i],
-                velocity_m_s=velocity[i],
-                position_covariance_m2=covariance[i],
-                first_seen_ns=int(self._first_ns[i]),
-                last_seen_ns=int(self._seen_ns[i]),
-                hits=int(self._hits[i]),
-                camera=self._camera[i],
-                landmark_rays=landmarks[i],
-                seen_position_m=seen_position[i],
-                score=float(self._score[i]),
-                yaw_rad=float(self._yaw[i]),
-                confirmed=bool(self._confirmed[i]),
+                position_m=place,
+                velocity_m_s=speed,
+                position_covariance_m2=spread,
+                first_seen_ns=first_ns,
+                last_seen_ns=seen_ns,
+                hits=hits,
+                camera=camera,
+                landmark_rays=rays,
+                seen_position_m=seen,
+                score=score,
+                yaw_rad=yaw,
+                confirmed=confirmed,
             )
-            for i in range(len(self._ids))
-        ]
+            for (
+                track_id, place, speed, spread, first_ns, seen_ns, hits, camera, rays, seen, score, yaw, confirmed
+            ) in columns
+        ]  # fmt: skip
 
     def _at(self, t_ns: int) -> tuple[F64, F64]:
         """Returns places (n × 3) and their covariances (n × 3 × 3) at `t_ns`."""
@@ -176,7 +183,8 @@ class Tracker:
         rows = np.flatnonzero((self._camera == faces.camera) & (self._seen_ns < t_ns))
         if not len(rows):
             return
-        sight = self._at(t_ns)[0][:, :2] - faces.origin_m[:2]
+        ahead_s = self._motion.ahead_s((t_ns - self._time_ns) * _NS)
+        sight = self._state[:, :2] + self._state[:, 3:5] * ahead_s[:, None] - faces.origin_m[:2]
         range_m = np.maximum(np.linalg.norm(sight, axis=1), 0.3)
         bearing = np.arctan2(sight[:, 1], sight[:, 0])
         front = np.flatnonzero(np.abs(t_ns - self._seen_ns) < _FRESH_NS)
