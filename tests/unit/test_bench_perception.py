@@ -101,8 +101,9 @@ def faces(boxes: list[list[float]], scores: list[float]) -> Faces:
 
 
 def rows(found: Faces) -> F32:
-    parts: list[F32] = [found.boxes_px / 2, found.landmarks_px.reshape(-1, 10) / 2, found.scores[:, None]]
-    return np.hstack(parts).astype(np.float32)
+    half = np.float32(0.5)
+    places = np.concatenate([found.boxes_px * half, found.landmarks_px.reshape(-1, 10) * half], axis=1)
+    return np.concatenate([places, found.scores[:, None]], axis=1)
 
 
 @pytest.mark.parametrize(
