@@ -97,4 +97,10 @@ def _site(calibration: Calibration) -> list[str]:
             f"  {name:<11} {costs}; {site.offset_c:+.2f} ± {site.sd_c:.2f} °C at {site.ambient_ref_c:g} °C, "
             f"{site.slope_per_c:+.2f} per °C of ambient"
         )
+    for blend in calibration.site_blends:
+        parts = " + ".join(f"{weight:.2f} {name}" for name, weight in blend.weights.items())
+        lines.append(
+            f"  together    {parts}; {blend.offset_c:+.2f} ± {blend.sd_c:.2f} °C at {blend.ambient_ref_c:g} °C, "
+            f"{blend.slope_per_c:+.2f} per °C of ambient"
+        )
     return lines

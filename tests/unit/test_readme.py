@@ -14,7 +14,7 @@ import pytest
 import calibration.__main__
 import robot.__main__
 import simulators.__main__
-from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, ReferenceCalibration, SiteOffset
+from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, ReferenceCalibration, SiteBlend, SiteOffset
 from robot import config, events
 from robot.web import FILES, SOCKETS
 from simulators import faults, scenario
@@ -131,7 +131,7 @@ def test_scenario_keys_and_faults_are_documented() -> None:
 
 def test_calibration_keys_are_documented() -> None:
     page = text("docs/calibration.md")
-    for kind in (Calibration, OpticCalibration, RadiometryCalibration, ReferenceCalibration, SiteOffset):
+    for kind in (Calibration, OpticCalibration, RadiometryCalibration, ReferenceCalibration, SiteOffset, SiteBlend):
         for field in kind.__struct_fields__:
             assert f"`{field}`" in page, f"{kind.__name__}.{field}"
 
