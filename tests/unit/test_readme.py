@@ -14,7 +14,14 @@ import pytest
 import calibration.__main__
 import robot.__main__
 import simulators.__main__
-from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, ReferenceCalibration, SiteBlend, SiteOffset
+from calibration.files import (
+    Calibration,
+    OpticCalibration,
+    RadiometryCalibration,
+    ReferenceCalibration,
+    SiteBlend,
+    SiteOffset,
+)
 from robot import config, events
 from robot.web import FILES, SOCKETS
 from simulators import faults, scenario
