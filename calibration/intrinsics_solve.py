@@ -143,14 +143,17 @@ def _calibrated(
     flags: int,
 ) -> tuple[F64, F64, list[F64]]:
     """Returns values and standard uncertainties as in NAMES, and residuals of every corner (also those left out) of the views."""
-    _, found, distortion, turns, moves, sd, _, _ = cv2.calibrateCameraExtended(
-        [points[i][keep[i]] for i in used],
-        [pixels[i][keep[i]] for i in used],
-        size_px,
-        matrix.copy(),
-        np.zeros(5),
-        flags=flags,
-    )
+    try:
+        _, found, distortion, turns, moves, sd, _, _ = cv2.calibrateCameraExtended(
+            [points[i][keep[i]] for i in used],
+            [pixels[i][keep[i]] for i in used],
+            size_px,
+            matrix.copy(),
+            np.zeros(5),
+            flags=flags,
+        )
+    except cv2.error as error:
+        raise CalibrationError("intrinsics: no lens explains these views; take them again with our board") from error
     bent = np.ravel(distortion)[:5]
     values = np.array([found[0, 0], found[1, 1], found[0, 2], found[1, 2], *bent])
     off = []
