@@ -6,9 +6,11 @@ network's session) is handed in as `Parts`.
 
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +30,7 @@ from robot.pipeline import Pipeline
 from robot.types import U8, CameraShot, ThermalFrame
 
 _READ_S = 10.0
+OPEN_S = 60.0
 SETTLE_S = 8.0
 """So long before its first tick a pipeline must have been started."""
 
@@ -129,7 +132,9 @@ def at_size(settings: Settings, network_px: tuple[int, int]) -> Settings:
 
 
 def _read(parts: Parts, settings: Settings, count: int) -> tuple[Tick, ...]:
-    cameras = [parts.open_camera(camera.address, camera.name) for camera in settings.cameras]
+    cameras = [
+        _opened(functools.partial(parts.open_camera, camera.address, camera.name)) for camera in settings.cameras
+    ]
     try:
         sensor = parts.open_thermal(settings.thermal.address)
         try:
@@ -139,6 +144,17 @@ def _read(parts: Parts, settings: Settings, count: int) -> tuple[Tick, ...]:
     finally:
         for camera in cameras:
             camera.close()
+
+
+def _opened(opener: Callable[[], Camera]) -> Camera:
+    """Returns the camera; a station on a busy machine may be late with its first pictures."""
+    deadline_s = time.monotonic() + OPEN_S
+    while True:
+        try:
+            return opener()
+        except DeviceError:
+            if time.monotonic() > deadline_s:
+                raise
 
 
 def _tick(cameras: Sequence[Camera], sensor: ThermalSensor) -> Tick:
