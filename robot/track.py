@@ -22,6 +22,8 @@ from robot.types import F64, I64, Track
 _NS = 1e-9
 _FRESH_NS = 300_000_000
 """Who was seen this lately is where they are said to be."""
+_LOST_NS = 150_000_000
+"""Who has not been seen for this long may turn up elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,7 @@ class Tracker:
             if group is strong:
                 begun = self._begin(np.setdiff1d(strong, columns, assume_unique=True), faces)
                 free = np.concatenate([free, np.zeros(begun, dtype=bool)])
+        self._adopt(faces.t_mono_ns)
         self._excuse(faces)
 
     def _match(self, faces: Located, group: I64, tracks: I64) -> tuple[I64, I64]:
@@ -157,19 +160,41 @@ class Tracker:
             return nothing, nothing
         innovation = delta[track, face]
         spread = faces.covariances_m2[group[face]] + covariance[tracks[track]]
-        distance = np.einsum("ni,ni->n", innovation, np.linalg.solve(spread, innovation[..., None])[..., 0])
-        tail = self.limits.tail
         # Twice the logarithm of how much likelier a newcomer would be than this track.
-        cost = (
-            (tail + 3) * np.log1p(distance / tail)
-            + np.log(np.linalg.det(spread))
-            + 3 * np.log(2 * np.pi)
-            + 2 * np.log(self.limits.newcomers_m3)
-            + 2 * self._doubt(faces.t_mono_ns)[tracks[track]]
-        )
-        cost[distance >= self.limits.gate_chi2] = np.inf
+        cost = _improbability(innovation, spread, self.limits.tail) + 2 * np.log(self.limits.newcomers_m3)
+        cost += 2 * self._doubt(faces.t_mono_ns)[tracks[track]]
+        cost[_distance2(innovation, spread) >= self.limits.gate_chi2] = np.inf
         rows, columns = assign(track, face, cost)
         return tracks[rows], group[columns]
+
+    def _adopt(self, t_ns: int) -> None:
+        """People just confirmed take over the track of somebody lost whom they continue: by now their velocity tells, too.
+
+        Nobody has been told of them yet, so that no number changes for those who use the tracks.
+        """
+        limits = self.limits
+        new = np.flatnonzero(self._confirmed & (self._hits == limits.confirm_hits) & (self._seen_ns == t_ns))
+        lost = np.flatnonzero(self._confirmed & (t_ns - self._seen_ns > _LOST_NS))
+        if not len(new) or not len(lost):
+            return
+        state, covariance = self._motion.advance(self._state, self._covariance, (t_ns - self._time_ns) * _NS)
+        delta = state[new][None, :, :] - state[lost][:, None, :]
+        before = self._seen_ns[lost][:, None] < self._first_ns[new][None, :]
+        row, column = np.nonzero(before & (np.linalg.norm(delta[..., :3], axis=2) < 2 * limits.gate_m))
+        if not len(row):
+            return
+        spread = covariance[new[column]] + covariance[lost[row]]
+        cost = _improbability(delta[row, column], spread, limits.tail)
+        unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
+        cost -= _improbability(state[new, 3:], unknown, np.inf)[column]
+        cost += 2 * np.log(limits.newcomers_m3) + 2 * self._doubt(t_ns)[lost[row]]
+        rows, columns = assign(row, column, cost)
+        heirs, gone = new[columns], lost[rows]
+        self._ids[heirs], self._first_ns[heirs] = self._ids[gone], self._first_ns[gone]
+        self._hits[heirs] += self._hits[gone]
+        keep = np.ones(len(self._ids), dtype=bool)
+        keep[gone] = False
+        self._keep(keep)
 
     def _doubt(self, t_ns: int) -> F64:
         """Returns how much less likely each person's return has become (n, logarithm)."""
@@ -298,10 +323,27 @@ class Tracker:
         unseen_s = (now_ns - self._seen_ns) * _NS
         patience_s = np.minimum(limits.lost_s + self._excused_s, max(limits.hidden_s, limits.lost_s))
         keep = unseen_s <= np.where(self._confirmed, patience_s, limits.tentative_s)
-        if keep.all():
-            return
+        if not keep.all():
+            self._keep(keep)
+
+    def _keep(self, keep: NDArray[np.bool_]) -> None:
         for name in (
             "_ids", "_state", "_covariance", "_time_ns", "_first_ns", "_seen_ns", "_hits", "_confirmed", "_landmarks",
             "_seen_position", "_score", "_yaw", "_camera", "_looked_ns", "_excused_s",
         ):  # fmt: skip
             setattr(self, name, getattr(self, name)[keep])
+
+
+def _distance2(offsets: F64, spread: F64) -> F64:
+    """Returns squared Mahalanobis distances (n) of offsets (n × k) with covariances (n × k × k)."""
+    distance2: F64 = np.einsum("ni,ni->n", offsets, np.linalg.solve(spread, offsets[..., None])[..., 0])
+    return distance2
+
+
+def _improbability(offsets: F64, spread: F64, tail: float) -> F64:
+    """Returns minus twice the logarithm of a density (n): normal, or with the tails of a t-distribution of `tail` degrees of freedom."""
+    distance2, size = _distance2(offsets, spread), offsets.shape[1]
+    if np.isfinite(tail):
+        distance2 = (tail + size) * np.log1p(distance2 / tail)
+    improbability: F64 = distance2 + np.log(np.linalg.det(spread)) + size * np.log(2 * np.pi)
+    return improbability

@@ -85,5 +85,10 @@ class Motion:
         state[:, :3] = positions_m
         covariance = np.zeros((len(positions_m), 6, 6))
         covariance[:, :3, :3] = covariances_m2
-        covariance[:, _AXES + 3, _AXES + 3] = np.array([self.speed_m_s, self.speed_m_s, self.rise_m_s]) ** 2
+        covariance[:, 3:, 3:] = self.velocity_spread()
         return state, covariance
+
+    def velocity_spread(self) -> F64:
+        """Returns the covariance (3 × 3) of the velocities of people nobody knows."""
+        spread: F64 = np.diag(np.array([self.speed_m_s, self.speed_m_s, self.rise_m_s]) ** 2)
+        return spread
