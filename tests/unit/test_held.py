@@ -1,0 +1,81 @@
+"""Calibration targets in scenarios: where they are held, and what a wrong table is told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from robot.errors import CalibrationError, ConfigError
+from simulators.held import Held, PropFile, TourFile
+from simulators.projection import Projector
+from simulators.rig import in_picture, load_rig
+from simulators.scenario import load_scenario, parse_scenario
+from simulators.scene import Scene
+
+RIG = load_rig("mi0802")
+
+
+def test_a_path_is_followed_and_ends() -> None:
+    file = PropFile("tag", path=((1.0, 1.0, 0.0, 1.5), (3.0, 1.0, 0.4, 1.5)), tremor_m=0.0)
+    held = Held(file, "tag0", RIG, 1)
+    assert held.at(0.9) is None and held.at(3.1) is None
+    middle = held.at(2.0)
+    assert middle is not None
+    assert middle.center_m == pytest.approx([1.0, 0.2, 1.5])
+    assert middle.velocity_m_s == pytest.approx([0.0, 0.2, 0.0], abs=1e-6)
+    assert middle.rotation[:, 2] @ middle.center_m > 0
+    assert np.linalg.det(middle.rotation) == pytest.approx(1.0)
+
+
+def test_a_tour_stays_in_view_at_its_ranges_and_repeats_itself() -> None:
+    file = PropFile("tag", tour=TourFile(views=("thermal",), ranges_m=(0.7, 1.4), columns=3, rows=2))
+    one, again, other = (Held(file, "tag0", RIG, seed) for seed in (4, 4, 5))
+    assert one.end_s == again.end_s
+    ranges = []
+    for t_s in np.arange(1.8, one.end_s, 2.4):
+        pose, same, different = one.at(t_s), again.at(t_s), other.at(t_s)
+        assert pose is not None and same is not None
+        assert (pose.center_m == same.center_m).all()
+        assert different is None or (pose.center_m != different.center_m).any()
+        pixels, depth = Projector(RIG.thermal).project(pose.center_m[None])
+        assert depth[0] > 0 and in_picture(RIG.thermal, pixels)[0]
+        ranges.append(np.linalg.norm(pose.center_m - RIG.thermal.position_m))
+    assert min(ranges) == pytest.approx(0.7, rel=0.1) and max(ranges) == pytest.approx(1.4, rel=0.1)
+
+
+def test_places_between_are_seen_whole_by_two_cameras() -> None:
+    scene = Scene(load_scenario("calibrate-registration"), None, RIG)
+    between = scene.held[1]
+    seen = set()
+    for t_s in np.arange(118.8, between.end_s, 2.4):
+        pose = between.at(t_s)
+        assert pose is not None
+        width, height = pose.surface.size_m
+        rim = np.array([(x, y, 0.0) for x in (-1, 1) for y in (-1, 1)]) * np.array([width, height, 0]) / 2
+        who = [o.name for o in RIG.cameras if in_picture(o, Projector(o).project(pose.to_robot(rim))[0]).all()]
+        assert len(who) >= 2
+        seen |= set(who)
+    assert seen == {camera.name for camera in RIG.cameras}
+
+
+@pytest.mark.parametrize(
+    ("table", "path"),
+    [
+        ('kind = "tag"', "prop[0]:"),
+        ('kind = "tag"\npath = [[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]]', "prop[0].path"),
+        ('kind = "poster"\npath = [[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]]', "prop[0].kind"),
+        ('kind = "blackbody"\npath = [[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]]\ntemp_c = [[5.0, 30.0], [1.0, 35.0]]', "prop[0].temp_c"),
+    ],
+)  # fmt: skip
+def test_wrong_tables_name_their_fault(table: str, path: str) -> None:
+    with pytest.raises(ConfigError) as error:
+        parse_scenario(f'description = "x"\n[[prop]]\n{table}\n')
+    assert any(path in problem for problem in error.value.problems)
+
+
+def test_unknown_dictionaries_are_refused() -> None:
+    file = PropFile("tag", path=((0.0, 1.0, 0.0, 1.0), (1.0, 1.0, 0.0, 1.0)), dictionary="DICT_9X9")
+    with pytest.raises(CalibrationError, match="DICT_9X9"):
+        held = Held(file, "tag0", RIG, 1).at(0.5)
+        assert held is not None
+        held.surface.visible()
