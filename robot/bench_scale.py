@@ -33,6 +33,8 @@ GROWTH_MAX = 2.0
 """A tick with 100 faces may take so many times that of an empty square, with the robot's five cameras."""
 _FACE_PX = 68.0
 """Width of a face in the picture: somebody at about 1.8 m, in reach of the thermal sensor."""
+_ROW_PX = 88
+"""Height of a row of faces at most: a hundred fit into one picture."""
 _SKIN_C = 34.5
 _STEP_NS = 111_000_000
 LEAD_IN, _MEASURED = 30, 10
@@ -206,7 +208,7 @@ def _patch(parts: Parts, recording: Recording) -> U8:
     _, image, (left, top, width, height) = best
     x, y = max(0, round(left - 0.1 * width)), max(0, round(top - 0.1 * height))
     cut = image[y : round(top + 1.1 * height), x : round(left + 1.1 * width)]
-    scale = _FACE_PX / width
+    scale = min(_FACE_PX / width, _ROW_PX / cut.shape[0])
     found: U8 = cv2.resize(cut, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
     return found
 

@@ -14,7 +14,7 @@ _STAGES: dict[str, tuple[str, ...]] = {
     "fit": ("robot.detect:_Lane._fill",),
     "decode": ("robot.detect:GridDecoder.decode",),
     "suppress": ("robot.detect:suppress",),
-    "locate": ("robot.pipeline:locate",),
+    "locate": ("robot.pipeline:locate_all",),
     "track": ("robot.track:Tracker.update", "robot.track:Tracker.predict"),
     "warm": ("robot.warm:BlobFinder.find", "robot.warm:WarmWatch.update"),
     "rois": ("robot.pipeline:thermal_rois",),

@@ -23,7 +23,7 @@ from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
 from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
-from robot.registration import Located, RoiLimits, default_face_px_min, locate, thermal_rois
+from robot.registration import RoiLimits, default_face_px_min, locate_all, thermal_rois
 from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
 from robot.thermometry import Thermometer
 from robot.track import Tracker, TrackerLimits
@@ -235,10 +235,11 @@ class Pipeline:
         """Faces of new pictures move the tracks on."""
         for shot in shots:
             self._health.beat(shot.camera, shot.t_mono_ns)
-        located: list[Located] = []
         due = Due(self._tracks, self._being_measured(), self._warm.unmatched())
-        for frame, faces in self._looker.look(now_ns, shots, due):
-            located.append(locate(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)))
+        seen = self._looker.look(now_ns, shots, due)
+        located = locate_all(
+            [(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)) for frame, faces in seen]
+        )
         for shot in shots:
             usable = self._looker.usable(shot.camera)
             self._health.set_valid(shot.camera, usable, "" if usable else "pictures cannot be decoded")

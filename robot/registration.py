@@ -98,10 +98,31 @@ def face_ranges_m(landmark_rays: F64, edge_rays: F64, yaw_rad: F64) -> F64:
 
 def locate(faces: Faces, optic: Optic) -> Located:
     """Returns the faces of one frame as places in the robot's frame with their covariances."""
-    count = len(faces)
-    yaw = head_yaw_rad(faces.landmarks_px)
-    every = optic.rays(np.concatenate([faces.landmarks_px, _box_edges_px(faces.boxes_px)], axis=1).reshape(-1, 2))
-    rays, edges = np.split(every.reshape(count, 9, 3), [5], axis=1)
+    return locate_all([(faces, optic)])[0]
+
+
+def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
+    """Returns the faces of each frame as places in the robot's frame with their covariances.
+
+    All frames at once: few faces a frame, so the number of NumPy's calls is what counts.
+    """
+    if not seen:
+        return []
+    counts = [len(faces) for faces, _ in seen]
+    landmarks_px = np.concatenate([faces.landmarks_px for faces, _ in seen])
+    boxes_px = np.concatenate([faces.boxes_px for faces, _ in seen])
+    scores = np.concatenate([faces.scores for faces, _ in seen])
+    origins = np.repeat([optic.position_m for _, optic in seen], counts, axis=0)
+    residual_px = np.repeat([optic.residual_px for _, optic in seen], counts)
+    focal_px = np.repeat([optic.focal_px for _, optic in seen], counts)
+    yaw = head_yaw_rad(landmarks_px)
+    points_px = np.concatenate([landmarks_px, _box_edges_px(boxes_px)], axis=1)
+    ends = np.cumsum(counts)
+    frames_px = np.split(points_px, ends[:-1])
+    every = np.concatenate(
+        [optic.rays(points.reshape(-1, 2)) for points, (_, optic) in zip(frames_px, seen, strict=True)]
+    )
+    rays, edges = np.split(every.reshape(len(scores), 9, 3), [5], axis=1)
     ranges = face_ranges_m(rays, edges, yaw)
     middle = rays[:, 0] + rays[:, 1]
     middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)
@@ -109,22 +130,29 @@ def locate(faces: Faces, optic: Optic) -> Located:
     # All landmarks are put on the plane through the eyes, square to the line of sight.
     along = np.einsum("nki,ni->nk", rays, middle)
     landmarks = rays * (ranges[:, None] / np.maximum(along, 0.3))[..., None] - offset[:, None, :]
-    sd_px = np.hypot(LANDMARK_SD_PX, LANDMARK_SD_SHARE * faces.boxes_px[:, 2]) + optic.residual_px
-    across = (sd_px / optic.focal_px * ranges) ** 2
-    unsure = UNSURE_SD_SHARE * np.maximum(SURE_SCORE - faces.scores.astype(np.float64), 0.0)
+    sd_px = np.hypot(LANDMARK_SD_PX, LANDMARK_SD_SHARE * boxes_px[:, 2]) + residual_px
+    across = (sd_px / focal_px * ranges) ** 2
+    unsure = UNSURE_SD_SHARE * np.maximum(SURE_SCORE - scores.astype(np.float64), 0.0)
     deep = (np.minimum(RANGE_SD_SHARE + unsure, RANGE_SD_SHARE_MOST) * ranges) ** 2
     outer = middle[:, :, None] * middle[:, None, :]
     covariances = across[:, None, None] * (np.eye(3) - outer) + deep[:, None, None] * outer
-    return Located(
-        camera=faces.camera,
-        t_mono_ns=faces.t_mono_ns,
-        positions_m=optic.position_m + offset,
-        covariances_m2=covariances,
-        landmarks_m=landmarks,
-        yaw_rad=yaw,
-        scores=faces.scores,
-        origin_m=optic.position_m,
-    )
+    positions = origins + offset
+    located = []
+    for (faces, optic), end, count in zip(seen, ends.tolist(), counts, strict=True):
+        own = slice(end - count, end)
+        located.append(
+            Located(
+                camera=faces.camera,
+                t_mono_ns=faces.t_mono_ns,
+                positions_m=positions[own],
+                covariances_m2=covariances[own],
+                landmarks_m=landmarks[own],
+                yaw_rad=yaw[own],
+                scores=faces.scores,
+                origin_m=optic.position_m,
+            )
+        )
+    return located
 
 
 def _box_edges_px(boxes_px: F32) -> F32:

@@ -20,6 +20,7 @@ from robot.registration import (
     default_face_px_min,
     head_yaw_rad,
     locate,
+    locate_all,
     thermal_rois,
 )
 from robot.types import F64, Faces, Reason, ThermalRoi, Track
@@ -269,3 +270,18 @@ def test_the_smallest_face_grows_with_the_sensor() -> None:
     assert [default_face_px_min(width) for width in (32, 80, 160)] == [4.0, 7.0, 10.0]
     widths = [default_face_px_min(width) for width in range(16, 640, 8)]
     assert widths == sorted(widths)
+
+
+def test_frames_located_together_are_what_each_is_alone() -> None:
+    lenses = [lens(str(index), yaw_deg=72.0 * index, fov_deg=60.0 + 5 * index) for index in range(3)]
+    seen = []
+    for count, one in zip((2, 0, 3), lenses, strict=True):
+        ahead = one.position_m + one.rays(np.array([[640.0, 360.0]]))[0] * 1.7
+        seen.append((picture_of(one, [(ahead + [0.0, 0.0, 0.1 * face]).tolist() for face in range(count)]), one))
+    assert [len(faces) for faces, _ in seen] == [2, 0, 3]
+    for together, (faces, one) in zip(locate_all(seen), seen, strict=True):
+        alone = locate(faces, one)
+        assert together.camera == alone.camera
+        for field in ("positions_m", "covariances_m2", "landmarks_m", "yaw_rad", "scores", "origin_m"):
+            np.testing.assert_allclose(getattr(together, field), getattr(alone, field), err_msg=field)
+    assert locate_all([]) == []
