@@ -478,17 +478,20 @@ def test_a_hundred_people_are_a_hundred_tracks() -> None:
 
 
 def test_who_turned_off_unseen_is_met_again_when_their_way_is_known() -> None:
-    """Expected ahead on their old way, found beside it: one face is too little, three with a velocity are enough."""
-    person = walk([3.2, -2.4, 1.7], [2.4, 0.0, 1.7], 3.0)
-    seen: set[int] = set()
-    tracker = Tracker()
-    for step in [*range(15), *range(28, 40)]:
-        t_ns = step * STEP_NS
-        place = person(step / 10) if step < 15 else [2.45 - 0.04 * (step - 28), -1.05 - 0.01 * (step - 28), 1.7]
-        tracks = tracker.update(t_ns, [located_at("front", t_ns, [place])])
-        seen |= {track.track_id for track in confirmed(tracks)}
-    assert seen == {1}
-    assert tracks[0].first_seen_ns == 0
+    """Found 0.8 m beside the expected way after two seconds: one face is too little, three with a velocity are enough."""
+    person = walk([2.5, -2.5, 1.7], [2.5, 2.5, 1.7], 5.0)
+    tracker, raw, told = Tracker(), set(), set()
+    for step in [*range(15), *range(35, 43)]:
+        place = person(step / 10)
+        if step >= 35:
+            place[0] -= 0.8
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [place])])
+        raw |= {track.track_id for track in tracks}
+        told |= {track.track_id for track in confirmed(tracks)}
+    assert len(raw) == 2, "somebody new at first"
+    assert told == {1}
+    (track,) = tracks
+    assert (track.first_seen_ns, track.hits) == (0, 23)
 
 
 def test_a_stranger_of_another_height_does_not_take_over() -> None:
