@@ -111,8 +111,8 @@ class Held:
 
     @property
     def end_s(self) -> float:
-        """When the target is put away."""
-        return self._stops[-1].end_s
+        """When the target is put away; 0 if the rig has none of the lenses it is meant for."""
+        return self._stops[-1].end_s if self._stops else 0.0
 
     def at(self, t_s: float) -> PropPose | None:
         """Returns the target at that second; None before and after its way."""
