@@ -34,6 +34,8 @@ APART_SHARE = 0.05
 GATE_SHARE = 0.15
 """How far from where the present calibration has it the spot is looked for, as a share of the thermal width: mounts are a few
 degrees off. Further away it is believed only where nothing else could be the tag."""
+HAND_SD_M = 0.0003
+"""What is left of a hand's trembling between two means that are not of the same instants; at near range it outweighs all else."""
 DISAGREE_SHARE = 0.35
 """Cameras that place the same tag further apart than this share of its range are not the ones they are taken for."""
 _DIAGNOSE_S = 1.0
@@ -154,7 +156,10 @@ class TagWalk:
             return Say("no.same_place")
         spot = self._spot(since, newest, centers, range_m)
         if isinstance(spot, WarmSpot):
-            return Place(as_lists, range_m, (spot.x_px, spot.y_px, spot.sd_px, spot.contrast_c))
+            hand_px = HAND_SD_M / range_m * float(self._thermal.focal_px[0])
+            return Place(
+                as_lists, range_m, (spot.x_px, spot.y_px, float(np.hypot(spot.sd_px, hand_px)), spot.contrast_c)
+            )
         if spot is not None and spot.key == "wait":
             return None
         if spot is not None and (len(held) < 2 or spot.key in ("no.swapped", "no.spot_elsewhere")):
