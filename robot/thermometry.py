@@ -61,6 +61,9 @@ class Plausibility:
     much. Then sun, or something else that says nothing of the body, has warmed it, and the canthi alone are believed."""
     share_min: float = 0.7
     """Smallest share of the contrast that must reach the sensor: below it too much of a reading would be made up."""
+    source_sd_c: float = 0.55
+    """Largest uncertainty of what is given back: simulated sensors exceed it below 7 pixels, where glasses are mixed with skin and can
+    no longer be told from it, and healthy people read as febrile."""
 
 
 class Thermometer:
@@ -117,6 +120,8 @@ class Thermometer:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.IMPLAUSIBLE)
         raw_c = float(samples.maxima_c[name][index])
         terms_c = self._terms_c(raw_c, name, roi, reference) | {"site": body.sd_c}
+        if terms_c["size_of_source"] > self._limits.source_sd_c:
+            return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.TOO_FEW_PIXELS)
         return Reading(
             track_id=roi.track_id,
             t_mono_ns=roi.t_mono_ns,

@@ -267,7 +267,7 @@ def test_two_heads_at_one_range_do_not_hide_each_other() -> None:
 
 
 def test_the_smallest_face_grows_with_the_sensor() -> None:
-    assert [default_face_px_min(width) for width in (32, 80, 160)] == [4.0, 7.0, 10.0]
+    assert [default_face_px_min(width) for width in (32, 80, 160)] == [7.0, 7.0, 10.0]
     widths = [default_face_px_min(width) for width in range(16, 640, 8)]
     assert widths == sorted(widths)
 
@@ -277,7 +277,7 @@ def test_frames_located_together_are_what_each_is_alone() -> None:
     seen = []
     for count, one in zip((2, 0, 3), lenses, strict=True):
         ahead = one.position_m + one.rays(np.array([[640.0, 360.0]]))[0] * 1.7
-        seen.append((picture_of(one, [(ahead + [0.0, 0.0, 0.1 * face]).tolist() for face in range(count)]), one))
+        seen.append((picture_of(one, [(ahead + np.array([0.0, 0.0, 0.1 * face])).tolist() for face in range(count)]), one))
     assert [len(faces) for faces, _ in seen] == [2, 0, 3]
     for together, (faces, one) in zip(locate_all(seen), seen, strict=True):
         alone = locate(faces, one)
