@@ -96,6 +96,16 @@ def _parser() -> argparse.ArgumentParser:
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command=_attention)
 
+    passages = commands.add_parser(
+        "passages", help="the thermal chain on people in every condition: rooms, hot objects, a covered plate, drift"
+    )
+    passages.add_argument("--only", nargs="+", metavar="WORD", help="conditions whose names hold one of these words")
+    passages.add_argument("--passages", type=_count, default=100, metavar="N", help="of each condition (100)")
+    passages.add_argument("--seed", type=_natural, default=1)
+    passages.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    passages.set_defaults(command=_passages)
+
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
     curve.set_defaults(command=_size_of_source)
@@ -144,6 +154,13 @@ def _headcount(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is no count (1 to 100)")
+    return value
+
+
+def _count(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is no count (1 to a million)")
     return value
 
 
@@ -310,6 +327,34 @@ def _grid(options: argparse.Namespace) -> int:
         print(json.dumps(whole, ensure_ascii=False))
     else:
         Console().print(grid_score.table(whole))
+    return 0
+
+
+def _passages(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
+    from simulators import passage_bench
+
+    every = passage_bench.conditions()
+    words = options.only or [""]
+    chosen = {name: setup for name, setup in every.items() if any(word in name for word in words)}
+    if not chosen:
+        raise ConfigError(f"passages: no condition is called {' or '.join(words)} (there are: {'; '.join(every)})")
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("passages", total=len(chosen))
+        figures = passage_bench.play(
+            chosen,
+            options.passages,
+            options.seed,
+            options.processes or os.cpu_count() or 1,
+            lambda: progress.advance(task),
+        )
+    if options.json:
+        print(
+            json.dumps({"passages": options.passages, "seed": options.seed, "conditions": figures}, ensure_ascii=False)
+        )
+    else:
+        Console().print(passage_bench.table(figures))
     return 0
 
 

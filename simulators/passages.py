@@ -96,12 +96,12 @@ def skin_truth_c(person: Person, roi: RoiName) -> float:
     return max(person.canthi_c, person.forehead_c) if roi is RoiName.UPPER_FACE else person.canthi_c
 
 
-def run(setup: Setup, passages: int, seed: int) -> list[Passing]:
+def run(setup: Setup, passages: int, seed: int, per_sensor: int = PER_SENSOR) -> list[Passing]:
     """Returns everyone of `passages` passages, in their order (setup.people for each); the same seed gives the same."""
     found: list[Passing] = []
     comers = people(setup, seed)
-    for sensor in range(math.ceil(passages / PER_SENSOR)):
-        count = min(PER_SENSOR, passages - sensor * PER_SENSOR)
+    for sensor in range(math.ceil(passages / per_sensor)):
+        count = min(per_sensor, passages - sensor * per_sensor)
         found += _Session(setup, sensor, count, comers, seed).run()
     return found
 
