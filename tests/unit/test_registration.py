@@ -277,7 +277,9 @@ def test_frames_located_together_are_what_each_is_alone() -> None:
     seen = []
     for count, one in zip((2, 0, 3), lenses, strict=True):
         ahead = one.position_m + one.rays(np.array([[640.0, 360.0]]))[0] * 1.7
-        seen.append((picture_of(one, [(ahead + np.array([0.0, 0.0, 0.1 * face])).tolist() for face in range(count)]), one))
+        seen.append(
+            (picture_of(one, [(ahead + np.array([0.0, 0.0, 0.1 * face])).tolist() for face in range(count)]), one)
+        )
     assert [len(faces) for faces, _ in seen] == [2, 0, 3]
     for together, (faces, one) in zip(locate_all(seen), seen, strict=True):
         alone = locate(faces, one)
