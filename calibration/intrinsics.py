@@ -36,7 +36,7 @@ _FAST_PX_S = 130.0
 """Faster than this a corner moves by a pixel during an exposure of 8 ms."""
 _APART = 0.35
 """Views nearer than this, in units of _novelty, are one."""
-_DIAGNOSE_S = 1.0
+_DIAGNOSE_S = 3.0
 _MAX_VIEWS = 120
 _FOCAL_FAR = 0.15
 

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import msgspec
 from rich.console import Console
 
@@ -91,6 +92,7 @@ def run_all(options: argparse.Namespace) -> int:
 
 class _Run:
     def __init__(self, options: argparse.Namespace) -> None:
+        cv2.setNumThreads(1)  # as in the robot: its own threads cost more than they bring beside five readers
         self._options = options
         self._language: Language = options.language
         self._console = Console(stderr=options.json, highlight=False)

@@ -38,7 +38,10 @@ HAND_SD_M = 0.0003
 """What is left of a hand's trembling between two means that are not of the same instants; at near range it outweighs all else."""
 DISAGREE_SHARE = 0.35
 """Cameras that place the same tag further apart than this share of its range are not the ones they are taken for."""
-_DIAGNOSE_S = 1.0
+_DIAGNOSE_S = 2.0
+"""Why nothing is seen is asked of one camera at a time, and only while none sees the tag: it costs as much as ten looks."""
+_BLANK_S = 0.35
+"""A camera without the tag is searched this often, so that the one with the tag is searched in every picture."""
 _MAX_PLACES = 300
 
 
@@ -59,7 +62,7 @@ class _Seen:
 
     sightings: deque[tuple[int, Sighting]] = field(default_factory=lambda: deque(maxlen=60))
     blank_since_ns: int | None = None
-    diagnosed_ns: int = 0
+    looked_ns: int = 0
 
 
 class TagWalk:
@@ -83,6 +86,9 @@ class TagWalk:
         self._seen = {name: _Seen() for name in cameras}
         self._thermals: deque[ThermalFrame] = deque(maxlen=60)
         self._centers_m: list[F64] = []
+        self._diagnosed_ns = 0
+        self._diagnosed: deque[str] = deque(cameras)
+        """Whose turn it is comes first."""
 
     def restore(self, places: Sequence[Place]) -> None:
         """Takes up earlier places."""
@@ -114,6 +120,9 @@ class TagWalk:
         seen = self._seen.get(frame.camera)
         if seen is None:
             return None
+        if seen.blank_since_ns is not None and frame.t_mono_ns - seen.looked_ns < _BLANK_S * 1e9:
+            return None
+        seen.looked_ns = frame.t_mono_ns
         found = self._finder.find(frame)
         if isinstance(found, Sighting):
             seen.blank_since_ns = None
@@ -121,10 +130,16 @@ class TagWalk:
             return Say("no.tag_blurred", {"camera": frame.camera}) if found.blurred else None
         if seen.blank_since_ns is None:
             seen.blank_since_ns = frame.t_mono_ns
-        if found is None and frame.t_mono_ns - seen.diagnosed_ns > _DIAGNOSE_S * 1e9:
-            seen.diagnosed_ns = frame.t_mono_ns
-            return self._finder.diagnose(frame)
-        return found
+        return self._diagnose(frame) if found is None else found
+
+    def _diagnose(self, frame: CameraFrame) -> Say | None:
+        t_ns = frame.t_mono_ns
+        lately = any(seen.sightings and t_ns - seen.sightings[-1][0] < 1e9 for seen in self._seen.values())
+        if lately or frame.camera != self._diagnosed[0] or t_ns - self._diagnosed_ns < _DIAGNOSE_S * 1e9:
+            return None
+        self._diagnosed_ns = t_ns
+        self._diagnosed.rotate(-1)
+        return self._finder.diagnose(frame)
 
     def _take(self) -> Place | Say | None:
         """Returns a new place, why there is none, or None while there is nothing to say."""
