@@ -9,8 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from drivers.jpeg import is_complete, size_px
-from drivers.jpeg_image import check_scale, decode
-from robot.errors import ConfigError
+from drivers.jpeg_image import decode
 
 
 def picture(width_px: int, height_px: int, *flags: int) -> bytes:
@@ -58,8 +57,3 @@ def test_nonsense_is_refused_not_raised(noise: bytes, at: int) -> None:
         is_complete(candidate)
         size_px(candidate)
     assert decode(noise, 1) is None
-
-
-def test_scale_is_checked() -> None:
-    with pytest.raises(ConfigError, match="3 is not one of 1, 2, 4, 8"):
-        check_scale(3)
