@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 from models.fetch import fetch
 from models.manifest import face_detector
 
-
 # How long an example takes says something about the machine, not about the code: a busy one must not fail a test.
 settings.register_profile("correctness", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("correctness")
