@@ -25,8 +25,8 @@ from simulators.scenario import FOLDER
 
 _STEP = re.compile(r"▶ \d+/\d+ (\w+)")
 _STOP_S = 20.0
-_QUICK = {"intrinsics": "intrinsics-at-once"}
-"""Who watches has not four minutes for five cameras one after the other."""
+_QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quick"}
+"""Who watches a demonstration has no time for one camera after the other."""
 
 
 def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
