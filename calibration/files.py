@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from calibration.offset_map import OffsetMap, unpack
@@ -179,8 +180,15 @@ class _Sealed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     content: dict[str, Any]
 
 
+def plain_number(value: Any) -> Any:
+    """Returns Python's own number for one of numpy, which a solver may leave in a field; for msgspec's `enc_hook`."""
+    if isinstance(value, np.generic):
+        return value.item()
+    raise NotImplementedError(f"{type(value).__name__} is no value of a calibration")
+
+
 def _digest(content: Any) -> str:
-    plain = msgspec.to_builtins(content)
+    plain = msgspec.to_builtins(content, enc_hook=plain_number)
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
@@ -303,7 +311,9 @@ def expired(calibration: Calibration, now_utc: dt.datetime) -> bool:
 
 def encode(calibration: Calibration, path: Path) -> bytes:
     """Returns the sealed file's content; raises CalibrationError, naming `path`, if `load` would refuse it."""
-    sealed = _Sealed(schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration))
+    sealed = _Sealed(
+        schema=SCHEMA, sha256=_digest(calibration), content=msgspec.to_builtins(calibration, enc_hook=plain_number)
+    )
     text = msgspec.json.format(msgspec.json.encode(sealed), indent=2) + b"\n"
     _unsealed(text, path)
     return text

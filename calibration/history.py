@@ -110,7 +110,7 @@ class History:
         contents = self._kept_current(now_utc)
         text = files.encode(calibration, self.path)
         contents[self._place(calibration.id, text)] = text
-        contents[self._results_path(calibration.id)] = msgspec.json.encode(list(results))
+        contents[self._results_path(calibration.id)] = _encoded(results)
         self._put(contents, text, Entry(_utc(now_utc), "installed", calibration.id, by, self._current_id()))
 
     def roll_back(self, key: str, robot: str, by: str, now_utc: dt.datetime) -> Calibration:
@@ -135,7 +135,7 @@ class History:
         """Keeps the outcome of a verification with that version's results; the calibration itself is untouched."""
         others = [kept for kept in self.results(calibration_id) if kept.title != result.title]
         entry = Entry(_utc(now_utc), "verified", calibration_id, by, passed=result.passed)
-        self._put({self._results_path(calibration_id): msgspec.json.encode([*others, result])}, None, entry)
+        self._put({self._results_path(calibration_id): _encoded([*others, result])}, None, entry)
 
     def _kept_current(self, now_utc: dt.datetime) -> dict[Path, bytes]:
         """Returns what must be written so that the current file is in the history, as it is; nothing if it is."""
@@ -188,6 +188,10 @@ class History:
 
     def _results_path(self, calibration_id: str) -> Path:
         return self.folder / f"{_file_safe(calibration_id)}.results.json"
+
+
+def _encoded(results: Sequence[StepResult]) -> bytes:
+    return msgspec.json.encode(list(results), enc_hook=files.plain_number)
 
 
 def summary_of(result: StepResult, by: str, now_utc: dt.datetime) -> StepSummary:

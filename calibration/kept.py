@@ -53,7 +53,7 @@ class KeptSamples:
         path = self._path(step)
         kept = _Kept(SCHEMA, self._robot, step, self._serials, now_utc.isoformat(timespec="seconds"), samples)
         try:
-            files.replace_all({path: msgspec.json.encode(kept)})
+            files.replace_all({path: msgspec.json.encode(kept, enc_hook=files.plain_number)})
         except OSError as error:
             raise CalibrationError(
                 f"{path}: cannot be written ({error.strerror}); the samples until now are safe: make room and repeat"

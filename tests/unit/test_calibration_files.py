@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
 from small_station import calibration, optic
 
@@ -160,3 +161,9 @@ def test_expiry_knows_time_zones() -> None:
     value = calibration(valid_until_utc="2026-05-01T08:00:00+08:00")
     assert not expired(value, dt.datetime(2026, 5, 1, 0, 0, tzinfo=dt.UTC))
     assert expired(value, dt.datetime(2026, 5, 1, 0, 0, 1, tzinfo=dt.UTC))
+
+
+def test_numbers_of_numpy_are_plain_numbers(tmp_path: Path) -> None:
+    value = calibration(radiometry=radiometry(netd_c=np.float64(0.125)))
+    save(value, tmp_path / "c.json")
+    assert load(tmp_path / "c.json").radiometry.netd_c == 0.125
