@@ -367,7 +367,9 @@ def _cameras(step: Step, subjects: Sequence[str], settings: Settings) -> list[st
 
 def _plain(result: StepResult) -> dict[str, Any]:
     """Returns a result without its pictures."""
-    plain: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(result, figures=(), tables=(), coverage=()))
+    plain: dict[str, Any] = msgspec.to_builtins(
+        msgspec.structs.replace(result, figures=(), tables=(), coverage=()), enc_hook=files.plain_number
+    )
     for name in ("figures", "tables", "coverage"):
         del plain[name]
     return plain | {"passed": result.passed, "warnings": [say(warning, "en") for warning in result.warnings]}
