@@ -82,6 +82,8 @@ class RadiometryProcedure:
         self._near_px = max(NEAR_PX, NEAR_SHARE * rows)
         self._aperture: Aperture | None = None
         self._refusal: Say | None = None
+        self._unsteady: Say | None = None
+        """Said until the next few seconds can be judged."""
         self._solution: Solution | None = None
         self._mender: Uniformity | None = None
         self._t_s = 0.0
@@ -213,6 +215,7 @@ class RadiometryProcedure:
         refusal = self._unfit(found, set_point_c, expected_c)
         if refusal is not None or found is None:
             self._window.clear()
+            self._unsteady = None
             return refusal
         if plate_c is not None:
             if abs(plate_c - self._plate_expected_c) > PLATE_TOLERANCE_C:
@@ -261,12 +264,14 @@ class RadiometryProcedure:
         window = self._window
         near = window.apertures[0].diameter_px >= self._near_px
         if window.span_s < FAR_S:
-            return None
+            return self._unsteady
+        self._unsteady = None
         rate = window.trend()
         if near and rate.exceeds(STEADY_C_PER_MIN):
-            if window.span_s >= NEAR_S:
-                window.clear()
-            return Say("no.unsteady", {"rate": f"{abs(rate.c_per_min):.2f}"})
+            # Anew from here: what was still heating would spoil the rest of the twenty seconds.
+            window.clear()
+            self._unsteady = Say("no.unsteady", {"rate": f"{abs(rate.c_per_min):.2f}"})
+            return self._unsteady
         if window.span_s < (NEAR_S if near else FAR_S):
             return None
         if window.wander_px > HELD_PX:
