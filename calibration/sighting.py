@@ -103,6 +103,8 @@ class BoardFinder:
         if marker_ids is None or len(marker_ids) == 0:
             return None
         quads = np.asarray(markers, dtype=np.float64).reshape(-1, 4, 2)
+        if len(np.unique(marker_ids)) < len(marker_ids):
+            return Say("no.two_boards")
         if not self._is_ours(np.ravel(marker_ids), quads):
             return Say("no.wrong_board", {"columns": self._spec.squares_x, "rows": self._spec.squares_y})
         count = 0 if ids is None else len(ids)

@@ -43,6 +43,7 @@ TEXTS: dict[str, Text] = {
     "no.other_dictionary": Text(
         "another board: its markers are {found}, ours are {wanted}", "标定板不符：其标记为 {found}，应为 {wanted}"
     ),
+    "no.two_boards": Text("two boards are in view: put one away", "画面中有两块标定板：请移走一块"),
     "no.wrong_board": Text(
         "another board: ours has {columns} × {rows} squares; print it with patrol-calibrate board",
         "标定板不符：应为 {columns} × {rows} 格；请用 patrol-calibrate board 打印",

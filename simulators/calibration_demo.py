@@ -1,5 +1,5 @@
 """`patrol-sim calibrate-demo`: an uncalibrated robot in front of a technician who knows what to do, `patrol-calibrate all`
-without questions, and the true error of every figure.
+without questions, then `site` with pairs of robot and thermometer, and the true error of every figure.
 
 The technician's part is one scenario for each step, `calibrate-STEP`: when the tool begins a step, the station begins that
 scenario, with the same robot, the same ports and the same line.
@@ -19,12 +19,14 @@ from pathlib import Path
 from typing import Any
 
 from robot.errors import DeviceError
+from simulators import calibration_pairs as site_pairs
 from simulators import compare_calibration, settings
 from simulators.robot_config import CALIBRATION, CONFIG
 from simulators.scenario import FOLDER
 
 _STEP = re.compile(r"▶ \d+/\d+ (\w+)")
 _STOP_S = 20.0
+SITE_PEOPLE = 40
 _QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quick"}
 """Who watches a demonstration has no time for one camera after the other."""
 
@@ -36,20 +38,25 @@ def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) ->
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
         begun_s = time.monotonic()
-        outcome = _Demo(rig, seed, folder, sys.stderr if as_json else sys.stdout).calibrate(language)
-        seconds = time.monotonic() - begun_s
+        demo = _Demo(rig, seed, folder, sys.stderr if as_json else sys.stdout)
+        outcome = demo.calibrate(language)
         if outcome is None or outcome["calibration_id"] is None:
             print("patrol-sim: nothing was installed, so there is nothing to compare", file=sys.stderr)
             return 1
-        figures = compare_calibration.compare(folder / CALIBRATION, rig, seed)
-        passed = compare_calibration.show(figures, as_json, {"seconds": round(seconds, 1), "outcome": outcome})
-        return 0 if passed else 1
+        site = demo.site(language)
+        seconds = time.monotonic() - begun_s
+        figures = [*compare_calibration.compare(folder / CALIBRATION, rig, seed), *site]
+        more = {"seconds": round(seconds, 1), "step_seconds": demo.step_seconds, "outcome": outcome}
+        return 0 if compare_calibration.show(figures, as_json, more) else 1
 
 
 class _Demo:
     def __init__(self, rig: str, seed: int, folder: Path, out: Any) -> None:
         self._rig, self._seed, self._folder, self._out = rig, seed, folder, out
         self._port = 0
+        self._begun_s: dict[str, float] = {}
+        self.step_seconds: dict[str, float] = {}
+        """How long each step took, by name."""
         self._station: subprocess.Popen[str] | None = None
 
     def calibrate(self, language: str) -> dict[str, Any] | None:
@@ -63,11 +70,37 @@ class _Demo:
                     continue
                 print(line, end="", file=self._out, flush=True)
                 step = _STEP.match(line)
-                if step is not None and f"calibrate-{step[1]}" in settings.names(FOLDER):
+                if step is None:
+                    continue
+                self._clock(step[1])
+                if f"calibrate-{step[1]}" in settings.names(FOLDER):
                     self._play(step[1])
         finally:
+            self._clock("")
             self._stop()
         return json.loads(last) if last else None
+
+    def site(self, language: str) -> list[compare_calibration.Figure]:
+        """Lets people pass with a thermometer beside the robot; returns how far the offsets found are from this public's."""
+        self._clock("site")
+        people = site_pairs.crowd(SITE_PEOPLE, self._seed)
+        pairs = self._folder / "pairs.csv"
+        pairs.write_text(site_pairs.as_csv(people, self._seed), encoding="utf-8")
+        command = [sys.executable, "-m", "calibration", "site", str(pairs)]
+        command += ["--calibration", str(self._folder / CALIBRATION), "--by", "patrol-sim", "--language", language]
+        print("▶ site", file=self._out, flush=True)
+        told = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        print(told.stdout, end="", file=self._out, flush=True)
+        self._clock("")
+        return site_pairs.figures(self._folder / CALIBRATION, people)
+
+    def _clock(self, step: str) -> None:
+        """One step is over, another begins."""
+        now_s = time.monotonic()
+        for name, begun_s in self._begun_s.items():
+            self.step_seconds[name] = round(now_s - begun_s, 1)
+            print(f"  {name}: {self.step_seconds[name]:.0f} s", file=self._out, flush=True)
+        self._begun_s = {step: now_s} if step else {}
 
     def _tool(self, language: str) -> Iterator[str]:
         command = [

@@ -12,8 +12,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from calibration import files
-from calibration.files import Calibration
+from calibration import face_curve, files
+from calibration.files import Calibration, PointSpread
 from robot.radiometry import apparent_c, radiance, seen_through_surface_c, transmission
 from robot.types import ThermalFrame
 from robot.uniformity import Uniformity
@@ -25,6 +25,8 @@ from simulators.world import Rig, SceneState
 
 AMBIENT_C, HUMIDITY, RANGE_M = 23.0, 0.5, 0.12
 SET_POINTS_C, BETWEEN_C = (32.0, 38.0), (34.0, 35.0, 36.0, 37.0)
+FACE_CONTRAST_C, FROM_PX = 13.0, 6.0
+"""Of the canthi above the room, and the narrowest face that is read."""
 REGISTRATION_PX = {160: 0.5, 80: 0.6, 32: 0.5}
 """By the sensor's width."""
 
@@ -45,7 +47,13 @@ class Figure(msgspec.Struct, frozen=True):
 def compare(path: Path, rig_name: str, seed: int) -> list[Figure]:
     """Returns the true errors of the calibration in `path`, made of `patrol-sim run --uncalibrated` with this rig and seed."""
     calibration, rig = files.load(path), rig_as_built(rig_name, seed)
-    return [*_lenses(calibration, rig), *_registration(calibration, rig), *_radiometry(calibration, rig, seed)]
+    return [
+        *_lenses(calibration, rig),
+        *_registration(calibration, rig),
+        *_plate(calibration, rig),
+        *_radiometry(calibration, rig, seed),
+        *_size_of_source(calibration, rig),
+    ]
 
 
 def show(figures: list[Figure], as_json: bool, more: dict[str, Any] | None = None) -> bool:
@@ -60,13 +68,20 @@ def show(figures: list[Figure], as_json: bool, more: dict[str, Any] | None = Non
         mark = "[green]within[/green]" if figure.passed else "[red]BEYOND[/red]"
         table.add_row(figure.name, f"{figure.value:+.3f} {figure.unit}", f"{figure.limit:g} {figure.unit}", mark)
     Console().print(table)
-    if more is not None:
-        print(f"{more['seconds'] / 60:.1f} minutes")
+    beyond = [figure.name for figure in figures if not figure.passed]
+    verdict = (
+        "PASSED: every figure within its limit" if passed else f"NOT PASSED: beyond its limit: {', '.join(beyond)}"
+    )
+    minutes = "" if more is None else f", in {more['seconds'] / 60:.1f} minutes"
+    print(f"{verdict} ({len(figures) - len(beyond)} of {len(figures)}){minutes}")
     return passed
 
 
 def _lenses(calibration: Calibration, rig: Rig) -> list[Figure]:
+    worst_px = max(calibration.cameras[camera.name].residual_px for camera in rig.cameras)
     return [
+        Figure("reprojection, the worst camera", worst_px, 0.3, "px"),
+    ] + [
         Figure(
             f"focal length {camera.name}",
             100 * (calibration.cameras[camera.name].fx_px / float(camera.matrix[0, 0]) - 1),
@@ -83,6 +98,34 @@ def _registration(calibration: Calibration, rig: Rig) -> list[Figure]:
     rms_px, _ = registration_error_px(calibration, rig, ahead.name)
     limit = REGISTRATION_PX.get(rig.thermal.width_px, 0.5)
     return [Figure(f"registration {ahead.name}, 0.5 to 3 m", rms_px, limit, "thermal px")]
+
+
+def _plate(calibration: Calibration, rig: Rig) -> list[Figure]:
+    """Where the plate is said to be, and its emissivity, which only a blackbody beside it can tell: entered ones are right here."""
+    if calibration.reference is None or not rig.reference.present:
+        return []
+    pairs = zip(calibration.reference.roi_px, rig.reference.roi_px, strict=True)
+    return [
+        Figure("plate's place, the worst side", max(abs(found - true) for found, true in pairs), 1, "thermal px"),
+        Figure("plate's emissivity", calibration.reference.emissivity - rig.reference.emissivity, 0.02, ""),
+    ]
+
+
+def _size_of_source(calibration: Calibration, rig: Rig) -> list[Figure]:
+    """What the found point spread instead of the true one does to a face's correction in a room of 23 °C: the worst from 6 px up."""
+    found = calibration.radiometry.point_spread
+    if found is None:
+        return []
+    traits = rig.traits
+    true = PointSpread(sigma_px=traits.psf_sigma_px, veil_share=traits.veil_share, veil_sigma_px=traits.veil_sigma_px)
+    one, other = face_curve.rows(found), face_curve.rows(true)
+    worst = max(
+        (abs(a[1] / b[1] - 1) * FACE_CONTRAST_C, name, a[0])
+        for name in other
+        for a, b in zip(one[name], other[name], strict=True)
+        if a[0] >= FROM_PX
+    )
+    return [Figure(f"size of source ({worst[1]}, {worst[2]:g} px)", worst[0], 0.1, "°C")]
 
 
 def _radiometry(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:

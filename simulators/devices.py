@@ -139,7 +139,10 @@ class Station:
     def state_at(self, t_s: float) -> SceneState:
         """The scene at that second, from any thread."""
         with self._scene_lock:
-            return self.scene.at(t_s if self._repeat_s is None else t_s % self._repeat_s)
+            if self._repeat_s is None:
+                return self.scene.at(t_s)
+            again, t_s = divmod(max(t_s, 0.0), self._repeat_s)
+            return self.scene.at(t_s, int(again))
 
     def _now_s(self) -> float:
         return (time.monotonic_ns() - self.t0_mono_ns) / 1e9

@@ -26,6 +26,8 @@ ALL, THERMAL = "all", "thermal"
 """Names of views beside the cameras': every lens of the rig, and the thermal sensor."""
 FLOOR_M = 0.1
 _VELOCITY_STEP_S = 0.01
+_INSETS = (1.0, 0.6, 1.5, 0.3)
+"""Times the tour's own: how near to the edge of the view the target is held each time the tour is walked."""
 _TREMOR_HZ = (1.3, 3.1, 7.7)
 
 Seconds = Annotated[float, Meta(ge=0)]
@@ -105,29 +107,31 @@ class Held:
         self._tremor_m = file.tremor_m
         self._phases = rng.uniform(0, 2 * np.pi, (3, len(_TREMOR_HZ)))
         if file.tour is not None:
-            self._stops = _tour(file.tour, self.surface, rig, rng)
+            self._rounds = [_tour(file.tour, self.surface, rig, rng, number) for number in range(len(_INSETS))]
         else:
-            self._stops = _path(file, rig)
+            self._rounds = [_path(file, rig)]
 
     @property
     def end_s(self) -> float:
         """When the target is put away; 0 if the rig has none of the lenses it is meant for."""
-        return self._stops[-1].end_s if self._stops else 0.0
+        return self._rounds[0][-1].end_s if self._rounds[0] else 0.0
 
-    def at(self, t_s: float) -> PropPose | None:
-        """Returns the target at that second; None before and after its way."""
-        if not self._stops or not self._stops[0].begin_s <= t_s <= self._stops[-1].end_s:
+    def at(self, t_s: float, again: int = 0) -> PropPose | None:
+        """Returns the target at that second; None before and after its way. Who has to walk a tour `again` does not hold the
+        target at the very same places."""
+        stops = self._rounds[again % len(self._rounds)]
+        if not stops or not stops[0].begin_s <= t_s <= min(stops[-1].end_s, self.end_s):
             return None
-        center, towards, turn = self._place(t_s)
-        later, _, _ = self._place(min(t_s + _VELOCITY_STEP_S, self._stops[-1].end_s))
+        center, towards, turn = self._place(stops, t_s)
+        later, _, _ = self._place(stops, min(t_s + _VELOCITY_STEP_S, stops[-1].end_s))
         yaw, pitch, roll = (float(value) for value in turn)
         rotation = facing(center, towards, (yaw, pitch, roll))
         return PropPose(self.name, self.surface, center, rotation, (later - center) / _VELOCITY_STEP_S)
 
-    def _place(self, t_s: float) -> tuple[F64, F64, F64]:
-        index = max(bisect.bisect_right(self._stops, t_s, key=lambda stop: stop.begin_s) - 1, 0)
-        here = self._stops[index]
-        there = self._stops[min(index + 1, len(self._stops) - 1)]
+    def _place(self, stops: Sequence[_Stop], t_s: float) -> tuple[F64, F64, F64]:
+        index = max(bisect.bisect_right(stops, t_s, key=lambda stop: stop.begin_s) - 1, 0)
+        here = stops[index]
+        there = stops[min(index + 1, len(stops) - 1)]
         share = 0.0
         if t_s > here.end_s and there is not here:
             share = (t_s - here.end_s) / (there.begin_s - here.end_s)
@@ -190,7 +194,8 @@ def _path(file: PropFile, rig: Rig) -> list[_Stop]:
     return stops
 
 
-def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator) -> list[_Stop]:
+def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator, again: int) -> list[_Stop]:
+    file = msgspec.structs.replace(file, inset=file.inset * _INSETS[again])
     lenses = {optic.name: optic for optic in rig.cameras} | {THERMAL: rig.thermal}
     names = [name for view in file.views for name in (lenses if view == ALL else (view,)) if name in lenses]
     half_m = float(np.hypot(*held.size_m)) / 2
@@ -200,7 +205,7 @@ def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator) -> 
             places += _spread(lenses[name], range_m, file, half_m, rng)
     if file.between:
         for one, other in itertools.combinations([lenses[name] for name in names], 2):
-            places += _shared(one, other, file, half_m)
+            places += _shared(one, other, file, half_m, again)
     stops, t_s = [], file.start_s
     for number, (center, towards) in enumerate(places):
         # Another way at each place, all ways alike: the golden angle. Every fourth is held straight.
@@ -234,7 +239,7 @@ def _along(index: int, count: int, size_px: int, margin_px: float) -> float:
     return low + (size_px - 1 - 2 * low) * (0.5 if count == 1 else index / (count - 1))
 
 
-def _shared(one: Optic, other: Optic, file: TourFile, half_m: float) -> list[tuple[F64, F64]]:
+def _shared(one: Optic, other: Optic, file: TourFile, half_m: float, again: int) -> list[tuple[F64, F64]]:
     """Places spread over what both lenses see, at the ranges of the tour."""
     found = []
     towards = (one.position_m + other.position_m) / 2
@@ -249,7 +254,7 @@ def _shared(one: Optic, other: Optic, file: TourFile, half_m: float) -> list[tup
             corners = center + rim @ facing(center, towards).T
             if all(_whole(lens, corners) for lens in (one, other)):
                 found.append(center)
-    return [(center, towards) for center in _far_apart(found, file.between)]
+    return [(center, towards) for center in _far_apart(found, file.between, again)]
 
 
 def _whole(lens: Optic, corners_m: F64) -> bool:
@@ -257,12 +262,12 @@ def _whole(lens: Optic, corners_m: F64) -> bool:
     return bool((depth > FLOOR_M).all() and in_picture(lens, pixels, 0.015 * lens.width_px).all())
 
 
-def _far_apart(points: list[F64], count: int) -> list[F64]:
-    """Chooses points far from each other, one after the other."""
+def _far_apart(points: list[F64], count: int, again: int) -> list[F64]:
+    """Chooses points far from each other, one after the other; others each time."""
     if not points:
         return []
     every = np.stack(points)
-    chosen = [0]
+    chosen = [again * len(points) // len(_INSETS)]
     while len(chosen) < min(count, len(points)):
         apart = np.linalg.norm(every[:, None] - every[chosen][None], axis=2).min(axis=1)
         chosen.append(int(apart.argmax()))

@@ -54,8 +54,9 @@ class Scene:
         ]
         self._walk = Walk(scenario.crowd, plans(scenario, self.seed))
 
-    def at(self, t_s: float) -> SceneState:
-        """Returns the station at that second; before 0 it stands still as it is at 0."""
+    def at(self, t_s: float, again: int = 0) -> SceneState:
+        """Returns the station at that second; before 0 it stands still as it is at 0. `again`: how often the tours of calibration
+        targets have been walked before."""
         t_s = max(0.0, t_s)
         step = int(t_s / STEP_S)
         self._walk.extend(step + 1)
@@ -75,7 +76,7 @@ class Scene:
             ambient_c=self.scenario.ambient_c,
             humidity=self.scenario.humidity,
             hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
-            props=tuple(shown for held in self.held if (shown := held.at(t_s)) is not None),
+            props=tuple(shown for held in self.held if (shown := held.at(t_s, again)) is not None),
         )
 
     def _present(self, step: int) -> list[Track]:

@@ -9,7 +9,9 @@ import msgspec
 import numpy as np
 
 from calibration import files
+from calibration.__main__ import main
 from robot.types import RoiName
+from simulators import calibration_pairs
 from simulators.compare_calibration import compare, show
 from simulators.devices import Station
 from simulators.held import Held, PropFile
@@ -78,5 +80,21 @@ def test_the_technician_begins_again(tmp_path: Path) -> None:
         assert first and station.state_at(end_s + 1.0).props == ()
         again = station.state_at(end_s + 3.0).props
         assert [prop.name for prop in again] == [prop.name for prop in first]
+        tag = station.scene.held[1]
+        once, twice = (tag.at(tag.end_s - 0.5, number) for number in (0, 1))
+        assert once is not None and twice is not None
+        assert not np.allclose(once.center_m, twice.center_m, atol=0.005), "a place that was no use is not tried again"
     finally:
         station.close()
+
+
+def test_pairs_of_a_station_lead_to_its_offset(tmp_path: Path) -> None:
+    calibration = tmp_path / "calibration.json"
+    files.save(calibration_as_drawn("mi1602", "sim-1", dt.datetime.now(dt.UTC)), calibration)
+    people = calibration_pairs.crowd(40, 5)
+    before = calibration_pairs.figures(calibration, people)[0]
+    pairs = tmp_path / "pairs.csv"
+    pairs.write_text(calibration_pairs.as_csv(people, 5), encoding="utf-8")
+    assert main(["site", str(pairs), "--calibration", str(calibration)]) == 0
+    after = calibration_pairs.figures(calibration, people)[0]
+    assert after.passed and abs(after.value) < abs(before.value)

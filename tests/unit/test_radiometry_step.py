@@ -194,6 +194,15 @@ def test_a_blackbody_that_is_still_heating() -> None:
     assert procedure.offer((), (), 0).accepted == 2
 
 
+def test_a_blackbody_that_was_heating_costs_no_more_than_its_heating() -> None:
+    bench, procedure = swept()
+    steady_s = bench.t_s + 6.0
+    profile = [(bench.t_s, 31.6), (steady_s, 32.0)]
+    while not procedure._captures and bench.t_s < steady_s + 30.0:
+        bench.show(procedure, 1.0, bench.blackbody(32.0, NEAR_PX[SMALL], profile))
+    assert procedure._captures and bench.t_s < steady_s + 26.0
+
+
 def test_a_blackbody_in_a_hand_that_trembles() -> None:
     bench, procedure = swept()
     guidance = procedure.offer((), (), 0)

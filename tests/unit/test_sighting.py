@@ -136,6 +136,8 @@ def test_what_is_wrong_with_a_board_is_said() -> None:
     hidden.image_bgr[:, :620] = 90
     hidden.image_bgr[:, 720:] = 90
     assert key(finder.find(hidden)) == "no.board_hidden"
+    two = tuple(held(CharucoSurface(BOARD), (0.7, across, 0.0), (0.0, 0.0, 0.0)) for across in (-0.2, 0.2))
+    assert key(finder.find(frame(renderer().render(SceneState(0.0, (), AMBIENT_C, 0.5, (), two))))) == "no.two_boards"
     empty = frame(renderer().render(SceneState(0.0, (), AMBIENT_C, 0.5, ())))
     assert finder.find(empty) is None and finder.diagnose(empty) is None
 
