@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from models.manifest import cache_dir
 from models.prepare import GRID_OUTPUT, IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
 from robot.errors import ModelError
 from robot.types import F32, U8
 
 CPU = "CPUExecutionProvider"
+TENSORRT = "TensorrtExecutionProvider"
 STRIDES = (8, 16, 32)
 CHANNELS = 16
 """Of a grid's cell: cls and obj (before the sigmoid), four of the box, ten of the landmarks."""
@@ -110,9 +112,23 @@ def open_session(path: Path, provider: str = CPU, threads: int = 1) -> Any:
     )
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads sleep: a core stays free
     try:
-        return ort.InferenceSession(str(path), options, providers=[provider])
+        return ort.InferenceSession(str(path), options, providers=[(provider, _options_of(provider))])
     except Exception as error:  # onnxruntime's errors have no public base
         raise ModelError(f"{path}: does not load on {provider}: {error}") from error
+
+
+def _options_of(provider: str) -> dict[str, str]:
+    """Returns a provider's options. TensorRT builds an engine for this very processor, which takes minutes: it is kept for the next start."""
+    if provider != TENSORRT:
+        return {}
+    kept = str(cache_dir() / "engines")
+    return {
+        "trt_engine_cache_enable": "1",
+        "trt_engine_cache_path": kept,
+        "trt_timing_cache_enable": "1",
+        "trt_timing_cache_path": kept,
+        "trt_fp16_enable": "1",
+    }
 
 
 def _identity(path: Path, session: Any) -> tuple[str, int]:
