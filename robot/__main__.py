@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
     check.set_defaults(command=_check_config)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("latency", "perception", "scale"))
+    bench.add_argument("name", choices=("latency", "perception", "scale", "start"))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="latency: seconds (%(default)s)")
     bench.add_argument(
@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
         help="perception: how many are recorded and measured (%(default)s)",
     )
     bench.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="perception, scale: repetitions (%(default)s)"
+        "--rounds", type=int, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
     )
     bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
@@ -82,11 +82,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace) -> int:
+    import faulthandler
+
     from robot import config
     from robot.app import App
     from robot.logs import set_up
 
     set_up(logging.DEBUG if options.verbose else logging.INFO, os.environ)
+    faulthandler.enable()  # the watchdog's SIGABRT leaves behind where every thread stands
     app = App(config.load(options.config))
     app.supervisor.catch_signals()
     return app.run()
@@ -161,7 +164,14 @@ def _bench_scale(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return figures, passed(figures)
 
 
-_BENCHES = {"latency": _bench_latency, "perception": _bench_perception, "scale": _bench_scale}
+def _bench_start(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_start import passed, run_bench
+
+    figures = run_bench(max(1, options.rounds))
+    return figures, passed(figures)
+
+
+_BENCHES = {"latency": _bench_latency, "perception": _bench_perception, "scale": _bench_scale, "start": _bench_start}
 
 
 def _bench_parts() -> Parts:

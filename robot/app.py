@@ -271,6 +271,10 @@ class App:
         if self.on_lamp is not None:
             for frame in thermals:
                 self.on_lamp(frame.t_received_ns, t_lamp_ns)
+        if result.health is not None:
+            self._notifier.tell(
+                f"STATUS=screening {result.health.screening} {', '.join(result.health.reasons)}".rstrip()
+            )
         data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, time.time_ns())
         if data or self._log.waiting:
             self._tell(data)

@@ -18,6 +18,10 @@ _WATCHDOG_SHARE = 3
 """The service manager is told this many times within its watchdog period."""
 
 
+_TELL_S = 0.2
+"""A service manager that does not read must not hold the pipeline up."""
+
+
 class ServiceNotifier:
     """Tells systemd READY, STOPPING and WATCHDOG over $NOTIFY_SOCKET (sd_notify(3)); does nothing where there is none."""
 
@@ -33,6 +37,7 @@ class ServiceNotifier:
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         try:
             with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+                channel.settimeout(_TELL_S)
                 channel.sendto(state.encode(), address)
         except OSError as error:
             log.warning("service manager cannot be told %s: %s", state, error)
