@@ -17,9 +17,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from calibration.files import RadiometryCalibration
+from robot.curve import Curve
 from robot.radiometry import surface_c, through_air_c
 
 NOISE_GAIN = 0.47
@@ -66,16 +65,17 @@ class SourceCurve:
     """One region's rows of face width (thermal pixels), recovered share of the contrast, and the share's uncertainty."""
 
     def __init__(self, rows: Sequence[tuple[float, float, float]]) -> None:
-        self._widths, self._shares, self._sds = np.array(rows, dtype=np.float64).T
+        widths, shares, sds = zip(*rows, strict=True)
+        self._share, self._sd = Curve(widths, shares), Curve(widths, sds)
 
     @property
     def narrowest_px(self) -> float:
         """The narrowest face that was calibrated."""
-        return float(self._widths[0])
+        return self._share.x[0]
 
     def at(self, face_px: float) -> tuple[float, float]:
         """Returns share and its standard uncertainty; widths beyond the rows have the last row's."""
-        return float(np.interp(face_px, self._widths, self._shares)), float(np.interp(face_px, self._widths, self._sds))
+        return self._share(face_px), self._sd(face_px)
 
 
 def smoothed_noise_c(radiometry: RadiometryCalibration) -> tuple[float, float]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +15,10 @@ _FOLD_LIMIT = 1.6
 """tan of 58°: beyond it a distortion polynomial may fold back into the picture, so such points count as outside."""
 _REFINEMENTS = 20
 _EXACT_PX = 1e-4
+_SLOPE_MIN = 0.05
+"""Where the polynomial is nearly flat it folds, and Newton's step would lead anywhere."""
+
+Complex = NDArray[np.complex128]
 
 
 class Optic:
@@ -32,6 +38,7 @@ class Optic:
             ]
         )
         self._distortion = np.array(calibration.distortion)
+        self._lens = _lens(self._matrix, self._distortion)
         rotation, _ = cv2.Rodrigues(np.array(calibration.rotation_vector, dtype=np.float64))
         self.rotation: F64 = rotation
         self.position_m: F64 = np.array(calibration.position_m)
@@ -49,29 +56,12 @@ class Optic:
         other._matrix = self._matrix.copy()
         other._matrix[:2] *= scale
         other._matrix[1, 2] += (height_px - self.height_px * scale) / 2
+        other._lens = _lens(other._matrix, self._distortion)
         return other
 
     def rays(self, points_px: NDArray[np.floating]) -> F64:
         """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2)."""
-        if len(points_px) == 0:
-            return np.zeros((0, 3))
-        flat = np.ascontiguousarray(points_px, dtype=np.float64).reshape(-1, 1, 2)
-        rays = self._undistorted(flat)
-        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        return rays @ self.rotation
-
-    def _undistorted(self, points_px: F64) -> F64:
-        """Returns the points of the plane z = 1 (n × 3, optical frame) behind n pixels (n × 1 × 2)."""
-        plane = np.ones((len(points_px), 3))
-        plane[:, :2] = cv2.undistortPoints(points_px, self._matrix, self._distortion).reshape(-1, 2)
-        # OpenCV stops after five iterations: near the edge of a wide lens that is pixels away.
-        for _ in range(_REFINEMENTS):
-            seen, _ = cv2.projectPoints(plane, np.zeros(3), np.zeros(3), self._matrix, self._distortion)
-            missed_px = (points_px - seen).reshape(-1, 2)
-            if not (np.abs(missed_px) > _EXACT_PX).any():
-                break
-            plane[:, :2] = np.clip(plane[:, :2] + missed_px / self.focal_px, -2 * _FOLD_LIMIT, 2 * _FOLD_LIMIT)
-        return plane
+        return rays_through([self], [len(points_px)], points_px)
 
     def sees(self, points_m: F64) -> NDArray[np.bool_]:
         """Returns which of n points (n × 3) lie in the picture."""
@@ -99,3 +89,56 @@ class Optic:
             )
             pixels[front] = seen.reshape(-1, 2)
         return pixels, depth
+
+
+def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDArray[np.floating]) -> F64:
+    """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2), the first `counts[0]` of which are of the first lens, and so on.
+
+    All lenses at once, for there are many cameras and few points in each.
+    """
+    lens = np.repeat([optic._lens for optic in optics], counts, axis=0)
+    focal, center, bend, *radial = lens.T
+    plane = _undistorted(
+        ((points_px[:, 0] - center.real) / focal.real) + 1j * ((points_px[:, 1] - center.imag) / focal.imag),
+        bend,
+        [term.real for term in radial],
+        _EXACT_PX / float(focal.real.min(initial=np.inf)),
+    )
+    rays = np.ones((len(plane), 3))
+    rays[:, 0], rays[:, 1] = plane.real, plane.imag
+    rays /= np.sqrt(1 + plane.real**2 + plane.imag**2)[:, None]
+    rotation = np.repeat([optic.rotation for optic in optics], counts, axis=0)
+    turned: F64 = (rays[:, None, :] @ rotation)[:, 0]
+    return turned
+
+
+def _lens(matrix: F64, distortion: F64) -> NDArray[np.complex128]:
+    """Returns focal length and centre (x + iy), tangential terms (p₂ + ip₁), radial terms k₁, k₂, k₃."""
+    k1, k2, p1, p2, k3 = distortion.ravel().tolist()
+    return np.array(
+        [complex(matrix[0, 0], matrix[1, 1]), complex(matrix[0, 2], matrix[1, 2]), complex(p2, p1), k1, k2, k3]
+    )
+
+
+def _undistorted(seen: Complex, bend: Complex, radial: Sequence[F64], exact: float) -> Complex:
+    """Returns the points of the plane z = 1 that OpenCV's model puts at `seen` (both x + iy), by Newton's method along the radius.
+
+    In complex numbers that model is z·(1 + k₁r² + k₂r⁴ + k₃r⁶) + 2r²p + p̄z² with p = p₂ + ip₁.
+    """
+    k1, k2, k3 = radial
+    z = seen
+    bent = np.conj(bend)
+    for _ in range(_REFINEMENTS):
+        r2 = z.real**2 + z.imag**2
+        stretch = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
+        missed = z * stretch + 2 * r2 * bend + bent * z * z - seen
+        if not (np.abs(missed) > exact).any():
+            break
+        slope = np.maximum(1 + r2 * (3 * k1 + r2 * (5 * k2 + r2 * 7 * k3)), _SLOPE_MIN)
+        stretch = np.maximum(stretch, _SLOPE_MIN)
+        outward = (missed.real * z.real + missed.imag * z.imag) / np.maximum(r2, 1e-12)
+        z = z - missed / stretch - z * (outward * (1 / slope - 1 / stretch))
+        far = np.abs(z) > 2 * _FOLD_LIMIT
+        if far.any():
+            z = np.where(far, z * (2 * _FOLD_LIMIT / np.maximum(np.abs(z), 1e-12)), z)
+    return z

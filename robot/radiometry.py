@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from robot.curve import Curve
 from robot.types import F64
 
 _H = 6.62607015e-34
@@ -31,16 +32,18 @@ def _band_radiance_table() -> tuple[F64, F64]:
 
 
 _TEMP_C, _RADIANCE = _band_radiance_table()
+_RADIANCE_OF = Curve(_TEMP_C.tolist(), _RADIANCE.tolist())
+_TEMP_OF = Curve(_RADIANCE.tolist(), _TEMP_C.tolist())
 
 
 def radiance(temp_c: float) -> float:
     """Returns the relative band radiance of a black body at `temp_c`; temperatures beyond −60…160 °C are held at the ends."""
-    return float(np.interp(temp_c, _TEMP_C, _RADIANCE))
+    return _RADIANCE_OF(temp_c)
 
 
 def apparent_c(band_radiance: float) -> float:
     """Returns the temperature (°C) of the black body with this relative band radiance: the inverse of `radiance`."""
-    return float(np.interp(band_radiance, _RADIANCE, _TEMP_C))
+    return _TEMP_OF(band_radiance)
 
 
 def seen_through_surface_c(surface_c: float, emissivity: float, reflected_c: float) -> float:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robot.optics import Optic
+from robot.optics import Optic, rays_through
 from robot.types import F32, F64, Faces, Reason, ThermalRoi, Track
 
 PUPIL_DISTANCE_M = 0.063
@@ -118,11 +118,9 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
     yaw = head_yaw_rad(landmarks_px)
     points_px = np.concatenate([landmarks_px, _box_edges_px(boxes_px)], axis=1)
     ends = np.cumsum(counts)
-    frames_px = np.split(points_px, ends[:-1])
-    every = np.concatenate(
-        [optic.rays(points.reshape(-1, 2)) for points, (_, optic) in zip(frames_px, seen, strict=True)]
-    )
-    rays, edges = np.split(every.reshape(len(scores), 9, 3), [5], axis=1)
+    every = rays_through([optic for _, optic in seen], [9 * count for count in counts], points_px.reshape(-1, 2))
+    every = every.reshape(len(scores), 9, 3)
+    rays, edges = every[:, :5], every[:, 5:]
     ranges = face_ranges_m(rays, edges, yaw)
     middle = rays[:, 0] + rays[:, 1]
     middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)

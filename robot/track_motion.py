@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from robot.types import F64
 
-_HEIGHT = 2
 _AXES = np.arange(3)
+_LEVEL = np.array([1.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,23 +61,48 @@ class Motion:
         spread[:, :3, 3:] = kept * (cross + lever)
         spread[:, 3:, :3] = spread[:, :3, 3:].transpose(0, 2, 1)
         spread[:, 3:, 3:] = kept**2 * speed
-        self._add_noise(spread, np.maximum(dt_s, 0.0), state[:, 3:5])
+        self._add_noise(spread, np.maximum(dt_s, 0.0), state)
         return moved, spread
 
-    def _add_noise(self, covariance: F64, dt_s: NDArray[np.floating], velocity_m_s: F64) -> None:
+    def place(self, state: F64, covariance: F64, dt_s: NDArray[np.floating]) -> tuple[F64, F64]:
+        """Returns the places (n × 3) and their covariances (n × 3 × 3) that `advance` has, for less work."""
+        ahead_s = self.ahead_s(dt_s)[:, None, None]
+        cross = covariance[:, :3, 3:]
+        lever = ahead_s * covariance[:, 3:, 3:]
+        spread = covariance[:, :3, :3] + ahead_s * (cross + cross.transpose(0, 2, 1) + lever)
+        later_s = np.maximum(dt_s, 0.0)
+        spread[:, _AXES, _AXES] += self._power(state) * self._place_gain(later_s)[:, None] + self._jitter(later_s)
+        return state[:, :3] + ahead_s[:, 0] * state[:, 3:], spread
+
+    def _add_noise(self, covariance: F64, dt_s: NDArray[np.floating], state: F64) -> None:
         fade_s = self.fade_s
         lost = -np.expm1(-dt_s / fade_s)
-        twice = -np.expm1(-2 * dt_s / fade_s)
-        walks = np.minimum(np.linalg.norm(velocity_m_s, axis=1) / self.brisk_m_s, 1.0)
-        power = np.full((len(dt_s), 3), self.climb_m_s**2)
-        power[:, :_HEIGHT] = ((self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks) ** 2)[:, None]
-        jitter = np.array([self.sway_m, self.sway_m, self.nod_m]) ** 2
-        place = fade_s**2 * np.maximum(dt_s - 2 * fade_s * lost + fade_s / 2 * twice, 0.0)
-        covariance[:, _AXES, _AXES] += power * place[:, None] + jitter * np.minimum(dt_s, 1.0)[:, None]
+        power = self._power(state)
+        covariance[:, _AXES, _AXES] += power * self._place_gain(dt_s)[:, None] + self._jitter(dt_s)
         cross = power * (fade_s**2 / 2 * lost**2)[:, None]
         covariance[:, _AXES, _AXES + 3] += cross
         covariance[:, _AXES + 3, _AXES] += cross
-        covariance[:, _AXES + 3, _AXES + 3] += power * (fade_s / 2 * twice)[:, None]
+        # 1 − exp(−2 dt/fade), as its parts are at hand.
+        covariance[:, _AXES + 3, _AXES + 3] += power * (fade_s / 2 * lost * (2 - lost))[:, None]
+
+    def _power(self, state: F64) -> F64:
+        """Returns the variance that each velocity gains in a second (n × 3)."""
+        walks = np.minimum(np.sqrt(np.einsum("nk,nk->n", state[:, 3:5], state[:, 3:5])) / self.brisk_m_s, 1.0)
+        level = (self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks) ** 2
+        power: F64 = level[:, None] * _LEVEL + self.climb_m_s**2 * (1 - _LEVEL)
+        return power
+
+    def _place_gain(self, dt_s: NDArray[np.floating]) -> F64:
+        """Returns what a unit of that makes of the place (n, s²·s): both integrals of the fading velocity."""
+        fade_s = self.fade_s
+        lost = -np.expm1(-dt_s / fade_s)
+        gain: F64 = fade_s**2 * np.maximum(dt_s - 2 * fade_s * lost + fade_s / 2 * lost * (2 - lost), 0.0)
+        return gain
+
+    def _jitter(self, dt_s: NDArray[np.floating]) -> F64:
+        """Returns the variance of heads beside the walk (n × 3)."""
+        jitter: F64 = np.minimum(dt_s, 1.0)[:, None] * np.array([self.sway_m, self.sway_m, self.nod_m]) ** 2
+        return jitter
 
     def newcomers(self, positions_m: F64, covariances_m2: F64) -> tuple[F64, F64]:
         """Returns state and covariance of people just met at these places (n × 3, n × 3 × 3), their velocity unknown."""

@@ -1,0 +1,113 @@
+"""What the tracker knows of everybody, one row a person, and the faces of some frames as one table to compare it with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from robot.registration import Located
+from robot.types import F64, I64, Track
+
+PERSON = np.dtype(
+    [
+        ("id", np.int64),
+        ("state", np.float64, 6),
+        ("covariance", np.float64, (6, 6)),
+        ("time_ns", np.int64),  # of `state`
+        ("first_ns", np.int64),
+        ("seen_ns", np.int64),
+        ("looked_ns", np.int64),
+        ("excused_s", np.float64),
+        ("hits", np.int64),
+        ("confirmed", np.bool_),
+        ("landmarks", np.float64, (5, 3)),
+        ("seen_position", np.float64, 3),
+        ("score", np.float64),
+        ("yaw", np.float64),
+        ("camera", np.int64),
+    ]
+)
+"""A row of the tracker: Kalman state (place, velocity) and covariance, times, and how the person looked last. `excused_s` is for how
+long the person could not have been seen, `looked_ns` until when that is known, `camera` the number of the tracker's list of cameras."""
+TOGETHER_NS = 150_000_000
+"""Frames of different cameras this close in time are taken together; people are moved to each frame's own moment along a line."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighted:
+    """The faces of some frames taken at nearly the same time, one row each (n may be 0)."""
+
+    frames: Sequence[Located]
+    t_ns: int
+    """The newest frame's."""
+    frame: I64
+    """n: which of `frames`."""
+    camera: I64
+    """Number of each frame's camera."""
+    taken_ns: I64
+    """Of each frame."""
+    origins_m: F64
+    """frames × 3: where the cameras are."""
+    positions_m: F64
+    covariances_m2: F64
+    scores: F64
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def looks(self, columns: I64) -> tuple[F64, F64]:
+        """Returns the landmarks (n × 5 × 3, relative to the place) and the turn of the heads (n) of these faces."""
+        landmarks = np.concatenate([faces.landmarks_m for faces in self.frames])
+        yaw = np.concatenate([faces.yaw_rad for faces in self.frames])
+        return landmarks[columns], yaw[columns]
+
+
+def together(located: Sequence[Located]) -> Iterator[list[Located]]:
+    """Yields the frames in the order of time, those of nearly the same time at once, but never two of one camera."""
+    batch: list[Located] = []
+    for faces in sorted(located, key=lambda item: item.t_mono_ns):
+        late = batch and faces.t_mono_ns - batch[0].t_mono_ns > TOGETHER_NS
+        if late or any(faces.camera == other.camera for other in batch):
+            yield batch
+            batch = []
+        batch.append(faces)
+    if batch:
+        yield batch
+
+
+def joined(frames: Sequence[Located], cameras: list[str]) -> Sighted:
+    """Returns the frames' faces as one table; cameras not met before are added to the list that numbers them."""
+    cameras += [faces.camera for faces in frames if faces.camera not in cameras]
+    return Sighted(
+        frames=frames,
+        t_ns=frames[-1].t_mono_ns,
+        frame=np.repeat(np.arange(len(frames)), [len(faces) for faces in frames]),
+        camera=np.array([cameras.index(faces.camera) for faces in frames]),
+        taken_ns=np.array([faces.t_mono_ns for faces in frames], dtype=np.int64),
+        origins_m=np.array([faces.origin_m for faces in frames]),
+        positions_m=np.concatenate([faces.positions_m for faces in frames]),
+        covariances_m2=np.concatenate([faces.covariances_m2 for faces in frames]),
+        scores=np.concatenate([faces.scores for faces in frames]).astype(np.float64),
+    )
+
+
+def shown(people: np.ndarray, t_ns: int, position: F64, covariance: F64, cameras: Sequence[str]) -> list[Track]:
+    """Returns the rows as tracks at `t_ns`, where their places (n × 3) and the covariances of these (n × 3 × 3) have been predicted."""
+    # Copies: a track handed out must not change when the next faces come.
+    people = people.copy()
+    columns = zip(
+        people["id"].tolist(), position, people["state"][:, 3:], covariance, people["first_ns"].tolist(),
+        people["seen_ns"].tolist(), people["hits"].tolist(), people["camera"].tolist(), people["landmarks"],
+        people["seen_position"], people["score"].tolist(), people["yaw"].tolist(), people["confirmed"].tolist(),
+        strict=True,
+    )  # fmt: skip
+    return [
+        Track(
+            track_id, t_ns, place, speed, spread, first_ns, seen_ns, hits, cameras[camera], rays, seen, score, yaw, confirmed
+        )
+        for (
+            track_id, place, speed, spread, first_ns, seen_ns, hits, camera, rays, seen, score, yaw, confirmed
+        ) in columns
+    ]  # fmt: skip
