@@ -109,7 +109,7 @@ def solve(setup: Setup, report: PixelReport, captures: Sequence[Capture], drift:
             f"radiometry: a gain of {line.gain:.2f} is none of a working sensor: were the set points entered as they were?"
         )
     pattern_sd_c = _left_pattern_c(captures, images, report)
-    curves = face_curve.rows(fit.spread, fit.sigma_sd_px, fit.veil_sd)
+    curves = face_curve.rows(fit.spread, setup.focal_px, fit.sigma_sd_px, fit.veil_sd)
     radiometry = msgspec.structs.replace(
         setup.known,
         netd_c=round(report.netd_c * line.gain, 4),

@@ -118,7 +118,8 @@ def _size_of_source(calibration: Calibration, rig: Rig) -> list[Figure]:
         return []
     traits = rig.traits
     true = PointSpread(sigma_px=traits.psf_sigma_px, veil_share=traits.veil_share, veil_sigma_px=traits.veil_sigma_px)
-    one, other = face_curve.rows(found), face_curve.rows(true)
+    focal_px = float(rig.thermal.matrix[0, 0])
+    one, other = face_curve.rows(found, focal_px), face_curve.rows(true, focal_px)
     worst = max(
         (abs(a[1] / b[1] - 1) * FACE_CONTRAST_C, name, a[0])
         for name in other

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import datetime as dt
 import functools
 import json
 from dataclasses import replace
@@ -27,7 +28,9 @@ from calibration.texts import TEXTS, say
 from robot.errors import CalibrationError
 from robot.radiometry import radiance
 from robot.types import F32, ThermalFrame
+from simulators.nameplate import calibration_of
 from simulators.props import FlatSurface
+from simulators.rig import load_rig
 
 SMALL = "mlx90640"
 """The sensor with the fewest pixels is the quickest to draw."""
@@ -334,12 +337,25 @@ def test_a_trend_is_found_within_its_uncertainty(rate: float, noise_c: float, se
 
 
 def test_what_few_pixels_recover_follows_the_point_spread() -> None:
-    sharp = face_curve.rows(PointSpread(sigma_px=0.3))
-    soft = face_curve.rows(PointSpread(sigma_px=0.8))
-    veiled = face_curve.rows(PointSpread(sigma_px=0.3, veil_share=0.03))
+    sharp = face_curve.rows(PointSpread(sigma_px=0.3), 96.0)
+    soft = face_curve.rows(PointSpread(sigma_px=0.8), 96.0)
+    veiled = face_curve.rows(PointSpread(sigma_px=0.3, veil_share=0.03), 96.0)
     for name in ("canthi", "upper_face"):
         shares = [row[1] for row in soft[name]]
         assert shares == sorted(shares)
         assert all(a[1] > b[1] for a, b in zip(sharp[name], soft[name], strict=True))
         assert all(a[1] > b[1] for a, b in zip(sharp[name], veiled[name], strict=True))
         assert all(0.4 < share <= 1.0 for share in shares)
+
+
+@pytest.mark.parametrize("name", ["mi0802", "mlx90640"])
+def test_what_few_pixels_recover_is_what_people_show(name: str) -> None:
+    """Held against people who were drawn by somebody else, and read by the whole robot, from six pixels up."""
+    rig = load_rig(name)
+    measured = calibration_of(rig, "test", dt.datetime.now(dt.UTC)).radiometry.size_of_source
+    derived = face_curve.rows(PointSpread(sigma_px=rig.traits.psf_sigma_px), float(rig.thermal.matrix[0, 0]))
+    for region in ("canthi", "upper_face"):
+        shown = {row[0]: row[1] for row in measured[region]}
+        for width_px, share, _ in derived[region]:
+            if width_px >= 6.0 and width_px in shown:
+                assert 13.0 * (share / shown[width_px] - 1) == pytest.approx(0.0, abs=0.11), (region, width_px)
