@@ -73,6 +73,7 @@ def _weights(readings: Sequence[Reading]) -> F64:
 
 
 def _mean_term_c(name: str, weight: F64, readings: Sequence[Reading]) -> float:
-    parts = weight * [reading.uncertainty_terms_c.get(name, 0.0) for reading in readings]
+    # A handful of plain numbers: NumPy's calls would cost more than the sums.
+    parts = [w * reading.uncertainty_terms_c.get(name, 0.0) for w, reading in zip(weight, readings, strict=True)]
     kept = _KEPT_SHARE.get(name, 1.0)
-    return math.sqrt(kept * float(parts.sum()) ** 2 + (1 - kept) * float(np.square(parts).sum()))
+    return math.sqrt(kept * sum(parts) ** 2 + (1 - kept) * sum(part * part for part in parts))

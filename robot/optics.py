@@ -112,6 +112,12 @@ def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDAr
     return turned
 
 
+def length(vectors: F64) -> F64:
+    """Returns the lengths of vectors that lie along the last axis; np.linalg.norm takes three times as long for a few."""
+    lengths: F64 = np.sqrt(np.einsum("...k,...k->...", vectors, vectors))
+    return lengths
+
+
 def _lens(matrix: F64, distortion: F64) -> NDArray[np.complex128]:
     """Returns focal length and centre (x + iy), tangential terms (p₂ + ip₁), radial terms k₁, k₂, k₃."""
     k1, k2, p1, p2, k3 = distortion.ravel().tolist()

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from robot.optics import Optic, rays_through
+from robot.optics import Optic, length, rays_through
 from robot.types import F32, F64, Faces, Reason, ThermalRoi, Track
 
 PUPIL_DISTANCE_M = 0.063
@@ -23,6 +23,7 @@ EYES_TO_MOUTH_M = 0.066
 """Distance from the line of the eyes to the line of the mouth's corners in adults, within about 7 %."""
 NOSE_PROTRUSION = 0.45
 """Nose tip in front of the eyes' plane, as a share of the pupil distance (about 28 mm)."""
+_SPANS_M = np.array([PUPIL_DISTANCE_M, EYES_TO_MOUTH_M, FACE_WIDTH_M, FACE_HEIGHT_M])
 LARGEST_COUNTS = 10.0
 """How strongly the largest of the measures of a face counts: a tenth larger, e times the weight."""
 RANGE_SD_SHARE = 0.07
@@ -82,17 +83,14 @@ def face_ranges_m(landmark_rays: F64, edge_rays: F64, yaw_rad: F64) -> F64:
     Turning away, a mask's edge, somebody in front: whatever goes wrong makes a measure smaller, hardly anything makes it
     larger. So the larger ones count more (log-mean-exp).
     """
-    eyes = (landmark_rays[:, 0] + landmark_rays[:, 1]) / 2
-    mouth = (landmark_rays[:, 3] + landmark_rays[:, 4]) / 2
-    pupils = np.linalg.norm(landmark_rays[:, 1] - landmark_rays[:, 0], axis=1) / np.maximum(np.cos(yaw_rad), 0.5)
-    chin = np.linalg.norm(mouth - eyes, axis=1)
-    width = np.linalg.norm(edge_rays[:, 1] - edge_rays[:, 0], axis=1)
-    height = np.linalg.norm(edge_rays[:, 3] - edge_rays[:, 2], axis=1)
-    per_metre = np.stack(
-        [pupils / PUPIL_DISTANCE_M, chin / EYES_TO_MOUTH_M, width / FACE_WIDTH_M, height / FACE_HEIGHT_M]
-    )
-    scale = np.mean(np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS, axis=0) ** (1 / LARGEST_COUNTS)
-    ranges: F64 = np.clip(1 / scale, 0.2, REACH_M).astype(np.float64)
+    spans = np.empty((len(landmark_rays), 4, 3))  # pupils, eyes to mouth, width, height
+    spans[:, 0] = landmark_rays[:, 1] - landmark_rays[:, 0]
+    spans[:, 1] = (landmark_rays[:, 3] + landmark_rays[:, 4] - landmark_rays[:, 0] - landmark_rays[:, 1]) / 2
+    spans[:, 2:] = edge_rays[:, 1::2] - edge_rays[:, ::2]
+    per_metre = length(spans) / _SPANS_M
+    per_metre[:, 0] /= np.maximum(np.cos(yaw_rad), 0.5)
+    scale = ((np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS).sum(axis=1) / 4) ** (1 / LARGEST_COUNTS)
+    ranges: F64 = np.minimum(np.maximum(1 / scale, 0.2), REACH_M)
     return ranges
 
 
@@ -123,7 +121,7 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
     rays, edges = every[:, :5], every[:, 5:]
     ranges = face_ranges_m(rays, edges, yaw)
     middle = rays[:, 0] + rays[:, 1]
-    middle /= np.maximum(np.linalg.norm(middle, axis=1, keepdims=True), 1e-9)
+    middle /= np.maximum(length(middle), 1e-9)[:, None]
     offset = middle * ranges[:, None]
     # All landmarks are put on the plane through the eyes, square to the line of sight.
     along = np.einsum("nki,ni->nk", rays, middle)
@@ -153,12 +151,12 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
     return located
 
 
+_EDGES = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]], np.float32)
+
+
 def _box_edges_px(boxes_px: F32) -> F32:
     """Returns the middles of each box's left, right, top and bottom edge (n × 4 × 2)."""
-    left, top, width, height = boxes_px.T
-    x = np.stack([left, left + width, left + width / 2, left + width / 2], axis=1)
-    y = np.stack([top + height / 2, top + height / 2, top, top + height], axis=1)
-    edges: F32 = np.stack([x, y], axis=2)
+    edges: F32 = boxes_px[:, None, :2] + boxes_px[:, None, 2:] * _EDGES
     return edges
 
 
@@ -193,22 +191,23 @@ def thermal_rois(
     """
     if not tracks:
         return []
-    positions = np.stack([track.position_m for track in tracks])
-    landmarks = np.stack([track.landmark_rays for track in tracks])
+    positions = np.array([track.position_m for track in tracks])
+    landmarks = np.array([track.landmark_rays for track in tracks])
     points = (positions[:, None, :] + landmarks).reshape(-1, 3)
     pixels, depths = thermal.project(points)
     pixels = pixels.reshape(-1, 5, 2)
-    distance = np.linalg.norm(positions - thermal.position_m, axis=1)
-    depth = np.maximum(depths.reshape(-1, 5)[:, :2].mean(axis=1), 0.05)
+    distance = length(positions - thermal.position_m)
+    depth = np.maximum((depths[::5] + depths[1::5]) / 2, 0.05)
     face_px = thermal.focal_px * FACE_WIDTH_M / depth
-    covariances = np.stack([track.position_covariance_m2 for track in tracks])
+    covariances = np.array([track.position_covariance_m2 for track in tracks])
     sd_px = np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
     eyes = pixels[:, :2]
-    centers = eyes.mean(axis=1)
-    up = centers - pixels[:, 3:5].mean(axis=1)
-    up /= np.maximum(np.linalg.norm(up, axis=1, keepdims=True), 1e-6)
-    inside = np.isfinite(centers).all(axis=1) & np.isfinite(up).all(axis=1)
-    inside[inside] &= _within(centers[inside], thermal, margin_px=0.0)
+    centers = (eyes[:, 0] + eyes[:, 1]) / 2
+    up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
+    up /= np.maximum(length(up), 1e-6)[:, None]
+    # Pixels behind the sensor are NaN, which lies nowhere.
+    with np.errstate(invalid="ignore"):
+        inside = _within(centers, thermal) & np.isfinite(up[:, 0])
     # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
     fresh = np.array([t_mono_ns - track.last_seen_ns <= limits.stale_s * 1e9 for track in tracks])
     hidden = _hidden(centers, face_px, distance, inside, fresh)
@@ -244,16 +243,16 @@ def thermal_rois(
 def _across_sd_m(covariances: F64, positions: F64, thermal: Optic) -> F64:
     """Returns the standard uncertainty square to the line of sight (n), mean of both directions."""
     sight = positions - thermal.position_m
-    sight /= np.maximum(np.linalg.norm(sight, axis=1, keepdims=True), 1e-6)
+    sight /= np.maximum(length(sight), 1e-6)[:, None]
     along = np.einsum("ni,nij,nj->n", sight, covariances, sight)
     across: F64 = np.sqrt(np.maximum((np.einsum("nii->n", covariances) - along) / 2, 0.0))
     return across
 
 
-def _within(points_px: F64, optic: Optic, margin_px: float) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    low = (points_px >= margin_px).all(axis=1)
-    high = (points_px[:, 0] <= optic.width_px - 1 - margin_px) & (points_px[:, 1] <= optic.height_px - 1 - margin_px)
-    return low & high
+def _within(points_px: F64, optic: Optic) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    x, y = points_px.T
+    inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (x >= 0) & (y >= 0) & (x <= optic.width_px - 1) & (y <= optic.height_px - 1)
+    return inside
 
 
 def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray, fresh: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.optics import length
 from robot.registration import Located
 from robot.track_assignment import assign
 from robot.track_motion import Motion
@@ -168,7 +169,7 @@ class Tracker:
     def _noise(self, columns: I64, faces: Sighted, gap_s: F64) -> F64:
         """Returns the faces' covariances (n × 3 × 3), longer in range the sooner they follow the last look."""
         sight = faces.positions_m[columns] - faces.origins_m[faces.frame[columns]]
-        sight /= np.maximum(_length(sight), 1e-6)[:, None]
+        sight /= np.maximum(length(sight), 1e-6)[:, None]
         covariance = faces.covariances_m2[columns]
         along = np.einsum("ni,nij,nj->n", sight, covariance, sight)
         more = np.maximum(2 * self.limits.range_memory_s / np.maximum(gap_s, 0.02), 1.0) - 1.0
@@ -183,7 +184,7 @@ class Tracker:
             rows, columns, taken_ns = rows[newest], columns[newest], taken_ns[newest]
         frame = faces.frame[columns]
         positions, origins = faces.positions_m[columns], faces.origins_m[frame]
-        scale = _length(people["state"][rows, :3] - origins) / np.maximum(_length(positions - origins), 0.1)
+        scale = length(people["state"][rows, :3] - origins) / np.maximum(length(positions - origins), 0.1)
         landmarks, yaw = faces.looks(columns)
         people["landmarks"][rows] = landmarks * np.clip(scale, 0.7, 1.4)[:, None, None]
         people["seen_position"][rows] = positions
@@ -204,7 +205,7 @@ class Tracker:
             return
         place = prior.state[:, :2]
         sight = place[rows] - faces.origins_m[frame, :2]
-        range_m = np.maximum(_length(sight), 0.3)
+        range_m = np.maximum(length(sight), 0.3)
         sight /= range_m[:, None]
         front = np.flatnonzero(np.abs(faces.t_ns - seen_ns) < _FRESH_NS)
         other = place[front][None, :, :] - faces.origins_m[frame, None, :2]
@@ -262,8 +263,8 @@ class Tracker:
         ahead_s = (t_ns - seen["time_ns"]) * _NS
         near = self._motion.place(seen["state"], seen["covariance"], ahead_s)[0] - origin_m
         mine = faces.positions_m[columns] - origin_m
-        mine_m = np.maximum(_length(mine), 1e-6)[:, None]
-        near_m = np.maximum(_length(near), 1e-6)[None, :]
+        mine_m = np.maximum(length(mine), 1e-6)[:, None]
+        near_m = np.maximum(length(near), 1e-6)[None, :]
         aligned = mine @ near.T / (mine_m * near_m) > np.cos(self.limits.same_bearing_rad)
         clash = self.limits.range_clash
         known: NDArray[np.bool_] = (aligned & (near_m < clash * mine_m) & (mine_m < clash * near_m)).any(axis=1)
@@ -344,12 +345,6 @@ def _chosen(pairs: _Pairs, strong: NDArray[np.bool_], faces: Sighted) -> tuple[I
         rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
     order = np.argsort(columns)
     return rows[order] // len(faces.frames), columns[order]
-
-
-def _length(vectors: F64) -> F64:
-    """Returns the lengths (n) of n vectors."""
-    length: F64 = np.sqrt(np.einsum("nk,nk->n", vectors, vectors))
-    return length
 
 
 def _improbability(offsets: F64, spread: F64, tail: float) -> tuple[F64, F64]:

@@ -7,12 +7,12 @@ looked closer is a person who is there and cannot be measured: counted once.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
@@ -59,21 +59,20 @@ class BlobFinder:
         self._low_c = float(np.clip(ambient_c + CLOTHES_C, WARM_C[0], _WARM_LOWEST_C))
         nearest_px = thermal.focal_px * FACE_WIDTH_M / RANGE_M[0]
         self._width_px = (max(2.0, _NARROWER * face_px_min), _WIDER * nearest_px)
-        self._open: NDArray[np.bool_] = np.ones((thermal.height_px, thermal.width_px), dtype=bool)
+        self._open: U8 = np.full((thermal.height_px, thermal.width_px), 255, np.uint8)
         if plate_px is not None:
             left, top, width, height = plate_px
             rim = _PLATE_RIM_PX
-            self._open[max(0, top - rim) : top + height + rim, max(0, left - rim) : left + width + rim] = False
+            self._open[max(0, top - rim) : top + height + rim, max(0, left - rim) : left + width + rim] = 0
         self._kernel = np.ones((2 * _HOT_RIM_PX + 1,) * 2, np.uint8)
 
     def find(self, temp_c: F32, correction_c: float) -> list[Blob]:
         """Returns the warm places of a frame (rows × columns, °C as reported; the plate says what to add)."""
         low_c, high_c, hot_c = (value - correction_c for value in (self._low_c, WARM_C[1], HOT_C))
-        warm = (temp_c >= low_c) & (temp_c <= high_c) & self._open
-        hot = temp_c > hot_c
-        if hot.any():
-            warm &= cv2.dilate(hot.view(np.uint8), self._kernel) == 0
-        mask: U8 = warm.view(np.uint8)
+        mask: U8 = cv2.inRange(temp_c, low_c, high_c)
+        mask &= self._open
+        if float(temp_c.max()) > hot_c:
+            mask[cv2.dilate((temp_c > hot_c).view(np.uint8), self._kernel) > 0] = 0
         _, _, stats, centers = cv2.connectedComponentsWithStats(mask, connectivity=4)
         stats, centers = stats[1:], centers[1:]  # the first is the background
         width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
@@ -141,7 +140,7 @@ class WarmWatch:
 
     def _follow(self, t_ns: int, blob: Blob, has_face: bool) -> None:
         near = [(_apart(place.blob, blob), index) for index, place in enumerate(self.places) if place.last_ns < t_ns]
-        best = min(near, default=(np.inf, -1))
+        best = min(near, default=(math.inf, -1))
         if best[0] > 0.8:
             self.places.append(WarmPlace(self._next, blob, t_ns, t_ns, blob, matched=has_face))
             self._next += 1
@@ -164,13 +163,13 @@ class WarmWatch:
 
 def _apart(one: Blob, other: Blob) -> float:
     """Distance between two places, in widths of the wider one."""
-    distance = np.hypot(one.center_px[0] - other.center_px[0], one.center_px[1] - other.center_px[1])
-    return float(distance / max(one.width_px, other.width_px))
+    distance = math.hypot(one.center_px[0] - other.center_px[0], one.center_px[1] - other.center_px[1])
+    return distance / max(one.width_px, other.width_px)
 
 
 def _has_face(blob: Blob, rois: Sequence[ThermalRoi]) -> bool:
     return any(
-        np.hypot(roi.center_px[0] - blob.center_px[0], roi.center_px[1] - blob.center_px[1])
+        math.hypot(roi.center_px[0] - blob.center_px[0], roi.center_px[1] - blob.center_px[1])
         <= 0.9 * max(roi.face_px, blob.width_px)
         for roi in rois
     )
