@@ -6,6 +6,7 @@ is kept; what must not be lost is an event.
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Literal
 from urllib.parse import parse_qs
 
@@ -70,6 +71,38 @@ def wants_pictures(query: str) -> bool:
     if values not in (["0"], ["1"]):
         raise ProtocolError("pictures must be 0 or 1")
     return values == ["1"]
+
+
+ASKED_WITHIN_M = 4.0
+"""Who is further away is not spoken to by the passers-by's screen."""
+_PLEASE = {
+    "too_far": "closer",
+    "too_few_pixels": "closer",
+    "out_of_view": "front",
+    "moving_blur": "still",
+    "too_brief": "still",
+    "extreme_pose": "look",
+    "occluded": "forehead",
+    "glasses": "glasses",
+    "implausible": "still",
+}
+WORDS = ("off", "welcome", "thanks", *dict.fromkeys(_PLEASE.values()))
+"""Everything that the passers-by's screen can be told."""
+
+
+def guidance(state: LiveState) -> str:
+    """Returns the one word (of WORDS) for the screen that passers-by see: what the nearest person who has no result yet should do.
+
+    It never tells a result: who is done is thanked, whatever was found.
+    """
+    if state.screening != "available":
+        return "off"
+    near = [one for one in state.people if one.state != "hidden" and math.hypot(*one.position_m[:2]) <= ASKED_WITHIN_M]
+    waiting = [one for one in near if one.verdict is None]
+    if waiting:
+        nearest = min(waiting, key=lambda one: math.hypot(*one.position_m[:2]))
+        return _PLEASE.get(nearest.reason or "", "still" if nearest.state == "measuring" else "closer")
+    return "thanks" if near else "welcome"
 
 
 STALE_S = 2.0

@@ -13,7 +13,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,9 +25,10 @@ from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, wants_pictures
 from robot.store import StoreReader
-from robot.stream_door import Door, tls_context
-from robot.stream_live import LiveView
+from robot.stream_door import Desk, Door, tls_context
+from robot.stream_live import LiveView, send_words
 from robot.stream_session import (
+    FORBIDDEN,
     LOCAL,
     TOO_SLOW,
     UNAUTHENTICATED,
@@ -74,7 +75,7 @@ class StreamServer:
 
     `get_state` and `latest_preview(name, may_see_faces)` are called from the server's threads and must return immutable
     values at once; the latter only while somebody watches. `on_command` and `on_access` are called on the loop and must
-    not block (put it into a queue). What is to run `beside` it on the same loop is started with it and cancelled with it.
+    not block (put it into a queue). `desks` answer for what not everybody may read (see Door). What is to run `beside` it on the same loop is started with it and cancelled with it.
     """
 
     def __init__(
@@ -90,6 +91,7 @@ class StreamServer:
         on_access: Callable[[Access], None] | None = None,
         limits: Limits | None = None,
         beside: Sequence[Callable[[], Coroutine[None, None, None]]] = (),
+        desks: Mapping[str, Desk] | None = None,
     ) -> None:
         self._settings = settings
         self._limits = limits or Limits()
@@ -107,7 +109,7 @@ class StreamServer:
         self._previews = tuple(previews)
         self._on_command = on_command
         self._on_access = on_access
-        self._door = Door(settings, self._tokens, Site(self._state_now, registry))
+        self._door = Door(settings, self._tokens, Site(self._state_now, registry), desks, on_access)
         self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
@@ -207,6 +209,7 @@ class StreamServer:
                     await self._close_port(server)
             finally:
                 self._reader.close()
+                self._door.close()
 
     async def _until_stopped(self, pump: asyncio.Task[None]) -> None:
         """Returns when asked to stop; a pump that fails is a fault of ours and ends the stream loudly."""
@@ -277,7 +280,11 @@ class StreamServer:
         self._clients_gauge.labels(path).inc()
         try:
             principal = await self._authenticate(ws, address, path)
-            if path == "/events":
+            if path == "/passer/word":
+                await self._serve_passer(ws, principal, address)
+            elif not principal.role.may_watch:
+                raise ProtocolError(f"the role {principal.role.name.lower()} may open /passer/word only", FORBIDDEN)
+            elif path == "/events":
                 await self._serve_events(ws, principal, address, query)
             else:
                 await self._serve_live(ws, principal, address, query)
@@ -353,6 +360,10 @@ class StreamServer:
     async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str, query: str) -> None:
         watching = self._live.watching(principal.role.may_see_faces, wants_pictures(query))
         with watching as client, self._running(ws, self._live.send(ws, client)):
+            await self._receive(ws, principal, address)
+
+    async def _serve_passer(self, ws: ServerConnection, principal: Principal, address: str) -> None:
+        with self._running(ws, send_words(ws, self._state_now, self._limits)):
             await self._receive(ws, principal, address)
 
     async def _receive(self, ws: ServerConnection, principal: Principal, address: str) -> None:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
@@ -12,23 +15,50 @@ from websockets.http11 import Request, Response
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError
-from robot.stream_session import Tokens, bearer, host_allowed, origin_allowed
+from robot.stream_session import LOCAL, Access, Principal, Tokens, bearer, host_allowed, origin_allowed
 from robot.web import SECURITY_HEADERS, SOCKETS, Answer, Site
 
 log = logging.getLogger(__name__)
 
 
-class Door:
-    """Stands before the websockets: foreign hosts and origins stay outside, pages are handed out here."""
+Desk = Callable[[Principal, str, str], Answer]
+"""Answers a request for what not everybody may read: who asks, path, query string. May block; called in a thread of its own."""
 
-    def __init__(self, settings: StreamSettings, tokens: Tokens, site: Site) -> None:
+_WAITING_MAX = 4
+"""Requests that wait for a desk; more are sent away to try again, so that nobody piles up work."""
+_LOGGED_CHARS = 200
+
+
+class Door:
+    """Stands before the websockets: foreign hosts and origins stay outside, pages are handed out here.
+
+    `desks` answer for paths by their first part (`/history`, `/evidence`), to who has a token and may watch; every such
+    request goes to `on_access`. All desks share one thread: they read from disk beside the pipeline, which comes first.
+    """
+
+    def __init__(
+        self,
+        settings: StreamSettings,
+        tokens: Tokens,
+        site: Site,
+        desks: Mapping[str, Desk] | None = None,
+        on_access: Callable[[Access], None] | None = None,
+    ) -> None:
         self._settings = settings
         self._tokens = tokens
         self._site = site
+        self._desks = dict(desks or {})
+        self._on_access = on_access
+        self._thread = ThreadPoolExecutor(1, "stream-desk")
+        self._waiting = 0
 
-    def answer(self, _ws: ServerConnection, request: Request) -> Response | None:
+    def close(self) -> None:
+        """Ends the desks' thread once it has answered."""
+        self._thread.shutdown(cancel_futures=True)
+
+    def answer(self, ws: ServerConnection, request: Request) -> Response | Awaitable[Response] | None:
         """Answers everything that is not a websocket, and refuses websockets that may not even open."""
-        path, _, _ = request.path.partition("?")
+        path, _, query = request.path.partition("?")
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if not host_allowed(host, self._settings.origins, bool(self._tokens)):
             return _response(Answer(HTTPStatus.FORBIDDEN, b"This host name is not served (see stream.origins).\n"))
@@ -37,21 +67,47 @@ class Door:
             if not origin_allowed(origin, host, self._settings.origins):
                 return _response(Answer(HTTPStatus.FORBIDDEN, b"Pages of this origin may not connect.\n"))
             return None
+        if (desk := self._desks.get("/" + path.split("/")[1])) and request.method in ("GET", "HEAD"):
+            return self._at_desk(desk, ws, request, path, query)
         try:
-            answer = self._site.answer(request.method, path, self._may_read_metrics(request))
+            answer = self._site.answer(request.method, path, self._principal(request) is not None)
         except Exception:
             log.exception("no answer for %s", path)
             raise
         return _response(answer, head=request.method == "HEAD")
 
-    def _may_read_metrics(self, request: Request) -> bool:
+    async def _at_desk(self, desk: Desk, ws: ServerConnection, request: Request, path: str, query: str) -> Response:
+        principal = self._principal(request)
+        if principal is None:
+            return _response(
+                Answer(HTTPStatus.UNAUTHORIZED, b"Token needed.\n", headers={"WWW-Authenticate": "Bearer"})
+            )
+        if self._on_access is not None:
+            address = str((ws.remote_address or ("?",))[0])
+            self._on_access(Access(principal, address, request.path[:_LOGGED_CHARS]))
+        if self._waiting >= _WAITING_MAX:
+            busy = Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Busy, ask again.\n", headers={"Retry-After": "1"})
+            return _response(busy)
+        self._waiting += 1
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._thread, desk, principal, path, query)
+        except Exception:
+            log.exception("no answer for %s", path)
+            raise
+        finally:
+            self._waiting -= 1
+        return _response(answer, head=request.method == "HEAD")
+
+    def _principal(self, request: Request) -> Principal | None:
+        """Returns who asks, if they may read more than the page itself."""
         if not self._tokens:
-            return True
+            return LOCAL
         try:
             token = bearer(request.headers.get("Authorization"))
         except ProtocolError:
-            return False
-        return token is not None and self._tokens.principal(token) is not None
+            return None
+        found = None if token is None else self._tokens.principal(token)
+        return found if found is not None and found.role.may_watch else None
 
 
 def _response(answer: Answer, head: bool = False) -> Response:

@@ -12,7 +12,7 @@ import msgspec
 from websockets.asyncio.server import ServerConnection
 
 from robot.errors import ProtocolError
-from robot.live import LiveState, Preview, pack
+from robot.live import LiveState, Preview, guidance, pack
 from robot.stream_session import TOO_SLOW, Limits
 
 _STATE = ""
@@ -116,3 +116,23 @@ class LiveView:
         for client in self.clients:
             if client.pictures and client.may_see_faces == may_see_faces:
                 client.offer(name, message)
+
+
+_WORD_EVERY_S = 0.25
+_WORD_AGAIN_S = 2.0
+"""An unchanged word is sent again this often, so that a screen whose robot has gone does not smile on."""
+
+
+async def send_words(ws: ServerConnection, get_state: Callable[[], LiveState], limits: Limits) -> None:
+    """Sends the word for passers-by whenever it changes, until cancelled; raises ProtocolError (4408) if it is not taken."""
+    said, said_s = "", 0.0
+    while True:
+        word, now_s = guidance(get_state()), time.monotonic()
+        if word != said or now_s - said_s >= _WORD_AGAIN_S:
+            said, said_s = word, now_s
+            try:
+                async with asyncio.timeout(limits.send_timeout_s):
+                    await ws.send(word)
+            except TimeoutError:
+                raise ProtocolError("too slow for the passers-by's word", TOO_SLOW) from None
+        await asyncio.sleep(_WORD_EVERY_S)

@@ -57,9 +57,15 @@ class Limits:
 class Role(enum.IntEnum):
     """Each may do what those before it may."""
 
+    DISPLAY = 0
+    """A screen for passers-by: one word about what they should do, nothing else."""
     VIEWER = 1
     OPERATOR = 2
     TECHNICIAN = 3
+
+    @property
+    def may_watch(self) -> bool:
+        return self >= Role.VIEWER
 
     @property
     def may_acknowledge(self) -> bool:
@@ -103,7 +109,7 @@ class Access:
 
 class _TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    role: Annotated[str, Meta(pattern="^(viewer|operator|technician)$")]
+    role: Annotated[str, Meta(pattern="^(display|viewer|operator|technician)$")]
     sha256: str | None = None
     token: str | None = None
     # Their form is checked in Tokens.read, whose errors do not repeat the value as those of convert() do.

@@ -25,7 +25,7 @@ FILES = {
     "/style.css": "style.css",
     "/favicon.svg": "favicon.svg",
 }
-SOCKETS = ("/events", "/live")
+SOCKETS = ("/events", "/live", "/passer/word")
 _TYPES = {
     "html": "text/html; charset=utf-8",
     "js": "text/javascript; charset=utf-8",
