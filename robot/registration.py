@@ -251,7 +251,9 @@ def _across_sd_m(covariances: F64, positions: F64, thermal: Optic) -> F64:
 
 def _within(points_px: F64, optic: Optic) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
     x, y = points_px.T
-    inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (x >= 0) & (y >= 0) & (x <= optic.width_px - 1) & (y <= optic.height_px - 1)
+    inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
+        (x >= 0) & (y >= 0) & (x <= optic.width_px - 1) & (y <= optic.height_px - 1)
+    )
     return inside
 
 
