@@ -67,7 +67,7 @@ class Door:
             if not origin_allowed(origin, host, self._settings.origins):
                 return _response(Answer(HTTPStatus.FORBIDDEN, b"Pages of this origin may not connect.\n"))
             return None
-        if (desk := self._desks.get("/" + path.split("/")[1])) and request.method in ("GET", "HEAD"):
+        if (desk := self._desks.get("/".join(path.split("/")[:2]))) and request.method in ("GET", "HEAD"):
             return self._at_desk(desk, ws, request, path, query)
         try:
             answer = self._site.answer(request.method, path, self._principal(request) is not None)

@@ -232,8 +232,9 @@ def test_acknowledging_needs_the_role() -> None:
 
 
 def test_rights_rise_with_roles() -> None:
-    assert [role.may_acknowledge for role in Role] == [False, True, True]
-    assert [role.may_see_faces for role in Role] == [False, True, True]
+    assert [role.may_watch for role in Role] == [False, True, True, True]
+    assert [role.may_acknowledge for role in Role] == [False, False, True, True]
+    assert [role.may_see_faces for role in Role] == [False, False, True, True]
 
 
 SECRET = "correct horse battery staple"
