@@ -40,6 +40,7 @@ from robot.events import (
     encode,
     rfc3339,
 )
+from robot.history import History
 from robot.interfaces import Camera, Indicator, ThermalSensor
 from robot.live import as_of
 from robot.metrics import Metrics
@@ -433,6 +434,7 @@ class App:
             on_access=note,
             registry=self.metrics.registry,
             beside=[] if self._uplink is None else [self._uplink.run],
+            desks={"/history": History(Path(self.settings.store.path), self.settings.screening).answer},
         )
 
 

@@ -43,6 +43,14 @@ class LiveAlarm(Part, frozen=True):
     by: str | None = None
 
 
+class Field(Part, frozen=True):
+    """What a camera or the thermal sensor sees, from above; degrees, counted to the left from straight ahead."""
+
+    heading_deg: float
+    half_deg: float
+    """Half the angle of view across."""
+
+
 class LiveState(Part, frozen=True, kw_only=True):
     """An immutable picture of everything the page shows; made by the pipeline's thread, sent as it is."""
 
@@ -62,6 +70,8 @@ class LiveState(Part, frozen=True, kw_only=True):
     alarms: tuple[LiveAlarm, ...] = ()
     coverage: CoverageData | None = None
     devices: dict[str, DeviceData] = {}
+    fields: dict[str, Field] = {}
+    """Fields of view, by the name of the picture."""
     threshold_c: float | None = None
 
 
@@ -123,6 +133,8 @@ class Box(Part, frozen=True):
     person: int | None = None
     verdict: str | None = None
     body_c: float | None = None
+    uncertainty_c: float | None = None
+    distance_m: float | None = None
 
 
 class Preview(Part, frozen=True):

@@ -414,6 +414,11 @@ class Pipeline:
         """Counts since the start."""
         return self._screener.coverage
 
+    @property
+    def optics(self) -> dict[str, Optic]:
+        """Lenses and places of the cameras and of the thermal sensor, by name."""
+        return {**self._cameras, "thermal": self._thermal}
+
     def view(self) -> View:
         """Returns what is known right now; the lists are not changed afterwards."""
         return View(

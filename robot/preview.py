@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 
 import cv2
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from robot.live import Box, Preview
-from robot.types import U8, CameraFrame, Faces, ThermalFrame, ThermalRoi
+from robot.optics import Optic
+from robot.types import F64, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi, Track
 
 WIDTH_PX = 480
 """Width of a preview; a page with six of them stays light."""
 QUALITY = 70
+THERMAL_QUALITY = 95
+"""A step of the thermal picture's 256 is some hundredths of a degree: what JPEG loses at this quality is less than noise."""
 _BLUR_MARGIN = 0.25
 """Hair and chin belong to a face, too: boxes are blurred with this share added on every side."""
 _SPAN_MIN_C = 4.0
 """Narrowest temperature scale of the thermal picture: below it noise would fill the colours."""
+_SAME_FACE = 0.6
+"""A track belongs to a face if its place is no further from between the eyes than this share of the face's width."""
+_NOWHERE = (0.0, 0.0, 0.0, 0.0)
 
 
-def camera_preview(frame: CameraFrame, faces: Faces | None, may_see_faces: bool) -> Preview:
-    """Returns a camera's picture with the boxes of its newest faces, in the preview's pixels."""
+def camera_preview(
+    frame: CameraFrame, faces: Faces | None, may_see_faces: bool, labels: Sequence[Box | None] = ()
+) -> Preview:
+    """Returns a camera's picture with the boxes of its newest faces, in the preview's pixels.
+
+    `labels` tell what is known of each face, in the order of `faces` (their box_px does not matter).
+    """
     height, width = frame.image_bgr.shape[:2]
     size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
     image: U8 = cv2.resize(frame.image_bgr, size, interpolation=cv2.INTER_AREA)
@@ -37,8 +50,27 @@ def camera_preview(frame: CameraFrame, faces: Faces | None, may_see_faces: bool)
         width_px=size[0],
         height_px=size[1],
         jpeg=_jpeg(image),
-        boxes=tuple(Box(box_px=_four(box)) for box in boxes),
+        boxes=tuple(_labelled(box, label) for box, label in zip_longest(boxes, labels[: len(boxes)])),
     )
+
+
+def whose(faces: Faces, t_mono_ns: int, tracks: Sequence[Track], optic: Optic) -> list[int | None]:
+    """Returns the track of each face in a picture taken at `t_mono_ns`: the nearest whose place lies within the face, each once."""
+    owners: list[int | None] = [None] * len(faces)
+    if not len(faces) or not tracks:
+        return owners
+    ahead_s = np.array([(t_mono_ns - track.t_mono_ns) / 1e9 for track in tracks])
+    places_m = np.array([track.position_m for track in tracks])
+    places_m = places_m + np.array([track.velocity_m_s for track in tracks]) * ahead_s[:, None]
+    pixels, _ = optic.project(places_m)
+    eyes_px = faces.landmarks_px[:, :2].mean(axis=1)
+    away = np.hypot(*(eyes_px[:, None] - pixels[None]).transpose(2, 0, 1)) / faces.boxes_px[:, 2:3]
+    away = np.where(np.isfinite(away), away, np.inf)
+    while away.size and away.min() < _SAME_FACE:
+        face, track = divmod(int(away.argmin()), len(tracks))
+        owners[face] = tracks[track].track_id
+        away[face, :] = away[:, track] = np.inf
+    return owners
 
 
 def blur(image: U8, box_px: NDArray[np.floating]) -> None:
@@ -53,32 +85,42 @@ def blur(image: U8, box_px: NDArray[np.floating]) -> None:
     image[rows, columns] = cv2.resize(coarse, (part.shape[1], part.shape[0]), interpolation=cv2.INTER_LINEAR)
 
 
-def thermal_preview(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> Preview:
-    """Returns the thermal image in a perceptually even colour map, enlarged, with the scale's ends and the faces' places."""
+def thermal_preview(
+    frame: ThermalFrame, rois: Sequence[ThermalRoi], labels: Mapping[int, Box] | None = None
+) -> Preview:
+    """Returns the thermal image in grey, as many pixels as the sensor has: black is `min_c`, white is `max_c`.
+
+    Whoever shows it enlarges it first and colours it afterwards: colours in between would be of no temperature.
+    `labels` tell what is known of each track.
+    """
     low_c, high_c = (float(value) for value in np.percentile(frame.temp_c, (2, 99.8)))
     high_c = max(high_c, low_c + _SPAN_MIN_C)
     grey = np.clip((frame.temp_c - low_c) / (high_c - low_c) * 255, 0, 255).astype(np.uint8)
-    factor = max(1, round(WIDTH_PX / frame.temp_c.shape[1]))
-    size = (grey.shape[1] * factor, grey.shape[0] * factor)
-    image = cv2.applyColorMap(cv2.resize(grey, size, interpolation=cv2.INTER_CUBIC), cv2.COLORMAP_INFERNO)
     return Preview(
         name="thermal",
         view="thermal",
         seq=frame.seq,
         t_mono_ns=frame.t_mono_ns,
-        width_px=size[0],
-        height_px=size[1],
-        jpeg=_jpeg(image),
-        boxes=tuple(Box(box_px=_face_box(roi, factor), person=roi.track_id) for roi in rois),
+        width_px=grey.shape[1],
+        height_px=grey.shape[0],
+        jpeg=_jpeg(grey, THERMAL_QUALITY),
+        boxes=tuple(
+            _labelled(_face_box(roi), (labels or {}).get(roi.track_id, Box(box_px=_NOWHERE, person=roi.track_id)))
+            for roi in rois
+        ),
         min_c=round(low_c, 1),
         max_c=round(high_c, 1),
     )
 
 
-def _face_box(roi: ThermalRoi, factor: int) -> tuple[float, float, float, float]:
-    width = roi.face_px * factor
-    left, top = roi.center_px[0] * factor - width / 2, roi.center_px[1] * factor - width * 0.55
-    return _four(np.array([left, top, width, width * 1.3]))
+def _labelled(box_px: NDArray[np.floating], label: Box | None) -> Box:
+    place = _four(box_px)
+    return Box(box_px=place) if label is None else msgspec.structs.replace(label, box_px=place)
+
+
+def _face_box(roi: ThermalRoi) -> F64:
+    left, top = roi.center_px[0] - roi.face_px / 2, roi.center_px[1] - roi.face_px * 0.55
+    return np.array([left, top, roi.face_px, roi.face_px * 1.3])
 
 
 def _four(values: NDArray[np.floating]) -> tuple[float, float, float, float]:
@@ -86,8 +128,8 @@ def _four(values: NDArray[np.floating]) -> tuple[float, float, float, float]:
     return left, top, width, height
 
 
-def _jpeg(image: U8) -> bytes:
-    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, QUALITY])
+def _jpeg(image: U8, quality: int = QUALITY) -> bytes:
+    done, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     if not done:
         raise ValueError("a preview could not be encoded as JPEG")
     encoded: bytes = data.tobytes()

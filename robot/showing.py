@@ -5,14 +5,18 @@ The pipeline's thread writes, the stream's threads read; everything handed over 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
 
 from robot.alarm import Alarm
 from robot.config import Settings
 from robot.events import CoverageData, device_data, rfc3339
-from robot.live import LiveAlarm, LivePerson, LiveState, Preview
+from robot.live import Box, Field, LiveAlarm, LivePerson, LiveState, Preview
+from robot.optics import Optic
 from robot.pipeline import Pipeline, View
-from robot.preview import camera_preview, thermal_preview
+from robot.preview import camera_preview, thermal_preview, whose
 from robot.types import CameraFrame, Faces, NotMeasured, ThermalFrame, Track
 
 _EVERY_NS = 250_000_000
@@ -32,6 +36,7 @@ class Showing:
         self._thermal: ThermalFrame | None = None
         self._view = pipeline.view()
         self._due_ns = 0
+        self._fields = {name: _field(optic) for name, optic in pipeline.optics.items()}
         self._began = rfc3339(unix_ns())
         self.state = self._state(0)
 
@@ -54,10 +59,17 @@ class Showing:
 
     def preview(self, name: str, may_see_faces: bool) -> Preview | None:
         """Returns the newest picture of that name, or None before the first."""
+        people = {one.person: _label(one) for one in self.state.people}
         if name == "thermal":
-            return None if self._thermal is None else thermal_preview(self._thermal, self._view.rois)
+            return None if self._thermal is None else thermal_preview(self._thermal, self._view.rois, people)
         picture = self._pictures.get(name)
-        return None if picture is None else camera_preview(*picture, may_see_faces)
+        if picture is None:
+            return None
+        frame, faces = picture
+        optic = self._pipeline.optics[name].of_size(*frame.full_size_px)
+        owners = whose(faces, frame.t_mono_ns, self._view.tracks, optic)
+        labels = [None if owner is None else people.get(owner) for owner in owners]
+        return camera_preview(frame, faces, may_see_faces, labels)
 
     def _state(self, now_ns: int) -> LiveState:
         view = self._view = self._pipeline.view()
@@ -85,6 +97,7 @@ class Showing:
                 unmatched_warm=self._pipeline.unmatched_warm,
             ),
             devices=device_data(view.health.devices),
+            fields=self._fields,
             threshold_c=self._settings.screening.threshold_c,
         )
 
@@ -118,3 +131,24 @@ class Showing:
             uncertainty_c=round(reading.uncertainty_c, 2),
             by=alarm.acknowledged_by or None,
         )
+
+
+def _label(person: LivePerson) -> Box:
+    """Returns what pictures say of a person; the box is put in by whoever knows the picture."""
+    return Box(
+        box_px=(0.0, 0.0, 0.0, 0.0),
+        person=person.person,
+        verdict=person.verdict,
+        body_c=person.body_c,
+        uncertainty_c=person.uncertainty_c,
+        distance_m=round(math.hypot(*person.position_m[:2]), 1),
+    )
+
+
+def _field(optic: Optic) -> Field:
+    """Returns the field of view across the middle of the picture, from above."""
+    middle = optic.height_px / 2
+    edges = np.array([[0.0, middle], [optic.width_px / 2, middle], [optic.width_px - 1.0, middle]])
+    left, ahead, right = np.degrees(np.arctan2(*optic.rays(edges).T[1::-1]))
+    half = ((left - right) % 360) / 2
+    return Field(heading_deg=round(float(ahead), 1), half_deg=round(float(half), 1))
