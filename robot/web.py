@@ -18,12 +18,27 @@ from robot.live import LiveState
 
 FILES = {
     "/": "index.html",
-    "/app.js": "app.js",
-    "/connection.js": "connection.js",
-    "/views.js": "views.js",
-    "/i18n.js": "i18n.js",
-    "/style.css": "style.css",
-    "/favicon.svg": "favicon.svg",
+    "/passer": "passer.html",
+} | {
+    f"/{name}": name
+    for name in (
+        "app.js",
+        "alarms.js",
+        "chart.js",
+        "connection.js",
+        "dom.js",
+        "evidence.js",
+        "history.js",
+        "i18n.js",
+        "lists.js",
+        "map.js",
+        "palette.js",
+        "passer.js",
+        "views.js",
+        "passer.css",
+        "style.css",
+        "favicon.svg",
+    )
 }
 SOCKETS = ("/events", "/live", "/passer/word")
 _TYPES = {

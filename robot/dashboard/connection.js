@@ -2,40 +2,44 @@
 const SILENCE_MS = 5000;
 
 export class Connection {
-  // path() gives the address at each attempt, so that it can carry the newest `since`.
-  constructor({ path, onText, onBinary = () => {}, onUnauthenticated, onClosed = () => {}, watched = false }) {
-    Object.assign(this, { path, onText, onBinary, onUnauthenticated, onClosed, watched });
+  // path() gives the address at each attempt, so that it can carry the newest `since`; `key` names the token in the session.
+  constructor({ path, onText, onBinary = () => {}, onUnauthenticated, onClosed = () => {}, watched = false, key = "token", plain = false }) {
+    Object.assign(this, { path, onText, onBinary, onUnauthenticated, onClosed, watched, key, plain });
     this.wait = 500;
     this.open();
     if (watched) setInterval(() => this.check(), 1000);
+    addEventListener("online", () => this.retry());
   }
 
   open() {
     clearTimeout(this.timer);
+    this.timer = null;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}${this.path()}`);
     this.socket = socket;
     this.heard = Date.now();
+    let greeted = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
-      const token = sessionStorage.getItem("token");
+      const token = sessionStorage.getItem(this.key);
       if (token) socket.send(JSON.stringify({ op: "auth", token }));
     };
     socket.onmessage = ({ data }) => {
       this.heard = Date.now();
       this.wait = 500;
-      if (typeof data === "string") this.onText(JSON.parse(data));
-      else this.onBinary(data);
+      greeted = true;
+      if (typeof data !== "string") this.onBinary(data);
+      else this.onText(this.plain ? data : JSON.parse(data));
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
       this.onClosed(event);
-      if (event.code === 4401) {
-        this.onUnauthenticated();
+      if (event.code === 4401 || (event.code === 4403 && !greeted)) {
+        this.onUnauthenticated(event.code);
         return;
       }
       this.timer = setTimeout(() => this.open(), this.wait);
-      this.wait = Math.min(this.wait * 2, 5000);
+      this.wait = Math.min(this.wait * 2, 4000);
     };
   }
 
@@ -46,6 +50,10 @@ export class Connection {
       this.open();
       silent.close();
     }
+  }
+
+  retry() {
+    if (this.timer) this.reopen();
   }
 
   reopen() {

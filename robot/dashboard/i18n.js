@@ -1,39 +1,66 @@
-// The page's own words. What codes mean comes from the robot (/texts.json), so that there is one table of them.
+// The pages' own words. What codes mean comes from the robot (/texts.json), so that there is one table of them.
 const WORDS = {
   en: {
-    other: "中文", yourName: "Your name", soundOff: "🔇 Turn sound on", soundOn: "🔔 Sound is on",
+    other: "中文", otherLang: "zh-CN", yourName: "Your name", soundOff: "Sound is off", soundOn: "Sound is on",
     available: "Screening available", unavailable: "SCREENING UNAVAILABLE", waiting: "Connecting to the robot…",
-    lost: "NO CONNECTION TO THE ROBOT", lostDetail: "What you see is {age} old and may be wrong.",
-    age: "As of {age} ago", alarms: "Alarms", noAlarms: "No alarm.", acknowledge: "Acknowledge",
-    acknowledgedBy: "Acknowledged by {by}", needName: "Please enter your name first (top right).",
-    mayNot: "Your token does not allow acknowledging alarms.",
+    lost: "NO CONNECTION TO THE ROBOT", lostDetail: "What you see is old and may be wrong.",
+    nobodyMeasured: "Nobody is being measured now. No alarm does not mean that nobody has a high temperature.",
+    age: "as of {age} ago", alarms: "Alarms", noAlarms: "No alarm.", acknowledge: "Acknowledge", sending: "Sending…",
+    acknowledgedBy: "Acknowledged by {by}", needName: "Please enter your name first.", notConfirmed: "Not confirmed by the robot. Please try again.",
+    mayNot: "Your token does not allow acknowledging alarms.", alarmSpoken: "Alarm. Person {person}, {figure}.",
+    toAlarms: "Skip to alarms", live: "Live", history: "History", pages: "Pages", alarmTitle: "ALARM",
     people: "People around the robot", person: "Person", distance: "Distance", estimate: "Body estimate", result: "Result",
-    normal: "not elevated", elevated: "elevated", not_measured: "not measured", pending: "measuring…",
-    views: "Live views", thermal: "Thermal", counts: "Counts", seen: "Seen", measured: "Measured", inView: "In view now",
+    normal: "not elevated", elevated: "elevated", not_measured: "not measured", pending: "measuring…", nobody: "Nobody is near.",
+    views: "Live views", thermal: "Thermal", counts: "Counts since the start", seen: "Seen", measured: "Measured", inView: "In view now",
     notMeasured: "Not measurable", unmatchedWarm: "Warm, no face found", devices: "Devices", events: "Recent events", old: "{age} old",
-    alive: "working", dead: "silent", slow: "too slow", invalid: "not usable",
-    token: "Access token", signIn: "Sign in", badToken: "This token is not known to the robot.",
-    footer: "Estimates of body temperature from a thermal image; ± is twice the standard uncertainty (95 %). They are no diagnosis.",
-    mapLabel: "People around the robot, seen from above", ahead: "ahead",
-    "screening.completed": "Person {person}: {verdict}", "alarm.raised": "Alarm: person {person}, {figure}",
-    "alarm.acknowledged": "Alarm acknowledged by {by}", "alarm.cleared": "Alarm ended", "health.changed": "{screening}",
+    device: "Device", condition: "Condition", rate: "Rate / nominal", detail: "Detail", noPicture: "No picture yet",
+    alive: "working", dead: "no data", slow: "too slow", invalid: "not usable", hidden: "not visible now",
+    token: "Access token", signIn: "Sign in", badToken: "The robot does not know this token.", displayToken: "This token is for the passers-by's screen only.",
+    footer: "Body-temperature estimates from thermal images; ± is two standard uncertainties (95 %). Not a diagnosis.",
+    mapLabel: "People around the robot from above, robot in the middle, ahead is up; the table below says the same", thermalField: "thermal",
+    evidence: "Evidence", close: "Close", noEvidence: "No pictures were kept of this alarm.", evidenceOf: "Evidence: person {person}, {time}", evidenceZip: "Save everything (zip)",
+    thermalCrop: "Thermal picture of the face", faceCrop: "Camera picture of the face", loading: "Loading…", notRead: "The robot did not answer ({status}).",
+    raw_c: "Read by the sensor", reference_correction_c: "Reference plate", emissivity_correction_c: "Emissivity of skin", atmosphere_correction_c: "Air in between",
+    size_of_source_correction_c: "Size of the face", skin_c: "Skin", site_offset_c: "Skin to body", body_c: "Body estimate",
+    threshold: "Threshold", readings: "Readings", calibration: "Calibration", place: "Read at",
+    from: "From", to: "To", kind: "Kind", anyKind: "Everything", text: "Text", search: "Search", csv: "Save as CSV", older: "Older events",
+    time: "Time", what: "What", found: "{count} events", foundMore: "{count} events, there are more", nothingFound: "Nothing was found.",
+    day: "Day", chart: "Temperatures of the day", chartNone: "Nobody was measured on this day.", baseline: "usual here (median of the last {people})",
+    chartSummary: "{count} people measured, {elevated} elevated; median {median} °C, from {low} to {high} °C.", chartMore: "Only the newest are shown.",
+    "kind.screening": "Screenings", "kind.alarm": "Alarms", "kind.health": "Health", "kind.coverage": "Counts", "kind.system": "Robot and calibration",
+    "screening.completed": "Person {person}: {verdict}", "alarm.raised": "ALARM: person {person}, {figure}",
+    "alarm.acknowledged": "Alarm acknowledged by {by}", "alarm.cleared": "Alarm over", "health.changed": "{screening}",
     "coverage.summary": "{seen} seen, {measured} measured", "calibration.loaded": "Calibration {calibration_id}",
     "system.started": "Robot started", "system.stopping": "Robot stopping",
   },
   zh: {
-    other: "English", yourName: "您的姓名", soundOff: "🔇 打开声音", soundOn: "🔔 声音已打开",
+    other: "English", otherLang: "en", yourName: "您的姓名", soundOff: "声音已关闭", soundOn: "声音已打开",
     available: "测温筛查可用", unavailable: "测温筛查不可用", waiting: "正在连接机器人…",
-    lost: "与机器人的连接已断开", lostDetail: "当前画面是 {age} 前的,可能已不准确。",
-    age: "{age} 前的数据", alarms: "警报", noAlarms: "没有警报。", acknowledge: "确认",
-    acknowledgedBy: "已由 {by} 确认", needName: "请先在右上角填写您的姓名。", mayNot: "您的令牌无权确认警报。",
+    lost: "与机器人的连接已断开", lostDetail: "当前画面已过时,可能不准确。",
+    nobodyMeasured: "当前未对任何人测温。没有警报不代表没有人体温偏高。",
+    age: "{age} 前的数据", alarms: "警报", noAlarms: "没有警报。", acknowledge: "确认", sending: "正在发送…",
+    acknowledgedBy: "已由 {by} 确认", needName: "请先填写您的姓名。", notConfirmed: "机器人未确认,请重试。",
+    mayNot: "您的令牌无权确认警报。", alarmSpoken: "警报。人员 {person},{figure}。",
+    toAlarms: "跳到警报", live: "实时", history: "历史", pages: "页面", alarmTitle: "警报",
     people: "机器人周围的人员", person: "人员", distance: "距离", estimate: "体温估计", result: "结果",
-    normal: "未偏高", elevated: "偏高", not_measured: "未测得", pending: "测量中…",
-    views: "实时画面", thermal: "热成像", counts: "统计", seen: "出现", measured: "已测", inView: "当前可见",
+    normal: "未偏高", elevated: "偏高", not_measured: "未测得", pending: "测量中…", nobody: "附近无人。",
+    views: "实时画面", thermal: "热成像", counts: "启动以来的统计", seen: "出现", measured: "已测", inView: "当前可见",
     notMeasured: "无法测量", unmatchedWarm: "有体温但未见人脸", devices: "设备", events: "最近事件", old: "{age} 前",
-    alive: "正常", dead: "无数据", slow: "速率过低", invalid: "不可用",
-    token: "访问令牌", signIn: "登录", badToken: "机器人不认识此令牌。",
+    device: "设备", condition: "状态", rate: "速率 / 标称", detail: "说明", noPicture: "尚无画面",
+    alive: "正常", dead: "无数据", slow: "速率过低", invalid: "不可用", hidden: "暂时不可见",
+    token: "访问令牌", signIn: "登录", badToken: "机器人不认识此令牌。", displayToken: "此令牌仅用于行人提示屏。",
     footer: "根据热成像画面得出的体温估计值;± 为两倍标准不确定度(95 %)。不是诊断结果。",
-    mapLabel: "机器人周围人员的俯视图", ahead: "前方",
+    mapLabel: "机器人周围人员的俯视图,机器人居中,上方为前方;下表内容相同", thermalField: "热成像",
+    evidence: "证据", close: "关闭", noEvidence: "此警报没有保存图像。", evidenceOf: "证据:人员 {person},{time}", evidenceZip: "全部保存(zip)",
+    thermalCrop: "面部热成像", faceCrop: "面部摄像画面", loading: "正在加载…", notRead: "机器人没有应答({status})。",
+    raw_c: "传感器读数", reference_correction_c: "参考源修正", emissivity_correction_c: "皮肤发射率修正", atmosphere_correction_c: "空气修正",
+    size_of_source_correction_c: "面部大小修正", skin_c: "皮肤温度", site_offset_c: "皮肤到体温", body_c: "体温估计",
+    threshold: "阈值", readings: "读数次数", calibration: "校准", place: "读取部位",
+    from: "从", to: "到", kind: "类别", anyKind: "全部", text: "文字", search: "搜索", csv: "保存为 CSV", older: "更早的事件",
+    time: "时间", what: "内容", found: "{count} 条事件", foundMore: "{count} 条事件,还有更多", nothingFound: "没有找到。",
+    day: "日期", chart: "当日体温", chartNone: "当天没有测量任何人。", baseline: "本地常态(最近 {people} 人的中位数)",
+    chartSummary: "已测 {count} 人,偏高 {elevated} 人;中位数 {median} °C,范围 {low} 至 {high} °C。", chartMore: "仅显示最新部分。",
+    "kind.screening": "筛查", "kind.alarm": "警报", "kind.health": "状态", "kind.coverage": "统计", "kind.system": "机器人与校准",
     "screening.completed": "人员 {person}:{verdict}", "alarm.raised": "警报:人员 {person},{figure}",
     "alarm.acknowledged": "警报已由 {by} 确认", "alarm.cleared": "警报结束", "health.changed": "{screening}",
     "coverage.summary": "出现 {seen} 人,已测 {measured} 人", "calibration.loaded": "校准 {calibration_id}",
@@ -68,14 +95,25 @@ export function switchLanguage() {
 }
 
 export function applyLanguage() {
-  document.documentElement.lang = language === "zh" ? "zh-CN" : "en";
+  document.documentElement.lang = locale();
   for (const node of document.querySelectorAll("[data-t]")) node.textContent = t(node.dataset.t);
-  document.getElementById("language").textContent = t("other");
+  for (const node of document.querySelectorAll("[data-label]")) node.setAttribute("aria-label", t(node.dataset.label));
+  const button = document.getElementById("language");
+  button.textContent = t("other");
+  button.lang = t("otherLang");
+}
+
+export function locale() {
+  return language === "zh" ? "zh-CN" : "en";
 }
 
 export function duration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+export function clock(tUtc) {
+  return new Date(tUtc).toLocaleTimeString(locale(), { hour12: false });
 }
 
 // Twice the standard uncertainty: about 95 % of true values lie within it.

@@ -1,8 +1,11 @@
-// Pictures from /live and the view from above. A picture: header length (4 bytes, big-endian), JSON header, JPEG.
+// Pictures from /live. A picture: header length (4 bytes, big-endian), JSON header, JPEG; the thermal one is grey and coloured here.
+import { at, element } from "/dom.js";
 import { duration, figure, t } from "/i18n.js";
+import { PALETTE, colourise } from "/palette.js";
 
-const COLOUR = { normal: "#7fe0b0", elevated: "#ff6b5e", not_measured: "#c3ccd6" };
+export const COLOUR = { normal: "#7fe0b0", elevated: "#ff9d94", not_measured: "#c3ccd6", pending: "#8cc8ff" };
 const STALE_MS = 2000;
+const SCALE_PX = 74;  // strip beside the thermal picture
 const decoder = new TextDecoder();
 const views = new Map();
 
@@ -12,22 +15,19 @@ export function show(buffer) {
   const view = views.get(header.name) ?? create(header);
   view.taken = performance.now() - header.age_ms;
   view.latest = [header, new Blob([new Uint8Array(buffer, 4 + size)], { type: "image/jpeg" })];
-  if (!view.busy) draw(view);
+  if (!view.busy && !document.hidden) draw(view);
 }
 
 function create(header) {
-  const box = document.createElement("figure");
-  box.className = header.kind;
   const canvas = document.createElement("canvas");
-  const caption = document.createElement("figcaption");
-  const name = document.createElement("span");
-  const age = document.createElement("span");
-  caption.append(name, age);
-  box.append(canvas, caption);
+  canvas.setAttribute("role", "img");
+  const name = element("span");
+  const age = element("span", "picture-age");
+  const box = element("figure", header.kind, canvas, element("figcaption", "", name, age));
   const view = { box, canvas, name, age, busy: false, order: header.kind === "thermal" ? "" : header.name };
   views.set(header.name, view);
   const sorted = [...views.values()].sort((a, b) => a.order.localeCompare(b.order));
-  document.getElementById("views").replaceChildren(...sorted.map((one) => one.box));
+  at("views").replaceChildren(...sorted.map((one) => one.box));
   return view;
 }
 
@@ -37,7 +37,9 @@ async function draw(view) {
     const [header, blob] = view.latest;
     view.latest = null;
     try {
-      paint(view, header, await createImageBitmap(blob));
+      const bitmap = await createImageBitmap(blob);
+      paint(view, header, bitmap);
+      bitmap.close();
     } catch {
       view.taken = -Infinity;  // a picture that cannot be decoded is shown as stale, not as the last good one
     }
@@ -47,78 +49,81 @@ async function draw(view) {
 
 function paint(view, header, bitmap) {
   const { canvas } = view;
-  const scale = Math.max(1, Math.round(480 / bitmap.width));
-  canvas.width = bitmap.width * scale;
-  canvas.height = bitmap.height * scale;
-  const pen = canvas.getContext("2d");
-  pen.drawImage(bitmap, 0, 0, canvas.width, canvas.height);
-  bitmap.close();
-  pen.lineWidth = 3;
-  const letter = Math.round(canvas.width / (header.kind === "thermal" ? 26 : 15));
-  pen.font = `600 ${letter}px system-ui`;
-  for (const { box_px, verdict, body_c } of header.boxes) {
-    const [x, y, w, h] = box_px.map((value) => value * scale);
-    pen.strokeStyle = pen.fillStyle = COLOUR[verdict] ?? "#8cc8ff";
-    pen.strokeRect(x, y, w, h);
-    if (body_c != null) pen.fillText(`${body_c.toFixed(1)} °C`, x, y > letter ? y - 5 : y + h + letter);
+  const thermal = header.kind === "thermal";
+  const scale = thermal ? Math.max(1, Math.round(560 / bitmap.width)) : Math.max(1, Math.round(480 / bitmap.width));
+  const [width, height] = [bitmap.width * scale, bitmap.height * scale];
+  if (canvas.width !== width + (thermal ? SCALE_PX : 0)) canvas.width = width + (thermal ? SCALE_PX : 0);
+  if (canvas.height !== height) canvas.height = height;
+  const pen = canvas.getContext("2d", { willReadFrequently: thermal });
+  pen.imageSmoothingQuality = "high";
+  pen.drawImage(bitmap, 0, 0, width, height);
+  if (thermal) {
+    const image = pen.getImageData(0, 0, width, height);
+    colourise(image);
+    pen.putImageData(image, 0, 0);
+    drawScale(pen, width, height, header);
   }
-  const range = header.min_c == null ? "" : ` ${header.min_c.toFixed(1)} … ${header.max_c.toFixed(1)} °C`;
-  view.name.textContent = (header.kind === "thermal" ? t("thermal") : header.name) + range;
+  const unit = canvas.width / Math.max(canvas.clientWidth, 160);  // canvas pixels for one on the screen
+  for (const box of header.boxes) drawBox(pen, box, scale, unit, width, height);
+  view.name.textContent = thermal ? t("thermal") : header.name;
+  const told = [view.name.textContent, ...header.boxes.map(words)].filter(Boolean).join("; ");
+  if (canvas.getAttribute("aria-label") !== told) canvas.setAttribute("aria-label", told);
+}
+
+const metres = (box) => (box.distance_m == null ? "" : `${box.distance_m.toFixed(1)} m`);
+const words = (box) => [`${t("person")} ${box.person ?? "?"}`, box.verdict ? t(box.verdict) : "", box.body_c == null ? "" : figure(box.body_c, box.uncertainty_c), metres(box)].filter(Boolean).join(", ");
+
+function drawBox(pen, box, scale, unit, width, height) {
+  const [x, y, w, h] = box.box_px.map((value) => value * scale);
+  const elevated = box.verdict === "elevated";
+  pen.lineWidth = (elevated ? 4 : 2) * unit;
+  pen.strokeStyle = COLOUR[box.verdict] ?? COLOUR.pending;
+  pen.setLineDash(box.verdict === "not_measured" ? [6 * unit, 4 * unit] : []);
+  pen.strokeRect(x, y, w, h);
+  pen.setLineDash([]);
+  const lines = [box.body_c == null ? "" : `${elevated ? "▲ " : ""}${figure(box.body_c, box.uncertainty_c)}`, metres(box)].filter(Boolean);
+  if (!lines.length) return;
+  const letter = 13 * unit;
+  pen.font = `600 ${letter}px system-ui`;
+  pen.textAlign = "left";
+  pen.textBaseline = "top";
+  const wide = Math.max(...lines.map((line) => pen.measureText(line).width)) + letter * 0.6;
+  const tall = lines.length * letter * 1.2 + letter * 0.3;
+  const left = Math.max(0, Math.min(x, width - wide));
+  const top = y >= tall ? y - tall : Math.min(y + h, height - tall);
+  pen.fillStyle = "#0b0f14d9";
+  pen.fillRect(left, top, wide, tall);
+  pen.fillStyle = pen.strokeStyle;
+  lines.forEach((line, index) => pen.fillText(line, left + letter * 0.3, top + letter * (0.25 + 1.2 * index)));
+}
+
+function drawScale(pen, left, height, { min_c, max_c }) {
+  const [top, bottom] = [14, height - 14];
+  pen.fillStyle = "#0b0f14";
+  pen.fillRect(left, 0, SCALE_PX, height);
+  PALETTE.forEach(([red, green, blue], index) => {
+    const y = bottom - ((bottom - top) * (index + 1)) / PALETTE.length;
+    pen.fillStyle = `rgb(${red} ${green} ${blue})`;
+    pen.fillRect(left + 8, Math.floor(y), 16, Math.ceil((bottom - top) / PALETTE.length) + 1);
+  });
+  if (min_c == null) return;
+  const step = [0.5, 1, 2, 5, 10, 20, 50].find((one) => (max_c - min_c) / one <= 8) ?? 100;
+  pen.fillStyle = "#eaf0f6";
+  pen.font = "15px system-ui";
+  pen.textAlign = "left";
+  pen.textBaseline = "middle";
+  for (let value = Math.ceil(min_c / step) * step; value <= max_c + 1e-6; value += step) {
+    const y = bottom - ((value - min_c) / (max_c - min_c)) * (bottom - top);
+    pen.fillRect(left + 24, y - 1, 5, 2);
+    pen.fillText(`${value.toFixed(step < 1 ? 1 : 0)}°`, left + 32, y);
+  }
 }
 
 export function tellAges() {
   for (const view of views.values()) {
     const age = performance.now() - view.taken;
-    view.box.classList.toggle("stale", age > STALE_MS);
-    view.age.textContent = age > STALE_MS && Number.isFinite(age) ? t("old", { age: duration(age / 1000) }) : "";
+    const stale = age > STALE_MS;
+    view.box.classList.toggle("stale", stale);
+    view.age.textContent = !stale ? "" : Number.isFinite(age) ? t("old", { age: duration(age / 1000) }) : t("noPicture");
   }
-}
-
-export function drawMap(canvas, people) {
-  const pen = canvas.getContext("2d");
-  const { width, height } = canvas;
-  const reach = 5;  // metres shown to each side; people further away are drawn at the rim
-  const centre = [width / 2, height / 2];
-  const scale = (Math.min(width, height) / 2 - 44) / reach;  // room for the labels of those at the rim
-  pen.clearRect(0, 0, width, height);
-  pen.font = "16px system-ui";
-  pen.textAlign = "center";
-  pen.lineWidth = 1;
-  for (let metres = 1; metres <= reach; metres++) {
-    pen.strokeStyle = "#33404f";
-    pen.beginPath();
-    pen.arc(...centre, metres * scale, 0, 2 * Math.PI);
-    pen.stroke();
-    pen.fillStyle = "#a9b8c9";
-    pen.fillText(`${metres} m`, centre[0] + 16, centre[1] - metres * scale + 18);
-  }
-  pen.fillStyle = "#8cc8ff";
-  pen.beginPath();
-  pen.moveTo(centre[0], centre[1] - 18);
-  pen.lineTo(centre[0] + 13, centre[1] + 13);
-  pen.lineTo(centre[0] - 13, centre[1] + 13);
-  pen.fill();
-  for (const person of people) {
-    const [x, y] = person.position_m;
-    const shrink = Math.min(1, reach / Math.max(Math.hypot(x, y), 1e-6));
-    dot(pen, centre[0] - y * scale * shrink, centre[1] - x * scale * shrink, person);
-  }
-}
-
-function dot(pen, x, y, person) {
-  pen.fillStyle = pen.strokeStyle = COLOUR[person.verdict] ?? "#8cc8ff";
-  pen.beginPath();
-  if (person.verdict === "elevated") {  // another shape too, not only another colour
-    pen.moveTo(x, y - 17);
-    pen.lineTo(x + 17, y);
-    pen.lineTo(x, y + 17);
-    pen.lineTo(x - 17, y);
-    pen.closePath();
-  } else pen.arc(x, y, 11, 0, 2 * Math.PI);
-  pen.lineWidth = 3;
-  if (person.verdict === "normal" || person.verdict === "elevated") pen.fill();
-  else pen.stroke();
-  pen.fillStyle = "#eaf0f6";
-  pen.font = "600 18px system-ui";
-  pen.fillText(person.body_c == null ? `#${person.person}` : figure(person.body_c, person.uncertainty_c), x, y + 36);
 }

@@ -1,0 +1,159 @@
+// Alarms: first, large, audible; acknowledged by name; one step from their evidence.
+import { at, button, element, setText } from "/dom.js";
+import { showEvidence } from "/evidence.js";
+import { clock, code, figure, t } from "/i18n.js";
+
+const CONFIRM_MS = 4000;
+const BEEP_MS = 2000;
+
+export class Alarms {
+  constructor(send) {
+    this.send = send;
+    this.open = [];
+    this.early = new Map();  // heard as events, not yet in a state
+    this.spoken = new Set();
+    this.asked = new Map();  // alarm -> when it was acknowledged here
+    this.forbidden = false;
+    this.sound = null;
+    this.kind = "waiting";
+    at("name").value = localStorage.getItem("name") ?? "";
+    at("name").addEventListener("input", () => {
+      at("name").setCustomValidity("");
+      localStorage.setItem("name", at("name").value);
+    });
+    at("sound").addEventListener("click", () => this.toggleSound());
+    setInterval(() => this.raised && this.beep([[0, 880], [0.22, 660]]), BEEP_MS);
+  }
+
+  get raised() {
+    return this.open.filter((alarm) => alarm.state === "raised").length;
+  }
+
+  take(state) {
+    for (const [id, { seq }] of this.early) if (seq <= state.last_seq) this.early.delete(id);
+    const known = new Set(state.alarms.map((alarm) => alarm.alarm));
+    this.open = [...state.alarms, ...[...this.early.values()].filter((alarm) => !known.has(alarm.alarm))];
+    this.open.sort((a, b) => (b.state === "raised") - (a.state === "raised") || b.t_utc.localeCompare(a.t_utc));
+  }
+
+  hear({ seq, type, t_utc, data }) {
+    if (type !== "alarm.raised" || this.open.some((alarm) => alarm.alarm === data.alarm)) return;
+    const { alarm, person, reading, position_m } = data;
+    const entry = { seq, alarm, person, state: "raised", t_utc, body_c: reading.body_c, uncertainty_c: reading.uncertainty_c, position_m };
+    this.early.set(alarm, entry);
+    this.open = [entry, ...this.open];
+    this.render();
+  }
+
+  forbid() {
+    this.forbidden = true;
+    this.asked.clear();
+    setText(at("alarm-problem"), t("mayNot"));
+    this.render();
+  }
+
+  allow() {
+    this.forbidden = false;
+    setText(at("alarm-problem"), "");
+  }
+
+  render() {
+    const now = Date.now();
+    for (const [id, since] of this.asked) {
+      const alarm = this.open.find((one) => one.alarm === id);
+      if (alarm?.state === "raised" && now - since > CONFIRM_MS) {
+        setText(at("alarm-problem"), t("notConfirmed"));
+        this.asked.delete(id);
+      } else if (alarm?.state !== "raised") this.asked.delete(id);
+    }
+    this.speak();
+    const key = JSON.stringify([this.open, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
+    const list = at("alarms");
+    if (list.dataset.key === key) return;  // a button must not vanish under the finger
+    list.dataset.key = key;
+    const held = document.activeElement?.closest?.("[data-alarm]")?.dataset.alarm;
+    list.replaceChildren(...(this.open.length ? this.open.map((alarm) => this.card(alarm)) : [element("p", "quiet", t("noAlarms"))]));
+    if (held) (list.querySelector(`[data-alarm="${CSS.escape(held)}"] button:not([disabled])`) ?? at("alarm-title")).focus();
+  }
+
+  card(alarm) {
+    const when = clock(alarm.t_utc);
+    const raised = alarm.state === "raised";
+    const away = alarm.position_m ? ` · ${Math.hypot(alarm.position_m[0], alarm.position_m[1]).toFixed(1)} m` : "";
+    const about = element("div", "about",
+      element("p", "advice", code("advice", "elevated")),
+      element("p", "", `${t("person")} ${alarm.person}${away} · ${when}${raised ? "" : ` · ${t("acknowledgedBy", { by: alarm.by ?? "" })}`}`));
+    const node = element("article", `alarm ${alarm.state}`, element("p", "figure", `▲ ${figure(alarm.body_c, alarm.uncertainty_c)}`), about);
+    node.dataset.alarm = alarm.alarm;
+    const buttons = element("div", "row");
+    if (raised && !this.forbidden) {
+      const asked = this.asked.has(alarm.alarm);
+      const acknowledge = button(t(asked ? "sending" : "acknowledge"), "main", () => this.acknowledge(alarm.alarm));
+      acknowledge.disabled = asked;
+      buttons.append(acknowledge);
+    }
+    buttons.append(button(t("evidence"), "", () => showEvidence(alarm)));
+    node.append(buttons);
+    return node;
+  }
+
+  acknowledge(alarm) {
+    const by = at("name").value.trim();
+    if (!by) {
+      at("name").setCustomValidity(t("needName"));
+      at("name").reportValidity();
+      at("name").focus();
+      return;
+    }
+    const sent = this.send({ op: "ack", alarm, by });
+    setText(at("alarm-problem"), sent ? "" : t("notConfirmed"));
+    if (sent) this.asked.set(alarm, Date.now());
+    this.render();
+  }
+
+  speak() {
+    const fresh = this.open.filter((alarm) => alarm.state === "raised" && !this.spoken.has(alarm.alarm));
+    for (const alarm of fresh) {
+      this.spoken.add(alarm.alarm);
+      setText(at("spoken"), t("alarmSpoken", { person: alarm.person, figure: figure(alarm.body_c, alarm.uncertainty_c) }));
+    }
+    if (fresh.length) this.beep([[0, 880], [0.22, 660], [0.44, 880]]);
+  }
+
+  /** Is told how things stand; when screening stops being available, one low tone says so. */
+  watchOver(kind) {
+    if (kind !== this.kind && (kind === "unavailable" || kind === "lost")) this.beep([[0, 330], [0.3, 247]]);
+    this.kind = kind;
+  }
+
+  beep(tones) {
+    if (!this.sound) return;
+    for (const [start, pitch] of tones) {
+      const begin = this.sound.currentTime + start;
+      const tone = this.sound.createOscillator();
+      const volume = this.sound.createGain();
+      tone.frequency.value = pitch;
+      volume.gain.setValueAtTime(0.25, begin);
+      volume.gain.exponentialRampToValueAtTime(0.001, begin + 0.2);
+      tone.connect(volume).connect(this.sound.destination);
+      tone.start(begin);
+      tone.stop(begin + 0.2);
+    }
+  }
+
+  toggleSound() {
+    if (this.sound) {
+      this.sound.close();
+      this.sound = null;
+    } else {
+      this.sound = new AudioContext();  // browsers allow sound only after somebody has touched the page
+      this.beep([[0, 880], [0.22, 660]]);
+    }
+    this.renderSound();
+  }
+
+  renderSound() {
+    at("sound").textContent = `${this.sound ? "🔔" : "🔇"} ${t(this.sound ? "soundOn" : "soundOff")}`;
+    at("sound").setAttribute("aria-pressed", String(this.sound !== null));
+  }
+}
