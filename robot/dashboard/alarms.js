@@ -67,7 +67,8 @@ export class Alarms {
       } else if (alarm?.state !== "raised") this.asked.delete(id);
     }
     this.speak();
-    const key = JSON.stringify([this.open, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
+    const said = this.open.map(({ alarm, state, by, body_c }) => [alarm, state, by, body_c]);  // not the time: it is worked out anew with each state
+    const key = JSON.stringify([said, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
     const list = at("alarms");
     if (list.dataset.key === key) return;  // a button must not vanish under the finger
     list.dataset.key = key;

@@ -60,7 +60,7 @@ export function tell(event) {
   const data = { ...event.data };
   if (data.reading) data.figure = figure(data.reading.body_c, data.reading.uncertainty_c);
   if (data.verdict) data.verdict = t(data.verdict) + (data.reading ? `, ${data.figure}` : data.reason ? `, ${code("not_measured", data.reason)}` : "");
-  if (data.screening) data.screening = [t(data.screening), ...data.reasons.map((one) => code("unavailable", one))].join(": ");
+  if (data.screening) data.screening = [t(data.screening), data.reasons.map((one) => code("unavailable", one)).join(", ")].filter(Boolean).join(": ");
   return t(event.type, data);
 }
 

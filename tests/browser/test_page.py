@@ -1,0 +1,328 @@
+"""The duty officer's page in a real browser: alarms, names, languages, keys, small screens, and what happens when the robot goes."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Pages
+from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
+
+pytestmark = pytest.mark.system
+
+Keep = Callable[[Any, str], None]
+CARD = "#alarms article"
+UNAVAILABLE = {"screening": "unavailable", "reasons": ("thermal_lost",)}
+PALE_TEXT = """() => {
+  // Every visible text with less contrast than WCAG AA asks, against the nearest opaque ground behind it.
+  const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
+  const shine = (c) => { c /= 255; return c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4; };
+  const luminance = ([r, g, b]) => 0.2126 * shine(r) + 0.7152 * shine(g) + 0.0722 * shine(b);
+  const grounds = (node) => {
+    for (let at = node; at; at = at.parentElement) {
+      const style = getComputedStyle(at);
+      const stripes = style.backgroundImage.match(/rgba?\\([^)]+\\)/g);
+      if (stripes) return stripes.map(parse);
+      const colour = parse(style.backgroundColor);
+      if (colour.length === 3 || colour[3] === 1) return [colour];
+    }
+    return [[255, 255, 255]];
+  };
+  const pale = [];
+  const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = walker.nextNode(); text; text = walker.nextNode()) {
+    const node = text.parentElement;
+    if (!text.data.trim() || !node.checkVisibility({ visibilityProperty: true }) || node.closest("noscript, .unseen, :disabled, option")) continue;
+    const style = getComputedStyle(node);
+    const size = parseFloat(style.fontSize);
+    const least = size >= 24 || (size >= 18.66 && Number(style.fontWeight) >= 700) ? 3 : 4.5;
+    for (const ground of grounds(node)) {
+      const [low, high] = [luminance(parse(style.color)), luminance(ground)].sort((a, b) => a - b);
+      const ratio = (high + 0.05) / (low + 0.05);
+      if (ratio < least) pale.push(`${text.data.trim().slice(0, 30)}: ${ratio.toFixed(2)} ${style.color} on ${ground}`);
+    }
+  }
+  return pale;
+}"""
+NAMELESS = """() => [...document.querySelectorAll("button, input, select, a, img, canvas, dialog, section")].filter((node) => {
+  if (!node.checkVisibility()) return false;
+  const label = node.getAttribute("aria-label") || (node.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join("");
+  const own = node.matches("button, a") ? node.textContent.trim() : node.matches("input, select") ? [...(node.labels ?? [])].map((one) => one.textContent).join("") : node.alt;
+  return !(label || own) && node.id !== "banner";
+}).map((node) => node.outerHTML.slice(0, 80))"""
+
+
+def ready(page: Any) -> None:
+    """All six pictures are there."""
+    page.wait_for_function("() => document.querySelectorAll('#views canvas').length === 6")
+
+
+def eventually(what: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    until_s = time.monotonic() + timeout_s
+    while not what():
+        assert time.monotonic() < until_s, "it never came"
+        time.sleep(0.02)
+
+
+def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
+    page = pages(stage.url)
+    ready(page)
+    names = page.locator("#views figcaption span:first-child").all_inner_texts()
+    assert names == ["Thermal", *sorted(CAMERAS)]
+    told = page.locator("#views figure.thermal canvas").get_attribute("aria-label")
+    assert told == "Thermal; Person 3, not elevated, 36.6 ± 0.4 °C, 1.4 m"
+    assert page.locator("#banner").get_attribute("class") == "banner available"
+    assert page.locator("#people tr").all_inner_texts()[0].split("\t")[:3] == ["#3", "1.4 m", "36.6 ± 0.4 °C"]
+    assert (
+        "Too far away" in page.locator("#people").inner_text()
+        and "Please come closer" in page.locator("#people").inner_text()
+    )
+    counts = page.locator("#counts div").all_inner_texts()
+    assert [one.split("\n")[0] for one in counts] == ["41", "36", "1", "4", "1", "2"]
+    assert "Glasses over the eyes: 1" in page.locator("#unmeasured").inner_text()
+    assert page.locator("#devices tr").count() == 6
+    assert page.title() == "patrol-7"
+    assert page.evaluate(PALE_TEXT) == []
+    assert page.evaluate(NAMELESS) == []
+    keep(page, "desktop")
+
+
+def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage, pages: Pages, keep: Keep) -> None:
+    page = pages(stage.url)
+    ready(page)
+    stage.alarm("early", in_state=False)  # no state tells of it
+    page.locator(f"{CARD}[data-alarm=early]").wait_for()
+    stage.alarm("alarm-1")
+    card = page.locator(f"{CARD}[data-alarm=alarm-1]")
+    card.wait_for()
+    assert "38.2 ± 0.4 °C" in card.inner_text() and "clinical thermometer" in card.inner_text()
+    assert page.locator("#spoken").inner_text() == "Alarm. Person 3, 38.2 ± 0.4 °C."
+    page.wait_for_function("() => document.title.startsWith('▲ ALARM')")
+    assert page.evaluate(PALE_TEXT) == []
+    keep(page, "alarm")
+    card.get_by_role("button", name="Acknowledge").click()
+    assert stage.commands == [], "an alarm is acknowledged by somebody"
+    assert page.evaluate("document.activeElement.id") == "name"
+    page.keyboard.type("王芳 <b>")
+    card.get_by_role("button", name="Acknowledge").click()
+    page.locator(f"{CARD}.acknowledged").wait_for()
+    assert [(one.alarm, one.by) for one in stage.commands] == [("alarm-1", "王芳 <b>")]
+    assert "王芳 <b>" in card.inner_text() and card.get_by_role("button", name="Acknowledge").count() == 0
+    assert page.evaluate(PALE_TEXT) == []
+
+
+def test_by_keyboard_alone(stage: Stage, pages: Pages) -> None:
+    stage.alarm()
+    page = pages(stage.url)
+    page.locator(CARD).wait_for()
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.className") == "skip"
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.id") == "name"
+    outline = page.evaluate(
+        "getComputedStyle(document.activeElement).outlineStyle + getComputedStyle(document.activeElement).outlineWidth"
+    )
+    assert outline == "solid3px"
+    page.keyboard.type("Wang Fang")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Acknowledge"
+    page.wait_for_timeout(700)
+    assert page.evaluate("document.activeElement.textContent") == "Acknowledge", (
+        "new states leave the focus where it is"
+    )
+    page.keyboard.press("Enter")
+    page.locator(f"{CARD}.acknowledged").wait_for()
+    assert [one.by for one in stage.commands] == ["Wang Fang"]
+    assert page.evaluate("document.activeElement.textContent") == "Evidence", "the focus stays at the alarm"
+    page.keyboard.press("Enter")
+    page.locator("dialog[open]").wait_for()
+    page.keyboard.press("Escape")
+    assert page.locator("dialog[open]").count() == 0
+    pages.expected = "404"
+
+
+def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) -> None:
+    page = pages(stage.url)
+    ready(page)
+    height = page.locator("#banner").bounding_box()["height"]
+    stage.change(**UNAVAILABLE)
+    page.locator("#banner.unavailable").wait_for()
+    assert page.locator("#banner [role=alert]").inner_text().startswith("SCREENING UNAVAILABLE")
+    assert "The thermal sensor sends nothing" in page.locator("#banner").inner_text()
+    assert page.title().startswith("⚠ SCREENING UNAVAILABLE")
+    assert "repeating-linear-gradient" in page.evaluate(
+        "getComputedStyle(document.getElementById('banner')).backgroundImage"
+    )
+    assert page.locator("#banner").bounding_box()["height"] > 2 * height
+    assert page.evaluate(PALE_TEXT) == []
+    keep(page, "unavailable")
+    stage.change(screening="available", reasons=(), warnings=("calibration_expired",))
+    page.locator("#banner.available.warned").wait_for()
+    assert "CALIBRATION EXPIRED" in page.locator("#banner").inner_text()
+
+
+def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
+    stage.alarm()
+    page = pages(stage.url)
+    page.locator(CARD).wait_for()
+    assert page.evaluate("document.documentElement.lang") == "en"
+    page.get_by_role("button", name="中文").click()
+    assert page.evaluate("document.documentElement.lang") == "zh-CN"
+    assert page.get_by_role("button", name="确认").count() == 1
+    assert "请用医用体温计复测" in page.locator(CARD).inner_text()
+    assert page.locator("#banner-title").inner_text() == "测温筛查可用"
+    keep(page, "chinese")
+    page.reload()
+    page.get_by_role("button", name="English").wait_for()
+    assert page.evaluate(NAMELESS) == []
+    assert pages(stage.url, locale="zh-CN").evaluate("document.documentElement.lang") == "zh-CN"
+
+
+@pytest.mark.parametrize("size", [(360, 740), (820, 1180)])
+def test_small_screens_scroll_one_way_only(stage: Stage, pages: Pages, keep: Keep, size: tuple[int, int]) -> None:
+    stage.alarm()
+    page = pages(stage.url, viewport={"width": size[0], "height": size[1]}, device_scale_factor=2)
+    ready(page)
+    page.locator(CARD).wait_for()
+    fits = "document.documentElement.scrollWidth <= innerWidth"
+    assert page.evaluate(fits)
+    assert page.locator(CARD).bounding_box()["y"] < size[1] / 2, "the alarm is seen without scrolling"
+    touch = page.get_by_role("button", name="Acknowledge").bounding_box()
+    assert touch["height"] >= 44 and touch["width"] >= 44
+    keep(page, f"phone-{size[0]}")
+    stage.change(**UNAVAILABLE)
+    page.locator("#banner.unavailable").wait_for()
+    assert page.evaluate(fits)
+    page.click("#to-history")
+    page.wait_for_timeout(300)
+    assert page.evaluate(fits)
+
+
+def test_a_robot_that_goes_and_comes_back(tmp_path: Path, pages: Pages, keep: Keep) -> None:
+    stage = Stage(tmp_path)
+    port = stage.stream.port
+    page = pages(stage.url)
+    ready(page)
+    stage.close()
+    page.locator("#banner.lost").wait_for()
+    assert "NO CONNECTION" in page.locator("#banner").inner_text() and "ago" in page.locator("#banner-age").inner_text()
+    assert page.title().startswith("⚠ NO CONNECTION")
+    page.wait_for_function("() => document.querySelectorAll('#views figure.stale').length === 6")
+    keep(page, "lost")
+    again = Stage(tmp_path, port=port)
+    try:
+        page.locator("#banner.available").wait_for()
+        again.alarm("after")
+        page.locator(f"{CARD}[data-alarm=after]").wait_for()
+        page.wait_for_function("() => document.querySelectorAll('#events .alarm-raised').length === 1")
+    finally:
+        again.close()
+    pages.expected = "WebSocket"
+
+
+def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> None:
+    now_ns = time.time_ns()
+    for index in range(130):
+        stage.screened(36.3 + 0.05 * (index % 11), now_ns - (130 - index) * 10_000_000_000)
+    stage.alarm("alarm-9")
+    page = pages(f"{stage.url}#history")
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 100")
+    assert page.locator("#found").inner_text() == "100 events, there are more"
+    page.get_by_role("button", name="Older events").click()
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 131")
+    assert "measured" in page.locator("#chart-summary").inner_text()
+    assert page.evaluate(PALE_TEXT) == [] and page.evaluate(NAMELESS) == []
+    keep(page, "history")
+    page.select_option("#kind", "alarm")
+    page.fill("#text", "alarm-9")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 1")
+    assert "ALARM: person 3, 38.2 ± 0.4 °C" in page.locator("#rows").inner_text()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save as CSV").click()
+    rows = list(csv.DictReader(io.StringIO(Path(download.value.path()).read_text(encoding="utf-8-sig"))))
+    assert [(row["type"], row["alarm"], row["body_c"]) for row in rows] == [("alarm.raised", "alarm-9", "38.2")]
+    page.fill("#text", "nothing like that")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.getElementById('rows').innerText.includes('Nothing was found')")
+
+
+def test_evidence_is_one_click_away(guarded: Stage, pages: Pages, keep: Keep) -> None:
+    guarded.evidence["/evidence/alarm-1/thermal.png"] = encoded(thermal_picture(), ".png")
+    guarded.evidence["/evidence/alarm-1.zip"] = b"PK\x05\x06" + bytes(18)
+    page = pages(guarded.url)
+    page.get_by_label("Access token").fill(TOKENS["operator"])
+    page.keyboard.press("Enter")
+    ready(page)
+    guarded.alarm()
+    page.locator(CARD).get_by_role("button", name="Evidence").click()
+    page.wait_for_function("() => document.querySelector('#evidence-pictures img')?.naturalWidth === 160")
+    assert page.locator("#evidence-pictures img").get_attribute("src").startswith("blob:")
+    numbers = page.locator("#evidence-numbers").inner_text()
+    assert "Skin\t34.90 °C" in numbers and "38.2 ± 0.4 °C" in numbers and "cal-1" in numbers
+    keep(page, "evidence")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Save everything").click()
+    assert download.value.suggested_filename == "alarm-alarm-1.zip"
+    page.get_by_role("button", name="Close").click()
+    guarded.evidence.clear()
+    page.locator(CARD).get_by_role("button", name="Evidence").click()
+    page.get_by_text("No pictures were kept").wait_for()
+    accesses = {(one.principal.name, one.path) for one in guarded.accesses}
+    assert ("operator-1", "/evidence/alarm-1.zip") in accesses
+    assert not any(TOKENS["operator"] in one.path for one in guarded.accesses)
+    pages.expected = "404|401"
+
+
+def test_a_viewer_may_look_but_not_acknowledge(guarded: Stage, pages: Pages) -> None:
+    guarded.alarm()
+    page = pages(guarded.url)
+    page.get_by_label("Access token").fill("a wrong token here")
+    page.keyboard.press("Enter")
+    page.get_by_text("does not know this token").wait_for()
+    page.get_by_label("Access token").fill(TOKENS["viewer"])
+    page.keyboard.press("Enter")
+    page.locator(CARD).wait_for()
+    page.get_by_label("Your name").fill("Li")
+    page.locator(CARD).get_by_role("button", name="Acknowledge").click()
+    page.get_by_text("does not allow").wait_for()
+    assert guarded.commands == []
+    eventually(lambda: page.locator(CARD).get_by_role("button", name="Acknowledge").count() == 0)
+
+
+def test_steps_of_the_colour_map_look_equally_large(stage: Stage, pages: Pages) -> None:
+    """Lightness (CIE L*) rises all the way, without a step more than twice the mean: no false edges."""
+    page = pages(stage.url)
+    palette = page.evaluate("import('/palette.js').then(({ PALETTE }) => PALETTE)")
+
+    def linear(value: float) -> float:
+        return value / 3294.6 if value <= 10.31475 else ((value / 255 + 0.055) / 1.055) ** 2.4
+
+    luminance = [0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b) for r, g, b in palette]
+    lightness = [116 * y ** (1 / 3) - 16 if y > 0.008856 else 903.3 * y for y in luminance]
+    steps = [after - before for before, after in zip(lightness[::8], lightness[8::8], strict=False)]
+    mean = sum(steps) / len(steps)
+    assert len(palette) == 256 and lightness[-1] - lightness[0] > 85
+    assert all(0.4 * mean < step < 2 * mean for step in steps), steps
+
+
+def test_sound_is_asked_for_and_told(stage: Stage, pages: Pages) -> None:
+    page = pages(stage.url)
+    ready(page)
+    button = page.locator("#sound")
+    assert button.get_attribute("aria-pressed") == "false"
+    page.evaluate(
+        "() => { window.tones = 0; const make = AudioContext.prototype.createOscillator;"
+        "AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); }; }"
+    )
+    button.click()
+    assert button.get_attribute("aria-pressed") == "true"
+    before = page.evaluate("window.tones")
+    stage.alarm()
+    page.wait_for_function(f"() => window.tones > {before}")
