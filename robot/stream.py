@@ -109,7 +109,7 @@ class StreamServer:
         self._previews = tuple(previews)
         self._on_command = on_command
         self._on_access = on_access
-        self._door = Door(settings, self._tokens, Site(self._state_now, registry), desks, on_access)
+        self._door = Door(settings, self._tokens, Site(self._state_now, registry, bool(self._tokens)), desks, on_access)
         self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)

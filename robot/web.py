@@ -68,7 +68,7 @@ class Answer:
 class Site:
     """Everything under the port that is not a websocket."""
 
-    def __init__(self, get_state: Callable[[], LiveState], registry: CollectorRegistry) -> None:
+    def __init__(self, get_state: Callable[[], LiveState], registry: CollectorRegistry, tokens: bool = False) -> None:
         self._get_state = get_state
         self._registry = registry
         folder = resources.files("robot") / "dashboard"
@@ -78,6 +78,7 @@ class Site:
         self._fixed["/schema.json"] = _file(
             json.dumps(events.json_schema(), ensure_ascii=False).encode(), "schema.json"
         )
+        self._fixed["/about.json"] = _file(msgspec.json.encode({"tokens": tokens}), "about.json")
         self._fixed["/texts.json"] = _file(json.dumps(texts.table(), ensure_ascii=False).encode(), "texts.json")
 
     def answer(self, method: str, path: str, may_read_metrics: bool) -> Answer:

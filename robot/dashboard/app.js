@@ -33,6 +33,7 @@ function onState(message) {
   }
   alarms.take(state);
   changed = true;
+  renderBanner();
 }
 
 function onEvent(event) {
@@ -134,6 +135,9 @@ applyLanguage();
 renderAll();
 turnPage();
 loadCodes().then(renderAll).catch(() => {});
+fetch("/about.json").then((answer) => answer.json()).then(({ tokens }) => {
+  if (tokens && state === null && !sessionStorage.getItem("token")) askToken();  // at once, not after the robot has waited for one
+}).catch(() => {});
 const live = new Connection({ path: () => "/live", onText: onState, onBinary: show, onUnauthenticated: askToken, watched: true });
 requestAnimationFrame(frame);
 setInterval(() => {

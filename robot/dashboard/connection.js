@@ -1,5 +1,6 @@
 // A websocket that comes back by itself. A token, if one is needed, goes as the first message, never into an address.
-const SILENCE_MS = 5000;
+const SILENCE_MS = 4000;
+const GREETING_MS = 8000;  // the robot waits five seconds for a token, and then says that it does
 
 export class Connection {
   // path() gives the address at each attempt, so that it can carry the newest `since`; `key` names the token in the session.
@@ -18,7 +19,7 @@ export class Connection {
     const socket = new WebSocket(`${scheme}//${location.host}${this.path()}`);
     this.socket = socket;
     this.heard = Date.now();
-    let greeted = false;
+    this.greeted = false;
     socket.binaryType = "arraybuffer";
     socket.onopen = () => {
       const token = sessionStorage.getItem(this.key);
@@ -27,14 +28,14 @@ export class Connection {
     socket.onmessage = ({ data }) => {
       this.heard = Date.now();
       this.wait = 500;
-      greeted = true;
+      this.greeted = true;
       if (typeof data !== "string") this.onBinary(data);
       else this.onText(this.plain ? data : JSON.parse(data));
     };
     socket.onclose = (event) => {
       if (socket !== this.socket) return;
       this.onClosed(event);
-      if (event.code === 4401 || (event.code === 4403 && !greeted)) {
+      if (event.code === 4401 || (event.code === 4403 && !this.greeted)) {
         this.onUnauthenticated(event.code);
         return;
       }
@@ -45,7 +46,7 @@ export class Connection {
 
   // A cable that is pulled closes nothing: after a silence the connection is given up and made anew.
   check() {
-    if (this.socket.readyState === WebSocket.OPEN && Date.now() - this.heard > SILENCE_MS) {
+    if (this.socket.readyState === WebSocket.OPEN && Date.now() - this.heard > (this.greeted ? SILENCE_MS : GREETING_MS)) {
       const silent = this.socket;
       this.open();
       silent.close();

@@ -1,8 +1,12 @@
-// A colour map for temperatures whose steps look equally large: lightness rises evenly in OKLab (Ottosson 2020) while the
-// hue turns from violet over red to yellow; the chroma is what the screen can show.
+// A colour map for temperatures whose steps look equally large: lightness rises evenly in OKLab (Ottosson 2020, with his toe
+// for dark colours) while the hue turns from violet over red to yellow; the chroma is what the screen can show.
 const STEPS = 256;
-const LIGHT = [0.12, 0.97];
+const LIGHT = [0.04, 0.96];
 const HUE_DEG = [-78, 102];
+
+const [K1, K2] = [0.206, 0.03];
+const K3 = (1 + K1) / (1 + K2);
+const fromEven = (even) => (even * even + K1 * even) / (K3 * (even + K2));
 
 function linearRgb(lightness, chroma, hue) {
   const a = chroma * Math.cos(hue);
@@ -20,7 +24,7 @@ function linearRgb(lightness, chroma, hue) {
 const encode = (value) => Math.round(255 * (value <= 0.0031308 ? 12.92 * value : 1.055 * value ** (1 / 2.4) - 0.055));
 
 function colour(share) {
-  const lightness = LIGHT[0] + (LIGHT[1] - LIGHT[0]) * share;
+  const lightness = fromEven(LIGHT[0] + (LIGHT[1] - LIGHT[0]) * share);
   const hue = ((HUE_DEG[0] + (HUE_DEG[1] - HUE_DEG[0]) * share) * Math.PI) / 180;
   const wanted = 0.05 + 0.17 * Math.sin(Math.PI * Math.min(1, share * 0.85 + 0.08));
   let [low, high] = [0, wanted];
