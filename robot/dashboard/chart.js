@@ -14,10 +14,10 @@ export function drawChart(canvas, { points, threshold_c, from }) {
   const high = Math.ceil(Math.max(threshold_c + 0.7, ...values) * 2) / 2;
   const [left, right] = [MARGIN.left * unit, canvas.width - MARGIN.right * unit];
   const [top, bottom] = [MARGIN.top * unit, canvas.height - MARGIN.bottom * unit];
-  // A quiet day is not a few dots in a corner: the axis runs over the hours in which people came, four at least.
+  // A quiet day is not a few dots in a corner: the axis runs over the hours in which people came, two at least.
   const hours = points.map(([time]) => (time - from) / 3600);
-  const first = points.length ? Math.max(0, Math.min(Math.floor(hours[0]), 20)) : 0;
-  const last = points.length ? Math.min(24, Math.max(Math.ceil(hours.at(-1)), first + 4)) : 24;
+  const first = points.length ? Math.max(0, Math.min(Math.floor(hours[0]), 22)) : 0;
+  const last = points.length ? Math.min(24, Math.max(Math.ceil(hours.at(-1)), first + 2)) : 24;
   const x = (time) => left + (((time - from) / 3600 - first) / (last - first)) * (right - left);
   const y = (body) => bottom - ((body - low) / (high - low)) * (bottom - top);
   drawAxes(pen, unit, { first, last, low, high, left, right, top, bottom, x: (hour) => x(from + hour * 3600), y });

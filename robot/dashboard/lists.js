@@ -18,12 +18,13 @@ export function renderPeople(people) {
 
 function personRow(one) {
   const please = one.reason && !one.verdict ? help(one.reason) : "";
-  const reason = one.reason ? ` (${code("not_measured", one.reason)})${please && ` — ${please}`}` : "";
+  const reason = one.reason ? [code("not_measured", one.reason), please].filter(Boolean).join(" — ") : "";
   const result = one.state === "hidden" && !one.verdict ? t("hidden") : one.verdict ? t(one.verdict) : t("pending");
   const mark = { elevated: "▲ ", normal: "● ", not_measured: "⊘ " }[one.verdict] ?? "○ ";
-  return element("tr", "",
-    element("td", "", `#${one.person}`), element("td", "", `${one.metres} m`),
-    element("td", "", figure(one.body_c, one.uncertainty_c)), element("td", one.verdict ?? "", mark + result + reason));
+  const told = element("td", one.verdict ?? "", mark + result);
+  if (reason) told.append(element("small", "", reason));
+  return element("tr", "", element("td", "", `#${one.person}`), element("td", "", `${one.metres} m`),
+    element("td", "", figure(one.body_c, one.uncertainty_c)), told);
 }
 
 export function wide(columns, text) {
@@ -47,11 +48,10 @@ export function renderCounts(coverage) {
 export function renderDevices(devices) {
   rewrite("devices", devices, () => Object.entries(devices).map(([name, device]) => {
     const problem = !device.alive ? "dead" : !device.valid ? "invalid" : !device.rate_ok ? "slow" : null;
-    return element("tr", "",
-      element("td", "", name),
-      element("td", problem ? "fault" : "ok", `${problem ? "✕" : "✓"} ${t(problem ?? "alive")}`),
-      element("td", "", `${device.rate_hz.toFixed(1)} / ${device.declared_hz.toFixed(0)} Hz`),
-      element("td", "", device.detail));
+    const condition = element("td", problem ? "fault" : "ok", `${problem ? "✕" : "✓"} ${t(problem ?? "alive")}`);
+    if (device.detail) condition.append(element("small", "", device.detail));
+    return element("tr", "", element("td", "", name), condition,
+      element("td", "", `${device.rate_hz.toFixed(1)} / ${device.declared_hz.toFixed(0)} Hz`));
   }));
 }
 

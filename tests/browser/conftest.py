@@ -105,12 +105,12 @@ def guarded(tmp_path: Path) -> Iterator[Stage]:
 
 
 @pytest.fixture(scope="session")
-def keep() -> Callable[[Any, str], None]:
-    """Keeps a picture of a page in build/screenshots."""
+def keep() -> Callable[..., None]:
+    """Keeps a picture of a page (of the part in view, if not `full_page`) in build/screenshots."""
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
-    def save(page: Any, name: str) -> None:
+    def save(page: Any, name: str, full_page: bool = True) -> None:
         page.wait_for_timeout(400)
-        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=True)
+        page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full_page)
 
     return save

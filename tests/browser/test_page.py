@@ -15,7 +15,7 @@ from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
 
 pytestmark = pytest.mark.system
 
-Keep = Callable[[Any, str], None]
+Keep = Callable[..., None]
 CARD = "#alarms article"
 UNAVAILABLE = {"screening": "unavailable", "reasons": ("thermal_lost",)}
 PALE_TEXT = """() => {
@@ -237,7 +237,7 @@ def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> No
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 131")
     assert "measured" in page.locator("#chart-summary").inner_text()
     assert page.evaluate(PALE_TEXT) == [] and page.evaluate(NAMELESS) == []
-    keep(page, "history")
+    keep(page, "history", full_page=False)
     page.select_option("#kind", "alarm")
     page.fill("#text", "alarm-9")
     page.keyboard.press("Enter")
@@ -265,7 +265,7 @@ def test_evidence_is_one_click_away(guarded: Stage, pages: Pages, keep: Keep) ->
     assert page.locator("#evidence-pictures img").get_attribute("src").startswith("blob:")
     numbers = page.locator("#evidence-numbers").inner_text()
     assert "Skin\t34.90 °C" in numbers and "38.2 ± 0.4 °C" in numbers and "cal-1" in numbers
-    keep(page, "evidence")
+    keep(page, "evidence", full_page=False)
     with page.expect_download() as download:
         page.get_by_role("button", name="Save everything").click()
     assert download.value.suggested_filename == "alarm-alarm-1.zip"

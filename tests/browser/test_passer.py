@@ -17,7 +17,7 @@ from websockets.sync.client import connect
 
 pytestmark = pytest.mark.system
 
-Keep = Callable[[Any, str], None]
+Keep = Callable[..., None]
 
 
 def says(page: Any, text: str) -> None:
