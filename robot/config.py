@@ -96,7 +96,7 @@ class TrackingSettings(Section, frozen=True):
     """Score from which a face may begin a new track; lower ones only continue tracks."""
     confirm_hits: Annotated[int, Meta(ge=1, le=20)] = 3
     lost_s: Positive = 3.0
-    """How long a person who is not seen (hidden by others) keeps their identity."""
+    """How long a person who is not seen keeps their identity; who is hidden behind others is waited for longer (6 s)."""
 
 
 class MeasurementSettings(Section, frozen=True):
