@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,28 +13,19 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "system"))  # whole_station.py starts robots for these tests too
 
+from chromium import installed, launch
 from staged import Stage
 
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
-NAMES = ("chromium", "chromium-browser", "google-chrome")
 WATCH = """
 window.blocked = [];
 document.addEventListener("securitypolicyviolation", (event) => window.blocked.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 
 
-def launch(playwright: Any) -> Any:
-    """The system's browser; as root it runs without its sandbox, for it cannot make one."""
-    path = next(filter(None, map(shutil.which, NAMES)))
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(
-        executable_path=path, args=[*arguments, "--autoplay-policy=no-user-gesture-required"]
-    )
-
-
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
-    missing = "" if any(map(shutil.which, NAMES)) else "no Chromium is installed (apt-get install chromium)"
+    missing = "" if installed() else "no Chromium is installed (apt-get install chromium)"
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:

@@ -24,18 +24,20 @@ def says(page: Any, text: str) -> None:
     page.get_by_text(text, exact=True).wait_for()
 
 
+def ground(page: Any, colour: str) -> None:
+    page.wait_for_function(f"() => getComputedStyle(document.body).backgroundColor === '{colour}'")
+
+
 def test_what_passers_by_see(guarded: Stage, pages: Pages, keep: Keep) -> None:
     page = pages(f"{guarded.url}passer#{TOKENS['display']}", viewport={"width": 800, "height": 480})
     says(page, "请靠近一点")
     says(page, "Please come closer")
     assert page.url == f"{guarded.url}passer", "the token does not stay in the address"
     keep(page, "passer-closer")
-    amber = page.evaluate("getComputedStyle(document.body).backgroundColor")
+    ground(page, "rgb(255, 226, 168)")  # amber
     guarded.change(people=PEOPLE[:1])
     says(page, "谢谢")
-    page.wait_for_timeout(800)
-    green = page.evaluate("getComputedStyle(document.body).backgroundColor")
-    assert amber == "rgb(255, 226, 168)" and green == "rgb(207, 234, 219)"
+    ground(page, "rgb(207, 234, 219)")  # green
     keep(page, "passer-thanks")
     guarded.change(people=(msgspec.structs.replace(PEOPLE[0], verdict="elevated", body_c=39.0),))
     page.wait_for_timeout(1500)
