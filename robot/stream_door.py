@@ -93,7 +93,7 @@ class Door:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, desk, principal, path, query)
         except Exception:
             log.exception("no answer for %s", path)
-            raise
+            answer = Answer(HTTPStatus.INTERNAL_SERVER_ERROR, b"A fault of the robot's; its log tells more.\n")
         finally:
             self._waiting -= 1
         return _response(answer, head=request.method == "HEAD")

@@ -233,11 +233,11 @@ def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> No
     page = pages(f"{stage.url}#history")
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 100")
     assert page.locator("#found").inner_text() == "100 events, there are more"
+    keep(page, "history", full_page=False)
     page.get_by_role("button", name="Older events").click()
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 131")
     assert "measured" in page.locator("#chart-summary").inner_text()
     assert page.evaluate(PALE_TEXT) == [] and page.evaluate(NAMELESS) == []
-    keep(page, "history", full_page=False)
     page.select_option("#kind", "alarm")
     page.fill("#text", "alarm-9")
     page.keyboard.press("Enter")

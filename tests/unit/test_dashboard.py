@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from robot import web
+from robot.live import WORDS
 
 FOLDER = Path(web.__file__).parent / "dashboard"
 SOURCES = {path.name: path.read_text(encoding="utf-8") for path in FOLDER.iterdir()}
@@ -40,7 +41,7 @@ def test_words_are_the_same_in_both_languages() -> None:
     for key in words[0]:
         assert set(re.findall(r"{\w+}", words[0][key])) == set(re.findall(r"{\w+}", words[1][key])), key
     used = set(re.findall(r'\bt\("([\w.]+)"', "".join(SOURCES.values())))
-    used |= set(re.findall(r'data-t="(\w+)"', SOURCES["index.html"]))
+    used |= set(re.findall(r'data-(?:t|label)="(\w+)"', SOURCES["index.html"]))
     assert used <= words[0].keys()
 
 
@@ -69,9 +70,30 @@ def test_contrast() -> None:
     pairs += [("#ffffff", colours["good"]), ("#ffffff", colours["bad"]), ("#16110a", colours["warn"])]
     pairs += [
         (colours["text"], "#33414f"),
+        (colours["text"], colours["calm"]),
+        ("#ffffff", colours["darkbad"]),
         ("#ffffff", "#4a2730"),
+        ("#ffffff", "#5d120d"),
         ("#6e1010", "#ffffff"),
-        (colours["text"], "#243142"),
+        (colours["text"], colours["control"]),
     ]
     for one, other in pairs:
         assert contrast(one, other) >= 4.5, (one, other)
+    for edge in ("edge", "focus"):  # WCAG 2, 1.4.11: what shows where a control is
+        for ground in ("panel", "ground"):
+            assert contrast(colours[edge], colours[ground]) >= 3, edge
+
+
+def test_contrast_of_the_passers_screen() -> None:
+    rules = re.findall(r"background: (#[0-9a-f]{6}); color: (#[0-9a-f]{6})", SOURCES["passer.css"])
+    assert len(rules) == 3
+    for ground, text in rules:
+        assert contrast(ground, text) >= 7, "read from afar, in passing"
+
+
+def test_every_word_of_the_robot_has_a_picture_and_a_text() -> None:
+    said = dict(re.findall(r'^  (\w+): \["([^"]+)", "[^"]+"\],$', SOURCES["passer.js"], re.MULTILINE))
+    assert set(said) == set(WORDS)
+    for word in WORDS:
+        assert re.search(rf"\.{word} \.\w+", SOURCES["passer.css"]), word
+    assert not re.search(r"\d", "".join(said.values())), "no numbers"
