@@ -1,4 +1,4 @@
-"""`patrol`: run | demo | watch | check-config | bench.
+"""`patrol`: run | demo | watch | check-config | doctor | bench.
 
 Exit codes: 0 done, 1 a figure or a device is not as it should be, 2 wrong arguments or settings, 70 a bug.
 """
@@ -19,6 +19,8 @@ from robot.errors import ConfigError
 
 if TYPE_CHECKING:
     from robot.bench_station import Parts
+    from robot.config import Settings
+    from robot.doctor_run import Openers
     from robot.types import U8
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
@@ -60,6 +62,16 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="every problem of a configuration at once")
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
+
+    doctor = commands.add_parser("doctor", help="opens every device and says whether the robot is fit for duty")
+    doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
+    doctor.add_argument(
+        "--seconds", type=float, default=6.0, metavar="S", help="how long devices are watched (%(default)s)"
+    )
+    doctor.add_argument("--all", action="store_true", help="list what is good, too")
+    doctor.add_argument("--language", choices=("en", "zh"), default="en")
+    doctor.add_argument("--json", action="store_true", help="one JSON object on the last line, in place of the table")
+    doctor.set_defaults(command=_doctor)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
     bench.add_argument("name", choices=("latency", "perception", "scale", "start"))
@@ -125,6 +137,57 @@ def _check_config(options: argparse.Namespace) -> int:
         raise ConfigError(found)
     print(f"{options.config}: {len(settings.cameras)} cameras, thermal sensor and calibration fit together")
     return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from calibration import files
+    from robot import config, doctor, doctor_view
+    from robot.app import problems
+    from robot.doctor_run import examine
+
+    if not 1.0 <= options.seconds <= 600.0:
+        raise ConfigError([f"--seconds {options.seconds:g}: from 1 to 600"])
+    settings = config.load(options.config)
+    found = problems(settings)
+    if found:
+        raise ConfigError(found)
+    calibration = files.load(Path(settings.calibration.file))
+    progress = Console(stderr=True)
+    findings, beside = examine(
+        settings,
+        calibration,
+        _openers(settings),
+        options.seconds,
+        lambda what: progress.print(f"… {what}", style="dim"),
+    )
+    if options.json:
+        print(json.dumps(doctor_view.as_json(settings.robot.name, findings, beside), ensure_ascii=False))
+    else:
+        console = Console()
+        console.print(doctor_view.table(findings, options.language, options.all))
+        console.print(doctor_view.verdict(findings, beside, options.language))
+    return 0 if doctor.fit(findings) else 1
+
+
+def _openers(settings: Settings) -> Openers:
+    """Returns what the doctor needs of drivers and models."""
+    from drivers import factory
+    from drivers.address import parse
+    from models.prepare import prepared
+    from models.session import YuNetSession
+    from robot.doctor_run import Openers
+
+    def session(network_px: tuple[int, int]) -> YuNetSession:
+        detection = settings.detection
+        return YuNetSession(prepared(*network_px), threads=detection.threads, providers=detection.providers)
+
+    def device_file(address: str) -> str | None:
+        target = parse(address).target
+        return target if target.startswith("/dev/") else None
+
+    return Openers(factory.open_camera, factory.open_thermal, factory.open_indicator, session, device_file)
 
 
 def _bench(options: argparse.Namespace) -> int:

@@ -1,0 +1,153 @@
+"""What `patrol doctor` says, in English and Chinese: what each check is called, and what to do when it is not as it should be."""
+
+from __future__ import annotations
+
+from robot.texts import Text
+
+CHECKS: dict[str, tuple[Text, Text]] = {
+    "settings": (
+        Text("Settings", "配置"),
+        Text(
+            "Mend what is named; `patrol check-config FILE` lists it again", "按提示修改；用 patrol check-config 复查"
+        ),
+    ),
+    "calibration_age": (
+        Text("Calibration: age", "标定：时效"),
+        Text("Calibrate again: `patrol-calibrate all`", "重新标定：patrol-calibrate all"),
+    ),
+    "calibration_nominal": (
+        Text("Calibration: measured here", "标定：是否实测"),
+        Text("Calibrate on this robot; datasheet values are for trials", "在本机实测标定；标称值仅供试用"),
+    ),
+    "registration": (
+        Text("Registration of cameras and thermal sensor", "摄像头与热像配准"),
+        Text(
+            "Check that nothing has been moved, then `patrol-calibrate registration`",
+            "检查安装位置未变动，然后 patrol-calibrate registration",
+        ),
+    ),
+    "faces": (
+        Text("Faces found in the thermal image", "热图中的人脸"),
+        Text(
+            "Have somebody stand 1 m away and look again; if it stays, register again",
+            "请一人站在 1 米处重试；仍不符则重新配准",
+        ),
+    ),
+    "open": (
+        Text("Device opens", "设备可打开"),
+        Text("Check plug, power and address in the settings", "检查插头、供电与配置中的地址"),
+    ),
+    "rate": (
+        Text("Frame rate", "帧率"),
+        Text(
+            "Other USB port, shorter cable, more light, or a smaller picture",
+            "更换 USB 口、缩短线缆、增加照明或减小画面",
+        ),
+    ),
+    "size": (
+        Text("Picture size", "画面尺寸"),
+        Text("Set the size that was calibrated, or calibrate again", "设为标定时的尺寸，或重新标定"),
+    ),
+    "timestamps": (
+        Text("Time stamps", "时间戳"),
+        Text(
+            "Replace cable or hub; look for a process that takes the processor",
+            "更换线缆或集线器；查找占用处理器的进程",
+        ),
+    ),
+    "exposure": (
+        Text("Exposure", "曝光"),
+        Text("Clean the lens, add light or shade it from the sun", "清洁镜头，增加照明或遮挡阳光"),
+    ),
+    "alive": (
+        Text("Picture changes", "画面更新"),
+        Text("Unplug the camera and plug it in again", "重新插拔摄像头"),
+    ),
+    "faults": (
+        Text("Faults on the wire", "传输错误"),
+        Text("Replace cable or hub, keep it away from motors and relays", "更换线缆或集线器，远离电机与继电器"),
+    ),
+    "noise": (
+        Text("Thermal noise (NETD)", "热噪声 (NETD)"),
+        Text("Let the sensor warm up for half an hour; if it stays, replace it", "让传感器预热半小时；仍超标则更换"),
+    ),
+    "reference": (
+        Text("Reference plate", "温度参考源"),
+        Text("Switch the plate on, uncover and wipe it, check its place", "打开参考源，去除遮挡并擦拭，检查位置"),
+    ),
+    "model": (
+        Text("Face detector's file", "人脸检测模型"),
+        Text("Install the release again, or `python -m models prepare`", "重新安装，或 python -m models prepare"),
+    ),
+    "provider": (
+        Text("Execution provider", "推理后端"),
+        Text(
+            "Install the accelerator's libraries, or name CPUExecutionProvider",
+            "安装加速库，或改用 CPUExecutionProvider",
+        ),
+    ),
+    "inference": (
+        Text("Detector's speed", "检测速度"),
+        Text(
+            "End other programs, cool the computer, or set a smaller network_px",
+            "结束其他程序，改善散热，或减小 network_px",
+        ),
+    ),
+    "disk": (
+        Text("Room for events", "事件存储空间"),
+        Text(
+            "Delete what is not needed, or set a shorter store.retention_hours",
+            "清理磁盘，或缩短 store.retention_hours",
+        ),
+    ),
+    "disk_write": (
+        Text("Disk takes events", "磁盘写入"),
+        Text("Replace the card or disk; see whether it is mounted read-only", "更换存储卡；检查是否为只读挂载"),
+    ),
+    "clock": (
+        Text("Clock follows a time server", "时钟同步"),
+        Text("Enable systemd-timesyncd or chrony and name a server", "启用 systemd-timesyncd 或 chrony 并配置服务器"),
+    ),
+    "temperature": (
+        Text("Computer's temperature", "主机温度"),
+        Text("Clean the fan, open the vents, shade the robot", "清理风扇与通风口，避免日晒"),
+    ),
+    "power": (
+        Text("Computer's supply", "主机供电"),
+        Text("Use a supply and cable made for it (5.1 V, 5 A)", "使用合格的电源与线缆 (5.1 V, 5 A)"),
+    ),
+    "usb": (
+        Text("USB speed", "USB 速率"),
+        Text("Plug it into a fast port, without an old hub or a long cable", "插入高速口，不用旧集线器或过长线缆"),
+    ),
+    "indicator": (
+        Text("Lamp and siren", "指示灯与警笛"),
+        Text("Set indicator.address; check wiring and the group gpio", "设置 indicator.address；检查接线与 gpio 组"),
+    ),
+    "service": (
+        Text("Robot's answer", "机器人应答"),
+        Text("`journalctl -u patrol-robot -n 50` says why", "用 journalctl -u patrol-robot -n 50 查看原因"),
+    ),
+}
+"""By check: its name, and what to do."""
+
+HEADINGS = {
+    "check": Text("Check", "检查项"),
+    "device": Text("Of", "对象"),
+    "found": Text("Found", "结果"),
+    "todo": Text("What to do", "处理方法"),
+}
+LEVELS = {
+    "ok": Text("good", "正常"),
+    "warn": Text("look", "注意"),
+    "fail": Text("BAD", "故障"),
+    "skip": Text("not seen", "未检查"),
+}
+FIT = Text(
+    "Fit for duty: {good} of {all} checks are good, none is bad.", "可以上岗：{all} 项检查中 {good} 项正常，无故障。"
+)
+UNFIT = Text("NOT fit for duty: {count} of {all} checks failed.", "不可上岗：{all} 项检查中 {count} 项未通过。")
+BESIDE = Text(
+    "The robot is running and keeps its devices: what it says of them itself is shown.",
+    "机器人正在运行并占用设备：以下为其自身报告。",
+)

@@ -1,0 +1,74 @@
+"""`patrol doctor` before simulated devices: fit, not fit, and beside the running robot."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from whole_station import Robot, Simulators, ends, fault, person, small_rig
+
+pytestmark = pytest.mark.system
+
+
+def doctor(folder: Path, *arguments: str) -> tuple[int, dict[str, Any], str]:
+    command = [sys.executable, "-m", "robot", "doctor", "--config", str(folder / "robot.toml"), "--json", *arguments]
+    environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
+    lines = done.stdout.strip().splitlines()
+    return done.returncode, json.loads(lines[-1]) if lines else {}, done.stderr
+
+
+def found(said: dict[str, Any], check: str, device: str = "") -> dict[str, Any]:
+    return next(f for f in said["findings"] if f["check"] == check and f["device"] == device)  # type: ignore[no-any-return]
+
+
+def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(tmp_path: Path) -> None:
+    somebody = person((0.0, 1.4, 0.0), (90.0, 1.4, 0.0), body_c=36.6, eyes_height_m=1.6)
+    with ends(Simulators(tmp_path, somebody, "--config", str(tmp_path), "--stream-port", "0", rig=small_rig(tmp_path))):
+        code, said, errors = doctor(tmp_path)
+        bad = [finding for finding in said["findings"] if finding["level"] == "fail"]
+        assert code == 0 and said["fit"] and not said["robot_running"], (bad, errors)
+        assert found(said, "rate", "thermal")["value"] == pytest.approx(9.0, rel=0.15)
+        assert found(said, "reference", "thermal")["level"] == "ok"
+        assert found(said, "noise", "thermal")["level"] == "ok"
+        assert found(said, "faces")["level"] == "ok", "somebody stands before the robot"
+        text = (tmp_path / "robot.toml").read_text()
+        (tmp_path / "robot.toml").write_text(re.sub(r"/left\.mjpg", "/nobody.mjpg", text))
+        code, said, _ = doctor(tmp_path, "--seconds", "2")
+        assert code == 1 and found(said, "open", "left")["level"] == "fail"
+        assert found(said, "open", "front")["level"] == "ok" and "plug" in found(said, "open", "left")["what_to_do"]
+
+
+def test_beside_the_running_robot_its_own_word_is_taken(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    rig = small_rig(tmp_path, cameras=["front"])
+    config = ["--config", str(tmp_path), "--stream-port", str(port)]
+    with (
+        ends(Simulators(tmp_path, fault("stop", "front", 25.0, 60.0), *config, rig=rig)),
+        ends(Robot(tmp_path)) as robot,
+    ):
+        robot.available()
+        before = robot.last_seq
+        code, said, errors = doctor(tmp_path)
+        assert said["robot_running"] and code == 0, (said, errors)
+        assert found(said, "service")["level"] == "ok" and found(said, "open", "front")["level"] == "ok"
+        changed = [
+            event for event in robot.of_type("health.changed", after=before) if event["screening"] != "available"
+        ]
+        assert not changed, "the doctor took nothing from the robot"
+        robot.stop()
+
+
+def test_wrong_settings_are_told_and_nothing_is_opened(tmp_path: Path) -> None:
+    (tmp_path / "robot.toml").write_text("[robot]\nname = 1\n")
+    code, said, errors = doctor(tmp_path)
+    assert code == 2 and not said and "robot.name" in errors

@@ -1,0 +1,157 @@
+"""What the doctor makes of measured values, and what it asks the computer."""
+
+from __future__ import annotations
+
+import datetime as dt
+import io
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from small_station import calibration, settings
+
+from robot import computer, doctor, doctor_view
+from robot.doctor import Finding, Level, Stream
+from robot.doctor_texts import CHECKS
+
+TENTH_NS = 100_000_000
+
+
+def stream(count: int = 60, step_ns: int = TENTH_NS, age_ns: int = 40_000_000, **values: object) -> Stream:
+    times = [10**9 + step_ns * index for index in range(count)]
+    one = Stream("front", 10.0, times, [t_ns + age_ns for t_ns in times], 6.0, (1280, 720), {})
+    return replace(one, **values)  # type: ignore[arg-type]
+
+
+def levels(findings: list[Finding]) -> dict[str, Level]:
+    return {finding.check: finding.level for finding in findings}
+
+
+def test_a_good_stream_is_good_in_every_respect() -> None:
+    assert set(levels(doctor.stream(stream())).values()) == {Level.OK}
+
+
+@pytest.mark.parametrize(
+    ("bad", "check", "level"),
+    [
+        (stream(count=0, error="no such device"), "open", Level.FAIL),
+        (stream(error="unplugged"), "open", Level.FAIL),
+        (stream(step_ns=125_000_000), "rate", Level.WARN),
+        (stream(step_ns=200_000_000), "rate", Level.FAIL),
+        (stream(age_ns=700_000_000), "timestamps", Level.FAIL),
+        (stream(age_ns=-1), "timestamps", Level.FAIL),
+        (stream(faults={"truncated_jpeg": 1}), "faults", Level.WARN),
+        (stream(faults={"truncated_jpeg": 30}), "faults", Level.FAIL),
+    ],
+)
+def test_what_is_wrong_is_named(bad: Stream, check: str, level: Level) -> None:
+    assert levels(doctor.stream(bad))[check] is level
+
+
+def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
+    noise = np.random.default_rng(1).integers(90, 150, (90, 160), np.uint8)
+    good = doctor.pictures(stream(grey=[noise, noise + 1]))
+    frozen = doctor.pictures(stream(grey=[noise, noise, noise]))
+    dark = doctor.pictures(stream(grey=[noise // 16, noise // 15]))
+    assert levels(good) == {"exposure": Level.OK, "alive": Level.OK}
+    assert levels(frozen)["alive"] is Level.WARN and levels(dark)["exposure"] is Level.WARN
+    assert doctor.pictures(stream())[0].level is Level.FAIL
+
+
+def test_noise_is_held_against_the_calibrated_one() -> None:
+    known = calibration()
+    random = np.random.default_rng(2)
+    shape = (known.thermal.height_px, known.thermal.width_px)
+
+    def level(times: float) -> Level:
+        sd_c = times * known.radiometry.netd_c
+        return doctor.noise(
+            [(30 + sd_c * random.standard_normal(shape)).astype(np.float32) for _ in range(40)], known
+        ).level
+
+    assert (level(1.0), level(2.2), level(6.0)) == (Level.OK, Level.WARN, Level.FAIL)
+    assert doctor.noise([], known).level is Level.SKIP
+
+
+def test_an_old_calibration_is_bad_only_where_it_is_refused() -> None:
+    known = calibration()
+    late = dt.datetime.fromisoformat(known.valid_until_utc) + dt.timedelta(days=1)
+    found = levels(doctor.calibration_findings(known, settings(), late))["calibration_age"]
+    assert found is (Level.FAIL if settings().calibration.expired == "refuse" else Level.WARN)
+    soon = dt.datetime.fromisoformat(known.valid_until_utc) - dt.timedelta(days=3)
+    assert levels(doctor.calibration_findings(known, settings(), soon))["calibration_age"] is Level.WARN
+
+
+@pytest.mark.parametrize(
+    ("flags", "level"), [(0, Level.OK), (1, Level.FAIL), (0x50000, Level.WARN), (4, Level.FAIL), (None, Level.SKIP)]
+)
+def test_the_supply_of_a_pi(flags: int | None, level: Level) -> None:
+    assert doctor.power(flags).level is level
+
+
+def test_slow_usb_is_bad_for_a_camera_and_good_for_a_thermal_sensor() -> None:
+    assert doctor.usb("front", 12.0, "camera").level is Level.FAIL
+    assert doctor.usb("front", 480.0, "camera").level is Level.OK
+    assert doctor.usb("thermal", 12.0, "thermal").level is Level.OK
+
+
+@given(st.floats(-1e6, 1e6), st.floats(0, 1e3), st.floats(0, 1e3))
+def test_a_larger_value_is_never_better(value: float, look: float, more: float) -> None:
+    order = [Level.OK, Level.WARN, Level.FAIL]
+    now, then = doctor.graded(value, look, look + more), doctor.graded(value + 1, look, look + more)
+    assert order.index(now) <= order.index(then)
+    assert doctor.graded(float("nan"), look, look + more) is Level.FAIL
+
+
+def test_table_and_json_say_what_to_do() -> None:
+    findings = [doctor.temperature(90.0), doctor.temperature(40.0), doctor.clock(None, 0.0)]
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(doctor_view.table(findings, "zh"))
+    assert "清理风扇" in console.export_text()
+    said = json.loads(json.dumps(doctor_view.as_json("r1", findings, False)))
+    assert not said["fit"] and "fan" in said["findings"][0]["what_to_do"] and "what_to_do" not in said["findings"][1]
+    assert "1 of 3" in doctor_view.verdict(findings, True, "en")
+
+
+def test_every_check_has_texts_in_both_languages() -> None:
+    for name, (title, todo) in CHECKS.items():
+        assert all((*title, *todo)), name
+
+
+def test_the_computer_is_read_from_the_kernel(tmp_path: Path) -> None:
+    zones = tmp_path / "sys/class/thermal"
+    for number, text in enumerate(("48312\n", "garbage", "0\n", "61000\n")):
+        (zones / f"thermal_zone{number}").mkdir(parents=True)
+        (zones / f"thermal_zone{number}/temp").write_text(text)
+    assert computer.hottest_c(tmp_path) == 61.0
+    assert computer.hottest_c(tmp_path / "nothing") is None
+    flags = tmp_path / "sys/devices/platform/soc/soc:firmware"
+    flags.mkdir(parents=True)
+    (flags / "get_throttled").write_text("50005\n")
+    assert computer.throttled_flags(tmp_path) == 0x50005
+    assert computer.throttled_flags(tmp_path / "nothing") is None
+
+
+def test_usb_speed_is_that_of_the_port_above(tmp_path: Path) -> None:
+    port = tmp_path / "sys/devices/usb1/1-2"
+    (port / "1-2:1.0/ttyACM0").mkdir(parents=True)
+    (port / "speed").write_text("480\n")
+    (tmp_path / "sys/class/tty/ttyACM0").mkdir(parents=True)
+    (tmp_path / "sys/class/tty/ttyACM0/device").symlink_to(port / "1-2:1.0")
+    (tmp_path / "dev/serial/by-id").mkdir(parents=True)
+    (tmp_path / "dev/ttyACM0").touch()
+    (tmp_path / "dev/serial/by-id/usb-sensor").symlink_to("../../ttyACM0")
+    assert computer.usb_mbit("/dev/serial/by-id/usb-sensor", tmp_path) == 480.0
+    assert computer.usb_mbit("/dev/ttyS9", tmp_path) is None
+
+
+def test_a_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
+    found = computer.disk(tmp_path / "not/yet")
+    assert found.free_bytes > 0 and found.write_s is not None and not list(tmp_path.iterdir())
+    known, error_s = computer.clock()
+    assert known in (True, False, None) and error_s >= 0
