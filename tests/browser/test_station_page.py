@@ -7,22 +7,16 @@ import json
 import socket
 import time
 from collections.abc import Callable
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import pytest
+from alarm_times import NOTE_ALARMS, since_lamp_s
 from conftest import Pages
 from whole_station import Robot, Simulators, configure, ends, fault, person, small_rig
 
 pytestmark = pytest.mark.system
 
 CARD = "#alarms article"
-NOTE_ALARM = """
-new MutationObserver(() => {
-  if (!window.alarmShown && document.querySelector("#alarms article")) requestAnimationFrame(() => { window.alarmShown ??= Date.now(); });
-}).observe(document, { childList: true, subtree: true });
-"""
 
 
 def free_port() -> int:
@@ -40,12 +34,11 @@ def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: 
         configure(tmp_path, "")
         with ends(Robot(tmp_path)) as robot:
             page = pages(f"{robot.url}")
-            page.evaluate(NOTE_ALARM)
+            page.evaluate(NOTE_ALARMS)
             robot.available()
             page.locator("#banner.available").wait_for()
             alarm = robot.wait(lambda event: event["type"] == "alarm.raised")
-            page.wait_for_function("() => window.alarmShown")
-            assert 0 < since_lamp_s(alarm, page.evaluate("window.alarmShown")) < 1.0
+            assert 0 < since_lamp_s(alarm, page) < 1.0
             page.wait_for_function("() => document.querySelectorAll('#views canvas').length === 3")
             page.wait_for_function(
                 "() => /Person/.test(document.querySelector('#views .camera canvas').getAttribute('aria-label'))"
@@ -73,10 +66,3 @@ def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: 
             robot.available()
             page.locator("#banner.available").wait_for()
     pages.expected = "WebSocket"
-
-
-def since_lamp_s(alarm: dict[str, Any], shown_unix_ms: float) -> float:
-    """From the lamp to the page, on the one clock of this machine: the event tells its own time on both of the robot's."""
-    told_unix_s = datetime.fromisoformat(alarm["t_utc"]).timestamp()
-    lamp_unix_s = told_unix_s - (alarm["t_mono_ns"] - alarm["data"]["t_lamp_ns"]) / 1e9
-    return shown_unix_ms / 1000 - lamp_unix_s
