@@ -21,6 +21,7 @@ export function show(buffer) {
 function create(header) {
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", header.name);
   const name = element("span");
   const age = element("span", "picture-age");
   const box = element("figure", header.kind, canvas, element("figcaption", "", name, age));
