@@ -23,6 +23,8 @@ _BLUR_MARGIN = 0.25
 """Hair and chin belong to a face, too: boxes are blurred with this share added on every side."""
 _SPAN_MIN_C = 4.0
 """Narrowest temperature scale of the thermal picture: below it noise would fill the colours."""
+_FACES_MAX_C = 42.0
+"""No face is warmer: a lamp or an engine in the picture must not take the colours away from people. What is hotter is white."""
 _SAME_FACE = 0.6
 """A track belongs to a face if its place is no further from between the eyes than this share of the face's width."""
 _NOWHERE = (0.0, 0.0, 0.0, 0.0)
@@ -94,7 +96,7 @@ def thermal_preview(
     `labels` tell what is known of each track.
     """
     low_c, high_c = (float(value) for value in np.percentile(frame.temp_c, (2, 99.8)))
-    high_c = max(high_c, low_c + _SPAN_MIN_C)
+    high_c = max(min(high_c, _FACES_MAX_C), low_c + _SPAN_MIN_C)
     grey = np.clip((frame.temp_c - low_c) / (high_c - low_c) * 255, 0, 255).astype(np.uint8)
     return Preview(
         name="thermal",

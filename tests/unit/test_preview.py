@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from small_station import calibration
 
-from robot.live import Preview
-from robot.preview import WIDTH_PX, blur, camera_preview, thermal_preview
-from robot.types import F32, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi
+from robot.live import Box, Preview
+from robot.optics import Optic
+from robot.preview import WIDTH_PX, blur, camera_preview, thermal_preview, whose
+from robot.types import F32, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi, Track
 
 FULL = (1280, 720)
 
@@ -210,3 +212,70 @@ def test_one_hot_pixel_does_not_take_the_scale() -> None:
     image[0, 1] = -200.0
     preview = thermal(image)
     assert (preview.min_c, preview.max_c) == (23.0, 36.0)
+
+
+def test_a_lamp_does_not_take_the_colours_from_people() -> None:
+    image = warm()
+    image[80:110, 20:60] = 65.0
+    preview = thermal(image)
+    assert (preview.min_c, preview.max_c) == (23.0, 42.0)
+    image[:] = 50.0  # a hot wall: the picture's own range, for there are no people before it
+    preview = thermal(image)
+    assert (preview.min_c, preview.max_c) == (50.0, 54.0)
+
+
+# Whose face is it?
+
+
+def track(number: int, x_m: float, y_m: float, speed_m_s: float = 0.0) -> Track:
+    return Track(
+        track_id=number,
+        t_mono_ns=10**9,
+        position_m=np.array([x_m, y_m, 1.5]),
+        velocity_m_s=np.array([0.0, speed_m_s, 0.0]),
+        position_covariance_m2=np.eye(3) * 0.01,
+        first_seen_ns=0,
+        last_seen_ns=10**9,
+        hits=5,
+        camera="front",
+        landmark_rays=np.zeros((5, 3)),
+        seen_position_m=np.array([x_m, y_m, 1.5]),
+        score=0.9,
+        yaw_rad=0.0,
+        confirmed=True,
+    )
+
+
+def seen(optic: Optic, *places: tuple[float, float]) -> Faces:
+    pixels, _ = optic.project(np.array([(x, y, 1.5) for x, y in places]).reshape(-1, 3))
+    found = faces(*[(float(u) - 40, float(v) - 40, 80.0, 100.0) for u, v in pixels])
+    found.landmarks_px[:, :2] = pixels[:, None]
+    return found
+
+
+def test_faces_are_given_to_the_tracks_that_stand_there() -> None:
+    optic = Optic("front", calibration().cameras["front"])
+    left, right = track(4, 1.5, 0.3), track(9, 2.0, -0.4)
+    people = seen(optic, (2.0, -0.4), (1.5, 0.3))
+    assert whose(people, 10**9, [left, right], optic) == [9, 4]
+    assert whose(people, 10**9, [left], optic) == [None, 4], "a face of nobody's"
+    assert whose(people, 10**9, [left, track(5, 1.5, 0.31)], optic) == [None, 4], "one face has one owner"
+    assert whose(people, 10**9, [track(6, -1.5, 0.3)], optic) == [None, None], "who is behind the camera is not in it"
+    assert whose(people, 10**9, [], optic) == [None, None]
+    assert whose(seen(optic), 10**9, [left], optic) == []
+
+
+def test_the_picture_is_older_than_the_track() -> None:
+    optic = Optic("front", calibration().cameras["front"])
+    walker = track(4, 1.5, 0.3, speed_m_s=1.5)  # was 0.45 m further to the right when the picture was taken
+    assert whose(seen(optic, (1.5, -0.15)), 7 * 10**8, [walker], optic) == [4]
+    assert whose(seen(optic, (1.5, 0.3)), 7 * 10**8, [walker], optic) == [None]
+
+
+def test_what_is_known_is_told_with_the_box() -> None:
+    label = Box(box_px=(0, 0, 0, 0), person=4, verdict="elevated", body_c=38.0, uncertainty_c=0.2, distance_m=1.4)
+    preview = camera_preview(frame(checks()), faces(BOX, BOX), False, [None, label])
+    assert preview.boxes[0].person is None and preview.boxes[1].person == 4
+    assert preview.boxes[1].box_px == preview.boxes[0].box_px
+    shown = thermal_preview(ThermalFrame(5, 6, warm()), [roi(80, 60)], {3: label})
+    assert (shown.boxes[0].verdict, shown.boxes[0].distance_m) == ("elevated", 1.4)
