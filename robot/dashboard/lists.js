@@ -18,7 +18,8 @@ export function renderPeople(people) {
 
 function personRow(one) {
   const please = one.reason && !one.verdict ? help(one.reason) : "";
-  const reason = one.reason ? [code("not_measured", one.reason), please].filter(Boolean).join(" — ") : "";
+  const open = one.verdict == null || one.verdict === "not_measured";  // of who has a figure it does not matter what the last picture lacked
+  const reason = open && one.reason ? [code("not_measured", one.reason), please].filter(Boolean).join(" — ") : "";
   const result = one.state === "hidden" && !one.verdict ? t("hidden") : one.verdict ? t(one.verdict) : t("pending");
   const mark = { elevated: "▲ ", normal: "● ", not_measured: "⊘ " }[one.verdict] ?? "○ ";
   const told = element("td", one.verdict ?? "", mark + result);

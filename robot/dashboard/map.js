@@ -88,8 +88,9 @@ function drawPerson(pen, x, y, person) {
   const middle = Math.min(Math.max(x, half + 4), pen.canvas.width - half - 4);
   pen.lineWidth = 5;
   pen.strokeStyle = "#10151c";
-  pen.strokeText(label, middle, y + 33);
+  const line = y < pen.canvas.height / 2 ? y - 22 : y + 33;  // on the far side of the robot
+  pen.strokeText(label, middle, line);
   pen.fillStyle = "#eaf0f6";
-  pen.fillText(label, middle, y + 33);
+  pen.fillText(label, middle, line);
   pen.globalAlpha = 1;
 }
