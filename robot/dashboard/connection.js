@@ -40,7 +40,7 @@ export class Connection {
         return;
       }
       this.timer = setTimeout(() => this.open(), this.wait);
-      this.wait = Math.min(this.wait * 2, 4000);
+      this.wait = Math.min(this.wait * 2, 2000);
     };
   }
 

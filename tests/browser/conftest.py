@@ -100,7 +100,7 @@ def keep() -> Callable[..., None]:
     SCREENSHOTS.mkdir(parents=True, exist_ok=True)
 
     def save(page: Any, name: str, full_page: bool = True) -> None:
-        page.wait_for_timeout(400)
+        page.wait_for_timeout(150)
         page.screenshot(path=SCREENSHOTS / f"{name}.png", full_page=full_page)
 
     return save

@@ -27,7 +27,7 @@ def free_port() -> int:
 
 def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: Callable[..., None]) -> None:
     scenario = person((0.5, 3.5, 0.5), (3.0, 1.2, 0.25), (120.0, 1.2, 0.25), body_c=38.8, eyes_height_m=1.55)
-    scenario += fault("unplug", "thermal", 12.0, 5.0)
+    scenario += fault("unplug", "thermal", 9.0, 4.0)
     start_ns = time.monotonic_ns() + 9_000_000_000
     arguments = ["--config", str(tmp_path), "--stream-port", str(free_port()), "--start-at", str(start_ns)]
     with ends(Simulators(tmp_path, scenario, *arguments, rig=small_rig(tmp_path))) as simulators:
@@ -54,7 +54,7 @@ def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: 
             assert robot.get("history?type=alarm.raised")[0] == 200
             assert json.loads(robot.get("history?type=alarm.raised")[1])["events"] == [alarm]
             page.click("#to-live")
-            simulators.until(12.0)
+            simulators.until(9.0)
             page.locator("#banner.unavailable").wait_for()
             assert "thermal sensor" in page.locator("#banner").inner_text()
             last = robot.last_seq
