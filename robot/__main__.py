@@ -1,4 +1,4 @@
-"""`patrol`: run | demo | watch | check-config | doctor | bench.
+"""`patrol`: run | demo | watch | check-config | doctor | replay | bench.
 
 Exit codes: 0 done, 1 a figure or a device is not as it should be, 2 wrong arguments or settings, 70 a bug.
 """
@@ -72,6 +72,23 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--language", choices=("en", "zh"), default="en")
     doctor.add_argument("--json", action="store_true", help="one JSON object on the last line, in place of the table")
     doctor.set_defaults(command=_doctor)
+
+    replay = commands.add_parser(
+        "replay", help="a recording through the same pipeline: the same events, or what differs"
+    )
+    replay.add_argument(
+        "files", type=Path, nargs="+", metavar="FILE", help=".mcap; several of one run are put in order"
+    )
+    replay.add_argument("--config", type=Path, metavar="ROBOT.toml", help="these settings in place of those recorded")
+    replay.add_argument("--diff", action="store_true", help="list every event that is different, and what made it so")
+    replay.add_argument(
+        "--events", type=Path, metavar="FILE", help="write the events of the replay, one JSON line each"
+    )
+    replay.add_argument(
+        "--speed", type=float, default=0.0, metavar="X", help="times real time (default: as fast as it goes)"
+    )
+    replay.add_argument("--json", action="store_true", help="one JSON object on the last line")
+    replay.set_defaults(command=_replay)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
     bench.add_argument("name", choices=("latency", "perception", "scale", "start"))
@@ -188,6 +205,25 @@ def _openers(settings: Settings) -> Openers:
         return target if target.startswith("/dev/") else None
 
     return Openers(factory.open_camera, factory.open_thermal, factory.open_indicator, session, device_file)
+
+
+def _replay(options: argparse.Namespace) -> int:
+    from drivers.jpeg_image import decode
+    from robot import config
+    from robot.app import made_with, open_detectors
+    from robot.replay import Parts, replay
+    from robot.replay_view import report, said, shown
+
+    if not 0.0 <= options.speed <= 1000.0:
+        raise ConfigError([f"--speed {options.speed:g}: from 0 to 1000"])
+    parts = Parts(decode, lambda settings: open_detectors(settings)[:2], made_with)
+    settings = None if options.config is None else config.load(options.config)
+    with shown(options.files) as progress:
+        result = replay(options.files, parts, settings=settings, speed=options.speed, progress=progress)
+    if options.events is not None:
+        options.events.write_bytes(b"".join(event + b"\n" for event in result.events))
+    print(json.dumps(report(result, options.diff), ensure_ascii=False) if options.json else said(result, options.diff))
+    return 0 if result.identical and not result.damaged else 1
 
 
 def _bench(options: argparse.Namespace) -> int:

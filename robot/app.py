@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import cv2
+from msgspec import Raw
 
 from calibration import files
 from drivers import factory
@@ -45,6 +46,8 @@ from robot.interfaces import Camera, Indicator, ThermalSensor
 from robot.live import as_of
 from robot.metrics import Metrics
 from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.record import Recorder, begin_run
+from robot.record import problems as record_problems
 from robot.report import step_data
 from robot.showing import Showing
 from robot.store import AuditEntry, EventLog, Store
@@ -52,6 +55,7 @@ from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.supervisor import ServiceNotifier, Supervisor
+from robot.tape import Acted, Ids, TapedPipeline, Told
 from robot.types import CameraShot, IndicatorSignal, PlateReading, ThermalFrame
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
@@ -81,6 +85,7 @@ def problems(settings: Settings) -> list[str]:
     found.extend(_stream_problems(settings.stream))
     if settings.uplink.broker:
         found.extend(uplink_problems(settings.uplink))
+    found.extend(record_problems(settings.record))
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
@@ -143,6 +148,41 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
     return found
 
 
+def open_detectors(settings: Settings) -> tuple[Detector, Detector | None, tuple[str, ...]]:
+    """Returns the detector for whole pictures, for attention the one for crops, and the execution providers that really run."""
+    detection = settings.detection
+
+    def session(network_px: tuple[int, int], slots: int) -> YuNetSession:
+        return YuNetSession(
+            prepared(*network_px), slots=slots, threads=detection.threads, providers=detection.providers
+        )
+
+    sizes = dict.fromkeys(camera.network_px for camera in settings.cameras)
+    sessions = {network_px: session(network_px, len(settings.cameras)) for network_px in sizes}
+    by_camera = {camera.name: sessions[camera.network_px] for camera in settings.cameras}
+    first = next(iter(sessions.values()))
+    for note in first.provider_notes:
+        log.warning("%s", note)
+    whole = Detector(first, by_camera, score_min=detection.score_min, nms_iou=detection.nms_iou)
+    if not settings.attention.enabled:
+        return whole, None, first.providers
+    close = Detector(session(CROP_PX, CROPS_MAX), score_min=detection.score_min, nms_iou=detection.nms_iou)
+    return whole, close, first.providers
+
+
+def made_with(settings: Settings, calibration: files.Calibration) -> dict[str, str]:
+    """Returns what events depend on beside what devices send: a recording names it, a replay compares it."""
+    libraries = {name: metadata.version(name) for name in ("numpy", "opencv-python", "onnxruntime")}
+    detector = face_detector()
+    return {
+        "software": metadata.version("patrol-robot"),
+        "settings": config.sha256(settings),
+        "calibration": calibration.id,
+        "detector": f"{detector.name} {detector.sha256[:16]}",
+        **libraries,
+    }
+
+
 class App:
     """The whole robot as one object: made from settings, run until told to stop."""
 
@@ -158,6 +198,7 @@ class App:
         self._audit: deque[AuditEntry] = deque(maxlen=1000)
         self._sent: deque[str] = deque()
         self.metrics = Metrics()
+        self._recorder: Recorder | None = None
         self.on_lamp: Callable[[int, int], None] | None = None
         """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
 
@@ -167,19 +208,18 @@ class App:
         settings = self.settings
         store = Store(Path(settings.store.path), outbox=bool(settings.uplink.broker))
         self._log = EventLog(store)
-        self._events = EventFactory(
-            settings.robot.name, settings.robot.place, store.last_seq() + 1, lambda: str(uuid.uuid4())
-        )
+        run = uuid.uuid4().hex
+        self._alarm_ids, self._event_ids = Ids(run, "alarm"), Ids(run, "event")
+        self._events = EventFactory(settings.robot.name, settings.robot.place, store.last_seq() + 1, self._event_ids)
         self._indicator = self._open_indicator()
         try:
             self._indicate(DARK)
-            detector, close = self._open_detectors()
+            detector, close, self._providers = open_detectors(settings)
             self._capture = self._make_capture()
             self._plate_said, self._plate = self._make_plate()
-            self._pipeline = Pipeline(
-                settings, self.calibration, detector, time.monotonic_ns(), lambda: str(uuid.uuid4()), close
-            )
-            self._pipeline.warn(calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)))
+            self._pipeline = self._make_pipeline(run, detector, close)
+            self._warned: tuple[str, ...] = ()
+            self._warn()
             self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
             self._uplink = self._make_uplink()
             self.stream = self._make_stream()
@@ -189,6 +229,8 @@ class App:
         finally:
             if self._indicator is not None:
                 self._indicator.close()
+            if self._recorder is not None:
+                self._recorder.close()
             store.close()
 
     def _work(self) -> int:
@@ -236,7 +278,9 @@ class App:
             if now_ns >= retention_due_ns:
                 retention_due_ns = now_ns + _RETENTION_EVERY_NS
                 self._enforce_retention()
-                self._pipeline.warn(calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)))
+                self._warn()
+            elif self._recorder is not None and self._recorder.codes != self._warned:
+                self._warn()
             if self._capture.ended and not shots and not thermals:
                 self.supervisor.stop("end of the recordings")
         self._act(self._pipeline.finish(time.monotonic_ns()))
@@ -257,7 +301,15 @@ class App:
             self._act(self._pipeline.step([shot], (), start_ns))
             self._pipeline.charge(time.thread_time_ns() - start_cpu_ns)
             self.metrics.camera_step(time.monotonic_ns() - start_ns, 1)
+        state = self._showing.state
         self._showing.update(thermals, time.monotonic_ns())
+        if self._recorder is not None and state is not self._showing.state:
+            self._recorder.state(self._showing.state)
+
+    def _warn(self) -> None:
+        """Tells the pipeline what must be said of calibration and recording although the robot works."""
+        self._warned = () if self._recorder is None else self._recorder.codes
+        self._pipeline.warn((*calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)), *self._warned))
 
     def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
         for said in self._plate_said.take():
@@ -276,20 +328,33 @@ class App:
             self._notifier.tell(
                 f"STATUS=screening {result.health.screening} {', '.join(result.health.reasons)}".rstrip()
             )
-        data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, time.time_ns())
-        if data or self._log.waiting:
-            self._tell(data)
+        t_unix_ns = time.time_ns()
+        data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, t_unix_ns)
+        told = self._publish(data, t_lamp_ns, t_unix_ns) if data or self._log.waiting else []
+        if self._recorder is not None:
+            given = self._events.next_seq, self._alarm_ids.used, self._event_ids.used
+            self._recorder.tell(Acted(t_lamp_ns, t_unix_ns, *given), told)
+            if result.raised:
+                self._recorder.keep()
         self.metrics.count(result)
 
     def _tell(self, data: Sequence[Data]) -> None:
-        """Events go to the store first, then to the stream; a store that fails keeps them in memory and says so."""
+        """Tells what no step brought."""
         now_ns, now_unix_ns = time.monotonic_ns(), time.time_ns()
-        events = [self._events.make(item, t_unix_ns=now_unix_ns, t_mono_ns=now_ns) for item in data]
+        told = self._publish(data, now_ns, now_unix_ns)
+        if self._recorder is not None:
+            self._recorder.tell(Told(tuple(Raw(event) for event in told), now_ns, now_unix_ns), told)
+
+    def _publish(self, data: Sequence[Data], t_mono_ns: int, t_unix_ns: int) -> list[bytes]:
+        """Events go to the store first, then to the stream; a store that fails keeps them in memory and says so."""
+        events = [self._events.make(item, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns) for item in data]
         self._log.append(events)
-        for event in events:
-            self.stream.publish(event.seq, encode(event))
+        encoded = [encode(event) for event in events]
+        for event, text in zip(events, encoded, strict=True):
+            self.stream.publish(event.seq, text)
         if self._uplink is not None and events:
             self._uplink.wake()
+        return encoded
 
     def _indicate(self, signal: IndicatorSignal) -> None:
         if self._indicator is None:
@@ -353,27 +418,21 @@ class App:
             return None
         return factory.open_indicator(address)
 
-    def _open_detectors(self) -> tuple[Detector, Detector | None]:
-        """Returns the detector for whole pictures and, for attention, the one for crops."""
-        settings = self.settings.detection
-
-        def session(network_px: tuple[int, int], slots: int) -> YuNetSession:
-            return YuNetSession(
-                prepared(*network_px), slots=slots, threads=settings.threads, providers=settings.providers
-            )
-
-        sizes = dict.fromkeys(camera.network_px for camera in self.settings.cameras)
-        sessions = {network_px: session(network_px, len(self.settings.cameras)) for network_px in sizes}
-        by_camera = {camera.name: sessions[camera.network_px] for camera in self.settings.cameras}
-        first = next(iter(sessions.values()))
-        self._providers = first.providers
-        for note in first.provider_notes:
-            log.warning("%s", note)
-        whole = Detector(first, by_camera, score_min=settings.score_min, nms_iou=settings.nms_iou)
-        if not self.settings.attention.enabled:
-            return whole, None
-        close = Detector(session(CROP_PX, CROPS_MAX), score_min=settings.score_min, nms_iou=settings.nms_iou)
-        return whole, close
+    def _make_pipeline(self, run: str, detector: Detector, close: Detector | None) -> Pipeline:
+        settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()
+        if not settings.record.wanted:
+            return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close)
+        about = begin_run(
+            run,
+            settings.robot.name,
+            started_ns,
+            self._events.next_seq,
+            settings,
+            Path(settings.calibration.file),
+            made_with(settings, calibration),
+        )
+        self._recorder = Recorder(settings.record, about, calibration)
+        return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder)
 
     def _make_capture(self) -> CaptureSet:
         calibration = self.calibration

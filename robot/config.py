@@ -158,6 +158,24 @@ class StreamSettings(Section, frozen=True):
     max_clients: Annotated[int, Meta(ge=1, le=10000)] = 200
 
 
+class RecordSettings(Section, frozen=True):
+    """Recordings for engineers; needs the extra `record`. They hold faces: off unless somebody has a reason and the right."""
+
+    mode: Literal["off", "ring", "continuous"] = "off"
+    """ring: the last minutes, kept when an alarm is raised; continuous: everything, the oldest files go first."""
+    folder: FilePath = "state/recordings"
+    minutes: Annotated[float, Meta(ge=1, le=1440)] = 5.0
+    """Of a ring."""
+    limit_gb: Annotated[float, Meta(ge=0.1, le=100_000)] = 20.0
+    """Of the whole folder; five cameras fill 20 GB in about an hour."""
+    live_port: Annotated[int, Meta(ge=0, le=65535)] = 0
+    """Where Foxglove or Lichtblick may watch live, on loopback only; 0: nowhere."""
+
+    @property
+    def wanted(self) -> bool:
+        return self.mode != "off" or self.live_port != 0
+
+
 class UplinkSettings(Section, frozen=True):
     """To a control centre; needs the extra `fleet`."""
 
@@ -199,6 +217,7 @@ class Settings(Section, frozen=True):
     stream: StreamSettings = StreamSettings()
     coverage: CoverageSettings = CoverageSettings()
     uplink: UplinkSettings = UplinkSettings()
+    record: RecordSettings = RecordSettings()
 
 
 def parse(table: dict[str, Any], base: Path) -> Settings:
@@ -257,6 +276,7 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
 
 def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
     places = [("calibration", "file"), ("store", "path")]
+    places += [("record", "folder")]
     places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
     places += [("uplink", key) for key in UPLINK_FILES]
     values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
@@ -306,6 +326,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         cameras=tuple(anchored_address(camera) for camera in settings.cameras),
         calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
         store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
+        record=msgspec.structs.replace(settings.record, folder=anchor(settings.record.folder)),
         uplink=msgspec.structs.replace(uplink, **{key: anchor(getattr(uplink, key)) for key in UPLINK_FILES}),
         stream=msgspec.structs.replace(
             stream,

@@ -8,6 +8,7 @@ PatrolError
 │   ├── DeviceTimeout  (also TimeoutError) nothing arrived in time: same treatment, counted apart
 │   └── EndOfStream                        a recording is over: not reopened, its reader ends
 ├── StoreError         (also OSError)      the event database cannot be used
+├── RecordingError     (also ValueError)   a recording cannot be played
 └── ProtocolError      (also ValueError)   a client sent something that the protocol does not allow
 
 Anything else that escapes a stage is a bug: the process ends and the service manager restarts it.
@@ -50,6 +51,10 @@ class EndOfStream(DeviceError):
 
 class StoreError(PatrolError, OSError):
     """The event database cannot be opened, read or written."""
+
+
+class RecordingError(PatrolError, ValueError):
+    """A file is no recording, or cannot be played from its beginning."""
 
 
 class ProtocolError(PatrolError, ValueError):

@@ -1,0 +1,374 @@
+"""[T] The recorder: what enters the pipeline goes into MCAP files, and to engineers who watch live.
+
+One thread writes; the pipeline hands over references and never waits. When the disk is too slow messages are left out, counted,
+marked in the file and said in health; when it is full recording stops and says so. Alarms know nothing of all this.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import logging
+import shutil
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+
+from calibration.files import Calibration
+from robot import tape
+from robot.config import RecordSettings, Settings
+from robot.live import LiveState
+from robot.tape import Acted, Begin, Gap, Message
+from robot.types import CameraShot, ThermalFrame
+from robot.uniformity import Uniformity
+
+log = logging.getLogger(__name__)
+
+QUEUE_BYTES = 96_000_000
+"""Some ten seconds of five cameras: longer than an SD card pauses."""
+QUEUE_ITEMS = 20_000
+SEGMENT_S = 600.0
+RING_FILES = 10
+"""A ring is so many finished files, and the one being written: what is lost at its end is a tenth of it."""
+KEEP_AFTER_S = 60.0
+"""A ring keeps this much of what followed an alarm, too."""
+FREE_MIN_BYTES = 500_000_000
+"""Events and evidence need room, and come first."""
+_QUALITY = 92
+_FREE_EVERY_S = 1.0
+SUFFIX = ".mcap"
+KEPT = "alarm-"
+"""Files of a ring that an alarm made worth keeping begin so; they are removed only when the limit asks for it, last of all."""
+STOPPED, GAPS = "recording_stopped", "recording_gaps"
+
+
+def problems(settings: RecordSettings) -> list[str]:
+    """Returns what keeps these settings from being followed."""
+    if settings.wanted and importlib.util.find_spec("foxglove") is None:
+        return ["record: needs the package foxglove-sdk (pip install 'patrol-robot[record]'), or record.mode = \"off\""]
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a file's first message says of the run."""
+
+    run: str
+    robot: str
+    started_ns: int
+    next_seq: int
+    made_with: Mapping[str, str]
+    config: bytes
+    """Settings as JSON; paths of secrets, no secrets."""
+    calibration_file: bytes
+
+
+class Recorder:
+    """Writes one run. `put`, `tell` and `state` return at once and may be called by any thread; `close` waits for the rest."""
+
+    def __init__(self, settings: RecordSettings, run: Run, calibration: Calibration) -> None:
+        self._settings, self._run = settings, run
+        self._queue: deque[_Item] = deque()
+        self._changed = threading.Condition()
+        self._bytes = self._lost = 0
+        self.lost = 0
+        """Messages left out since the start."""
+        self.problem = ""
+        """Why recording has stopped."""
+        self._closing = False
+        self._writer = _Writer(settings, run, calibration)
+        self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
+        self._thread.start()
+
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Warnings (robot/texts.py) that health is to say."""
+        return (STOPPED,) if self.problem else (GAPS,) if self.lost else ()
+
+    def put(self, message: Message, shots: Sequence[CameraShot] = (), thermals: Sequence[ThermalFrame] = ()) -> None:
+        """Takes a message of the tape; fulfils robot.tape.Tape."""
+        self._hand_over(_Item(time.time_ns(), message, shots, thermals))
+
+    def tell(self, message: Message, events: Sequence[bytes]) -> None:
+        """Takes the message after a step with the events that came of it."""
+        self._hand_over(_Item(time.time_ns(), message, events=events))
+
+    def state(self, state: LiveState) -> None:
+        """Takes what the page shows: tracks, readings, health; for people who look at the file."""
+        self._hand_over(_Item(time.time_ns(), None, state=state))
+
+    def keep(self) -> None:
+        """An alarm has been raised: what the ring holds stays."""
+        self._writer.keep_until_s = time.monotonic() + KEEP_AFTER_S
+        self._writer.keep_now = True
+
+    def close(self, timeout_s: float = 5.0) -> None:
+        """Writes what waits and ends the file."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify()
+        self._thread.join(timeout_s)
+
+    def _hand_over(self, item: _Item) -> None:
+        with self._changed:
+            if self.problem or self._closing:
+                return
+            if self._bytes + item.size > QUEUE_BYTES or len(self._queue) >= QUEUE_ITEMS:
+                self._lost += 1
+                self.lost += 1
+                return
+            if self._lost:
+                self._queue.append(_Item(item.t_unix_ns, Gap(self._lost)))
+                self._lost = 0
+            self._queue.append(item)
+            self._bytes += item.size
+            self._changed.notify()
+
+    def _work(self) -> None:
+        try:
+            while True:
+                with self._changed:
+                    while not self._queue and not self._closing:
+                        self._changed.wait(1.0)
+                    if not self._queue:
+                        break
+                    item = self._queue.popleft()
+                self._writer.write(item)
+                with self._changed:
+                    self._bytes -= item.size
+        except Exception as error:  # a recording must never cost the robot anything: it ends, loudly
+            self.problem = str(error) or type(error).__name__
+            log.error("recording has stopped: %s", self.problem)
+            with self._changed:
+                self._queue.clear()
+        finally:
+            self._writer.close()
+
+
+class _Item:
+    """What the writer gets at once."""
+
+    __slots__ = ("events", "message", "shots", "size", "state", "t_unix_ns", "thermals")
+
+    def __init__(
+        self,
+        t_unix_ns: int,
+        message: Message | None,
+        shots: Sequence[CameraShot] = (),
+        thermals: Sequence[ThermalFrame] = (),
+        events: Sequence[bytes] = (),
+        state: LiveState | None = None,
+    ) -> None:
+        self.t_unix_ns, self.message, self.shots, self.thermals = t_unix_ns, message, shots, thermals
+        self.events, self.state = events, state
+        pictures = sum(
+            len(shot.jpeg) if shot.jpeg else 3 * shot.full_size_px[0] * shot.full_size_px[1] for shot in shots
+        )
+        self.size = 200 + pictures + sum(frame.temp_c.nbytes for frame in thermals)
+
+
+class _Writer:
+    """Files, one after the other, and the channels that fill them; used by the recorder's thread alone."""
+
+    def __init__(self, settings: RecordSettings, run: Run, calibration: Calibration) -> None:
+        import foxglove
+
+        self._settings, self._run = settings, run
+        self._fox = foxglove
+        self._context = foxglove.Context()
+        self._channels: dict[str, Any] = {}
+        self._uniformity = Uniformity(
+            calibration.radiometry, calibration.thermal.height_px, calibration.thermal.width_px
+        )
+        self._shape = (calibration.thermal.height_px, calibration.thermal.width_px)
+        self._server = None
+        if settings.live_port:
+            self._server = foxglove.start_server(
+                name=run.robot, host="127.0.0.1", port=settings.live_port, context=self._context
+            )
+        self._file: Any = None
+        self._path = Path()
+        self._segment = 0
+        self._begun_s = self._free_due_s = 0.0
+        self._given = (run.next_seq, 0, 0)
+        self.keep_until_s = 0.0
+        self.keep_now = False
+
+    def write(self, item: _Item) -> None:
+        if self._settings.mode != "off":
+            self._check_room()
+            if self._file is None:
+                self._open(item.t_unix_ns)
+        for shot in item.shots:
+            self._picture(shot, item.t_unix_ns)
+        for frame in item.thermals:
+            self._thermal(frame, item.t_unix_ns)
+        for event in item.events:
+            self._log("/patrol/events", event, item.t_unix_ns)
+        if item.state is not None:
+            self._log("/patrol/state", msgspec.json.encode(item.state), item.t_unix_ns)
+        if item.message is not None:
+            self._log("/patrol/tape", tape.encode(item.message), item.t_unix_ns)
+        if isinstance(item.message, Acted):
+            self._given = (item.message.next_seq, item.message.alarm_ids, item.message.event_ids)
+            self._turn_over()
+
+    def close(self) -> None:
+        if self._file is not None:
+            self._close_file()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+    def _log(self, topic: str, body: bytes, t_unix_ns: int) -> None:
+        channel = self._channels.get(topic)
+        if channel is None:
+            channel = self._channels[topic] = self._fox.Channel(
+                topic, schema={"type": "object"}, message_encoding="json", context=self._context
+            )
+        channel.log(body, log_time=t_unix_ns)
+
+    def _image(self, topic: str, kind: str, message: Any, t_unix_ns: int) -> None:
+        channel = self._channels.get(topic)
+        if channel is None:
+            made = getattr(self._fox.channels, kind)
+            channel = self._channels[topic] = made(topic, context=self._context)
+        channel.log(message, log_time=t_unix_ns)
+
+    def _picture(self, shot: CameraShot, t_unix_ns: int) -> None:
+        jpeg = shot.jpeg
+        if jpeg is None:
+            frame = shot.decode(1)
+            jpeg = (
+                b""
+                if frame is None
+                else cv2.imencode(".jpg", frame.image_bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes()
+            )
+        message = self._fox.messages.CompressedImage(
+            timestamp=_stamp(self._fox, t_unix_ns), frame_id=shot.camera, data=jpeg, format="jpeg"
+        )
+        self._image(f"/camera/{shot.camera}", "CompressedImageChannel", message, t_unix_ns)
+
+    def _thermal(self, frame: ThermalFrame, t_unix_ns: int) -> None:
+        self._degrees("/thermal/raw", frame, t_unix_ns)
+        if frame.temp_c.shape == self._shape:
+            self._degrees("/thermal/corrected", self._uniformity.correct(frame), t_unix_ns)
+
+    def _degrees(self, topic: str, frame: ThermalFrame, t_unix_ns: int) -> None:
+        rows, columns = frame.temp_c.shape
+        message = self._fox.messages.RawImage(
+            timestamp=_stamp(self._fox, t_unix_ns),
+            frame_id="thermal",
+            width=columns,
+            height=rows,
+            encoding="32FC1",
+            step=4 * columns,
+            data=frame.temp_c.astype("<f4").tobytes(),
+        )
+        self._image(topic, "RawImageChannel", message, t_unix_ns)
+
+    def _open(self, t_unix_ns: int) -> None:
+        folder = Path(self._settings.folder)
+        folder.mkdir(parents=True, exist_ok=True, mode=0o750)
+        taken = dt.datetime.fromtimestamp(t_unix_ns / 1e9, dt.UTC)
+        self._path = folder / f"{self._run.robot}-{taken:%Y%m%dT%H%M%S}-{self._segment:05}{SUFFIX}"
+        # Pictures are compressed already, and a processor that compresses is one that does not look at people.
+        options = self._fox.mcap.MCAPWriteOptions(compression=None, chunk_size=1_000_000, profile="patrol")
+        self._file = self._fox.open_mcap(self._path, context=self._context, writer_options=options)
+        for name, kind, body in (
+            ("config.json", "application/json", self._run.config),
+            ("calibration.json", "application/json", self._run.calibration_file),
+        ):
+            self._file.attach(log_time=t_unix_ns, create_time=t_unix_ns, name=name, media_type=kind, data=body)
+        next_seq, alarm_ids, event_ids = self._given
+        begin = Begin(
+            tape.SCHEMA,
+            self._run.run,
+            self._segment,
+            self._segment == 0,
+            self._run.started_ns,
+            next_seq,
+            alarm_ids,
+            event_ids,
+            dict(self._run.made_with),
+        )
+        self._begun_s = time.monotonic()
+        self._log("/patrol/tape", tape.encode(begin), t_unix_ns)
+
+    def _turn_over(self) -> None:
+        """Between two steps: files end when they are long enough, and a ring loses what is too old."""
+        if self._file is None:
+            return
+        ring = self._settings.mode == "ring"
+        if self.keep_now:
+            self.keep_now = False
+            self._keep_ring()
+        if time.monotonic() - self._begun_s >= (self._settings.minutes * 60 / RING_FILES if ring else SEGMENT_S):
+            self._close_file()
+            self._segment += 1
+            self._trim()
+
+    def _close_file(self) -> None:
+        self._file.close()
+        self._file = None
+        if self._settings.mode == "ring" and self._begun_s <= self.keep_until_s:
+            self._path.rename(self._path.with_name(KEPT + self._path.name))
+
+    def _keep_ring(self) -> None:
+        if self._settings.mode == "ring":
+            for path in self._files():
+                if path != self._path and not path.name.startswith(KEPT):
+                    path.rename(path.with_name(KEPT + path.name))
+
+    def _files(self) -> list[Path]:
+        """Finished and unfinished recordings of this folder, those to lose first in front."""
+        found = Path(self._settings.folder).glob(f"*{SUFFIX}")
+        return sorted(found, key=lambda path: (path.name.startswith(KEPT), path.stat().st_mtime_ns))
+
+    def _trim(self) -> None:
+        if self._settings.mode == "ring":
+            ring = [path for path in self._files() if not path.name.startswith(KEPT)]
+            for path in ring[: max(len(ring) - RING_FILES, 0)]:
+                path.unlink(missing_ok=True)
+        files = self._files()
+        total = sum(path.stat().st_size for path in files)
+        for path in files:
+            if total <= self._settings.limit_gb * 1e9:
+                break
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+    def _check_room(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._free_due_s:
+            return
+        self._free_due_s = now_s + _FREE_EVERY_S
+        folder = Path(self._settings.folder)
+        there = next(path for path in (folder, *folder.parents) if path.exists())
+        free = shutil.disk_usage(there).free
+        if free < FREE_MIN_BYTES:
+            raise OSError(f"{there} has {free / 1e6:.0f} MB left; recording needs {FREE_MIN_BYTES / 1e6:.0f} MB free")
+
+
+def _stamp(fox: Any, t_unix_ns: int) -> Any:
+    return fox.messages.Timestamp(sec=t_unix_ns // 1_000_000_000, nsec=t_unix_ns % 1_000_000_000)
+
+
+def begin_run(
+    run: str,
+    robot: str,
+    started_ns: int,
+    next_seq: int,
+    config: Settings,
+    calibration_file: Path,
+    made_with: Mapping[str, str],
+) -> Run:
+    """Returns what a recorder needs to know of a run."""
+    return Run(run, robot, started_ns, next_seq, made_with, msgspec.json.encode(config), calibration_file.read_bytes())

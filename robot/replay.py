@@ -1,0 +1,249 @@
+"""[B] `patrol replay`: the same pipeline over recorded bytes and times; the same events, or what is different and why."""
+
+from __future__ import annotations
+
+import difflib
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from calibration import files
+from calibration.files import Calibration
+from robot import events as schema
+from robot import tape
+from robot.config import Settings
+from robot.detect import Detector
+from robot.errors import RecordingError
+from robot.events import EventFactory
+from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.recording import Played, Recording
+from robot.report import step_data
+from robot.tape import Acted, Begin, Charged, Finished, Gap, Heard, Ids, Step, Told, Warned
+from robot.types import U8, CameraShot, PlateReading, ThermalFrame
+
+Decode = Callable[[bytes, int], tuple[U8, tuple[int, int]] | None]
+"""From a JPEG and a reduction to the picture and its full size (drivers.jpeg_image.decode)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a replay needs of drivers, models and the program: handed in, as only the composition root knows them."""
+
+    decode: Decode
+    detectors: Callable[[Settings], tuple[Detector, Detector | None]]
+    made_with: Callable[[Settings, Calibration], Mapping[str, str]]
+
+
+@dataclass(slots=True)
+class Replayed:
+    """What came out."""
+
+    recorded: list[bytes] = field(default_factory=list)
+    events: list[bytes] = field(default_factory=list)
+    from_start: bool = True
+    lost: int = 0
+    """Messages that the recorder had to leave out."""
+    lossy: bool = False
+    """Some pictures were compressed for the recording."""
+    damaged: str = ""
+    changed: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """What made the events then and now, where it differs."""
+    span_s: float = 0.0
+    took_s: float = 0.0
+    steps: int = 0
+
+    @property
+    def identical(self) -> bool:
+        return self.recorded == self.events
+
+
+def replay(
+    paths: Sequence[Path],
+    parts: Parts,
+    *,
+    settings: Settings | None = None,
+    speed: float = 0.0,
+    progress: Callable[[float], None] = lambda seconds: None,
+) -> Replayed:
+    """Returns the events that these files give now; `settings` in place of those recorded; `speed` 1 is real time, 0 as fast as possible.
+
+    Raises RecordingError where nothing can be played.
+    """
+    recording = Recording(
+        sorted(paths, key=lambda path: path.name.rpartition("-")[2]) if len(paths) > 1 else list(paths)
+    )
+    played = recording.messages()
+    first = next(played, None)
+    if first is None or not isinstance(first.message, Begin):
+        raise RecordingError(f"{paths[0]}: is empty")
+    if first.message.schema != tape.SCHEMA:
+        raise RecordingError(f"{paths[0]}: is {first.message.schema}, this program reads {tape.SCHEMA}")
+    player = _Player(first.message, recording.files, parts, settings)
+    begin_s = time.monotonic()
+    for item in _paced(played, speed):
+        player.take(item)
+        if player.result.steps % 500 == 0:
+            progress(player.result.span_s)
+    player.result.took_s = time.monotonic() - begin_s
+    player.result.damaged = recording.problem
+    player.settle()
+    return player.result
+
+
+def _paced(items: Iterable[Played], speed: float) -> Iterator[Played]:
+    first_ns: int | None = None
+    begin_s = time.monotonic()
+    for item in items:
+        if speed > 0 and isinstance(item.message, Step):
+            first_ns = item.message.now_ns if first_ns is None else first_ns
+            time.sleep(max(0.0, begin_s + (item.message.now_ns - first_ns) / 1e9 / speed - time.monotonic()))
+        yield item
+
+
+class _Player:
+    """A pipeline and an event factory, fed by the tape."""
+
+    def __init__(self, begin: Begin, attached: Mapping[str, bytes], parts: Parts, settings: Settings | None) -> None:
+        self._decode = parts.decode
+        try:
+            self._settings = settings or msgspec.json.decode(attached["config.json"], type=Settings)
+            self._calibration = _calibration(attached["calibration.json"])
+        except (KeyError, msgspec.DecodeError) as error:
+            raise RecordingError(
+                f"the recording's settings cannot be read by this version ({error}); name others with --config"
+            ) from error
+        detector, close = parts.detectors(self._settings)
+        self._pipeline = Pipeline(
+            self._settings,
+            self._calibration,
+            detector,
+            begin.started_ns,
+            Ids(begin.run, "alarm", begin.alarm_ids),
+            close,
+        )
+        robot = self._settings.robot
+        self._events = EventFactory(robot.name, robot.place, begin.next_seq, Ids(begin.run, "event", begin.event_ids))
+        self._held: StepResult | None = None
+        self._first_ns = 0
+        now = parts.made_with(self._settings, self._calibration)
+        changed = {
+            name: (begin.made_with.get(name, "unknown"), now.get(name, "unknown"))
+            for name in {**begin.made_with, **now}
+            if begin.made_with.get(name) != now.get(name)
+        }
+        self.result = Replayed(from_start=begin.from_start, changed=changed)
+
+    def take(self, played: Played) -> None:
+        self.result.recorded.extend(played.events)
+        message = played.message
+        match message:
+            case Step():
+                self._held = self._step(message, played)
+            case Finished():
+                self._held = self._pipeline.finish(message.now_ns)
+            case Acted() if self._held is not None:
+                self._act(self._held, message)
+                self._held = None
+            case Told():
+                self._tell(message)
+            case Charged():
+                self._pipeline.charge(message.cost_ns)
+            case Heard():
+                self._pipeline.hear_plate(PlateReading(message.seq, message.t_mono_ns, message.temp_c, message.steady))
+            case Warned():
+                self._pipeline.warn(message.codes)
+            case Gap():
+                self.result.lost += message.lost
+
+    def settle(self) -> None:
+        """A file that was cut off may hold a step whose events were not written any more: it does not count."""
+        self._held = None
+
+    def _step(self, message: Step, played: Played) -> StepResult:
+        shots = [self._shot(note, jpeg) for note, jpeg in zip(message.shots, played.pictures, strict=True)]
+        thermals = [
+            ThermalFrame(note.seq, note.t_mono_ns, temp_c, note.sensor_temp_c, note.t_received_ns)
+            for note, temp_c in zip(message.thermals, played.thermals, strict=True)
+        ]
+        commands = [Acknowledge(alarm, by) for alarm, by in message.commands]
+        self._first_ns = self._first_ns or message.now_ns
+        self.result.span_s = (message.now_ns - self._first_ns) / 1e9
+        self.result.steps += 1
+        return self._pipeline.step(shots, thermals, message.now_ns, commands)
+
+    def _shot(self, note: tape.ShotNote, jpeg: bytes) -> CameraShot:
+        self.result.lossy |= note.lossy
+
+        def load(scale: int) -> tuple[U8, tuple[int, int]] | None:
+            return self._decode(jpeg, scale)
+
+        return CameraShot(note.camera, note.seq, note.t_mono_ns, note.size_px, load, jpeg)
+
+    def _act(self, result: StepResult, acted: Acted) -> None:
+        data = step_data(result, self._calibration.id, acted.t_lamp_ns, acted.t_lamp_ns, acted.t_unix_ns)
+        for item in data:
+            event = self._events.make(item, t_unix_ns=acted.t_unix_ns, t_mono_ns=acted.t_lamp_ns)
+            self.result.events.append(schema.encode(event))
+
+    def _tell(self, told: Told) -> None:
+        for raw in told.events:
+            data = schema.decode(bytes(raw)).data
+            event = self._events.make(data, t_unix_ns=told.t_unix_ns, t_mono_ns=told.t_mono_ns)
+            self.result.events.append(schema.encode(event))
+
+
+def _calibration(content: bytes) -> Calibration:
+    with tempfile.TemporaryDirectory(prefix="patrol-replay-") as folder:
+        path = Path(folder) / "calibration.json"
+        path.write_bytes(content)
+        return files.load(path)
+
+
+def differences(result: Replayed) -> list[str]:
+    """Returns what is different, one line each, in the order of the recording: events that are gone (−), new (+) or changed (~)."""
+    before = [msgspec.json.decode(event) for event in result.recorded]
+    after = [msgspec.json.decode(event) for event in result.events]
+    lines: list[str] = []
+    matcher = difflib.SequenceMatcher(None, [_key(e) for e in before], [_key(e) for e in after], autojunk=False)
+    for kind, b0, b1, a0, a1 in matcher.get_opcodes():
+        if kind == "equal":
+            for one, other in zip(before[b0:b1], after[a0:a1], strict=True):
+                if changed := list(_fields(one, other)):
+                    lines.append(f"~ {one['seq']} {_named(one)}: {'; '.join(changed)}")
+            continue
+        lines += [f"- {event['seq']} {_named(event)}" for event in before[b0:b1]]
+        lines += [f"+ {event['seq']} {_named(event)}" for event in after[a0:a1]]
+    return lines
+
+
+def _key(event: Mapping[str, Any]) -> tuple[Any, ...]:
+    data = event["data"]
+    return (
+        event["type"],
+        data.get("person"),
+        data.get("revision"),
+        data.get("screening"),
+        tuple(data.get("reasons", ())),
+    )
+
+
+def _named(event: Mapping[str, Any]) -> str:
+    data = event["data"]
+    told = [
+        f"{name} {data[name]}" for name in ("person", "verdict", "screening", "reason") if data.get(name) is not None
+    ]
+    return " ".join([event["t_utc"][11:23], event["type"], *told])
+
+
+def _fields(before: Any, after: Any, path: str = "") -> Iterator[str]:
+    if isinstance(before, dict) and isinstance(after, dict):
+        for name in {**before, **after}:
+            if path or name not in ("seq", "id"):
+                yield from _fields(before.get(name), after.get(name), f"{path}.{name}" if path else name)
+    elif before != after:
+        yield f"{path} {before} → {after}"

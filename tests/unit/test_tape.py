@@ -1,0 +1,285 @@
+"""What enters the pipeline goes onto the tape and comes back as it was; names can be given again; recordings that are damaged are read as far as they go."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as checks
+from hypothesis import strategies as st
+from small_station import Eyes, calibration, settings, thermal_frame
+
+from calibration import files
+from drivers.jpeg_image import decode as decode_jpeg
+from robot import record, tape
+from robot.config import RecordSettings
+from robot.errors import RecordingError
+from robot.pipeline import StepResult
+from robot.record import Recorder, Run
+from robot.recording import Recording
+from robot.replay import Parts, Replayed, differences, replay
+from robot.replay_view import report, said
+from robot.tape import Acted, Begin, Gap, Ids, Message, Step, TapedPipeline, Told, Warned
+from robot.types import CameraShot, PlateReading
+
+TENTH_NS = 100_000_000
+PEOPLE = [(1.2, 0.0, 1.6, 38.0)]
+MESSAGES = [
+    Begin(tape.SCHEMA, "r", 0, True, 5, 1, 0, 0, {"software": "1"}),
+    Step(1, (tape.ShotNote("front", 3, 4, (1280, 720), True),), (tape.ThermalNote(1, 2, 3, 30.1),), (("a", "Li"),)),
+    Told((msgspec.Raw(b'{"x":1}'),), 7, 8),
+    Acted(1, 2, 3, 4, 5),
+    tape.Heard(1, 2, 35.02, True),
+    tape.Charged(12),
+    Warned(("calibration_expired",)),
+    tape.Finished(9),
+    Gap(4),
+]
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_every_message_comes_back(message: Message) -> None:
+    assert tape.decode(tape.encode(message)) == message
+
+
+def test_ids_are_unique_and_can_be_given_again() -> None:
+    one, other = Ids("run", "alarm"), Ids("run", "event")
+    given = [one() for _ in range(100)]
+    assert len({*given, *(other() for _ in range(100))}) == 200
+    assert [again() for again in [Ids("run", "alarm", 40)] for _ in range(60)] == given[40:]
+    assert Ids("another", "alarm")() != given[0]
+
+
+def picture(seed: int) -> bytes:
+    image = np.random.default_rng(seed).integers(0, 255, (72, 128, 3), np.uint8)
+    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
+
+
+def shot(seq: int, t_ns: int) -> CameraShot:
+    jpeg = picture(seq)
+    return CameraShot("front", seq, t_ns, (128, 72), lambda scale: decode_jpeg(jpeg, scale), jpeg)
+
+
+class Station:
+    """A taped pipeline that is stepped as the program does it."""
+
+    def __init__(self, folder: Path, **values: Any) -> None:
+        self.settings, self.calibration = settings(), calibration()
+        folder.mkdir(exist_ok=True)
+        file = folder / "calibration.json"
+        files.save(self.calibration, file)
+        self.calibration = files.load(file)
+        run = Run("run", "r1", TENTH_NS, 7, {"software": "1"}, msgspec.json.encode(self.settings), file.read_bytes())
+        self.folder = folder / "rec"
+        options = RecordSettings(**{"mode": "continuous", "folder": str(self.folder), **values})
+        self.recorder = Recorder(options, run, self.calibration)
+        self.ids = Ids("run", "alarm"), Ids("run", "event")
+        self.pipeline = TapedPipeline(
+            self.settings, self.calibration, Eyes(lambda _: PEOPLE), TENTH_NS, self.ids[0], None, self.recorder
+        )
+
+    def run(self, steps: int, then: Callable[[], None] = lambda: None) -> None:
+        from robot import events
+        from robot.report import step_data
+
+        factory = events.EventFactory(self.settings.robot.name, self.settings.robot.place, 7, self.ids[1])
+
+        def acted(result: StepResult, now_ns: int) -> None:
+            made = [
+                events.encode(factory.make(data, t_unix_ns=now_ns + 3, t_mono_ns=now_ns + 2))
+                for data in step_data(result, self.calibration.id, now_ns + 2, now_ns + 2, now_ns + 3)
+            ]
+            given = factory.next_seq, self.ids[0].used, self.ids[1].used
+            self.recorder.tell(Acted(now_ns + 2, now_ns + 3, *given), made)
+
+        self.pipeline.warn(("calibration_nominal",))
+        for index in range(1, steps + 1):
+            now_ns = (index + 1) * TENTH_NS
+            acted(self.pipeline.step([], [thermal_frame(now_ns - 5, PEOPLE)], now_ns), now_ns)
+            acted(self.pipeline.step([shot(index, now_ns)], [], now_ns + 10), now_ns + 10)
+            self.pipeline.charge(1000 * index)
+            self.pipeline.hear_plate(PlateReading(index, now_ns, 35.0, True))
+        then()
+        acted(self.pipeline.finish((steps + 3) * TENTH_NS), (steps + 3) * TENTH_NS)
+        self.recorder.close()
+        assert not self.recorder.problem
+
+    @property
+    def files(self) -> list[Path]:
+        return sorted(self.folder.glob("*.mcap"))
+
+
+def parts() -> Parts:
+    return Parts(decode_jpeg, lambda _settings: (Eyes(lambda _: PEOPLE), None), lambda *_: {"software": "1"})  # type: ignore[arg-type,return-value]
+
+
+def played(station: Station, **values: Any) -> Replayed:
+    return replay(station.files, parts(), **values)
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Station:
+    station = Station(tmp_path_factory.mktemp("tape"))
+    station.run(60)
+    return station
+
+
+def test_a_recording_gives_the_same_events_byte_for_byte(recorded: Station) -> None:
+    result = played(recorded)
+    assert result.identical and len(result.events) >= 3 and not result.damaged
+    assert result.steps == 120 and result.from_start and not result.changed
+    assert "identical" in said(result, diff=True) and report(result, True)["differences"] == 0
+
+
+def test_the_frames_come_back_exactly(recorded: Station) -> None:
+    items = list(Recording(recorded.files).messages())
+    frames = [item.thermals[0] for item in items if item.thermals]
+    assert all(np.array_equal(a, thermal_frame(0, PEOPLE).temp_c) and a.dtype == np.float32 for a in frames)
+    assert [item.pictures[0] for item in items if item.pictures] == [picture(index) for index in range(1, 61)]
+    assert [item.message.codes for item in items if isinstance(item.message, Warned)] == [("calibration_nominal",)]
+
+
+def test_other_settings_give_other_events_and_the_report_says_why(recorded: Station) -> None:
+    other = msgspec.structs.replace(
+        recorded.settings, robot=msgspec.structs.replace(recorded.settings.robot, place="elsewhere")
+    )
+    changed = Parts(parts().decode, parts().detectors, lambda *_: {"software": "2"})
+    result = replay(recorded.files, changed, settings=other)
+    assert not result.identical and result.changed == {"software": ("1", "2")}
+    found = differences(result)
+    assert len(found) == len(result.recorded) and all("place" in line and "elsewhere" in line for line in found)
+    assert "software was 1, is 2" in said(result, diff=True)
+
+
+def test_lost_and_new_events_are_told_apart() -> None:
+    def event(seq: int, kind: str, **data: Any) -> bytes:
+        envelope = {"seq": seq, "id": str(seq), "t_utc": "2026-01-01T00:00:00.000000Z", "type": kind, "data": data}
+        return msgspec.json.encode(envelope)
+
+    before = [event(1, "health.changed", screening="available"), event(2, "screening.completed", person=4)]
+    after = [event(1, "health.changed", screening="available"), event(2, "alarm.raised", person=4)]
+    found = differences(Replayed(recorded=before, events=after))
+    assert [line[:3] for line in found] == ["- 2", "+ 2"]
+
+
+@checks(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(share=st.floats(0, 1), flip=st.booleans())
+def test_a_damaged_file_is_read_as_far_as_it_goes(recorded: Station, tmp_path: Path, share: float, flip: bool) -> None:
+    whole = recorded.files[0].read_bytes()
+    at = int(share * (len(whole) - 1))
+    broken = bytearray(whole)
+    if flip:
+        broken[at] ^= 0x55
+    else:
+        del broken[at:]
+    file = tmp_path / "broken.mcap"
+    file.write_bytes(broken)
+    try:
+        result = replay([file], parts())
+    except RecordingError as error:
+        assert str(file) in str(error) or "settings" in str(error)
+        return
+    expected = played(recorded).events
+    assert result.events == expected[: len(result.events)]
+    assert result.damaged or result.events == expected
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"\x89MCAP0\r\n" + bytes(200)])
+def test_what_is_no_recording_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / "x.mcap"
+    file.write_bytes(content)
+    with pytest.raises(RecordingError, match=r"x\.mcap"):
+        replay([file], parts())
+    with pytest.raises(RecordingError, match="No such file"):
+        replay([tmp_path / "absent.mcap"], parts())
+
+
+def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    station = Station(tmp_path)
+    station.run(10)
+    assert len(station.files) > 5
+    result = replay(list(reversed(station.files)), parts())
+    assert result.identical and result.steps == 20 and result.from_start
+    late = replay(station.files[4:], parts())
+    assert not late.from_start
+
+
+def test_a_ring_holds_its_length_and_keeps_what_an_alarm_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    quiet = Station(tmp_path / "quiet", mode="ring", minutes=0.0)
+    quiet.run(30)
+    assert record.RING_FILES <= len(quiet.files) <= record.RING_FILES + 1
+    alarmed = Station(tmp_path / "alarmed", mode="ring", minutes=0.0)
+    alarmed.run(10, then=alarmed.recorder.keep)
+    alarmed_files = {path.name for path in alarmed.files}
+    assert any(name.startswith(record.KEPT) for name in alarmed_files)
+    result = replay(alarmed.files[-3:], parts())
+    assert not result.from_start and not result.damaged
+
+
+def test_the_folder_keeps_its_limit_and_what_an_alarm_kept_goes_last(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    (tmp_path / "rec").mkdir()
+    old = tmp_path / "rec" / "alarm-r1-0.mcap"
+    old.write_bytes(bytes(50_000_000))
+    station = Station(tmp_path, limit_gb=0.1)
+    station.run(5)
+    assert old.exists(), "there is room for it"
+    (tmp_path / "rec" / "r1-9.mcap").write_bytes(bytes(80_000_000))
+    again = Station(tmp_path, limit_gb=0.1)
+    again.run(5)
+    assert old.exists() and not (tmp_path / "rec" / "r1-9.mcap").exists()
+
+
+def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "FREE_MIN_BYTES", 10**18)
+    station = Station(tmp_path)
+    station.recorder.put(Warned(()))
+    station.recorder._thread.join(5)
+    assert station.recorder.codes == (record.STOPPED,) and "left" in station.recorder.problem
+    station.recorder.put(Warned(()))
+    station.recorder.close()
+    assert not station.files
+
+
+def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record, "QUEUE_ITEMS", 50)
+    free = threading.Event()
+    write = record._Writer.write
+
+    def slow(writer: record._Writer, item: record._Item) -> None:
+        free.wait(10)
+        write(writer, item)
+
+    monkeypatch.setattr(record._Writer, "write", slow)
+    station = Station(tmp_path)
+    for _ in range(300):
+        station.recorder.put(Warned(()))
+    lost = station.recorder.lost
+    assert len(station.recorder._queue) <= 50 and lost >= 249 and station.recorder.codes == (record.GAPS,)
+    free.set()
+    deadline_s = time.monotonic() + 10
+    while station.recorder._queue and time.monotonic() < deadline_s:
+        time.sleep(0.01)
+    station.recorder.put(Warned(("after",)))
+    station.recorder.close()
+    messages = [item.message for item in Recording(station.files).messages()]
+    assert [message.lost for message in messages if isinstance(message, Gap)] == [lost]
+    assert replay(station.files, parts()).lost == lost
+
+
+def test_without_the_package_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(record.importlib.util, "find_spec", lambda _name: None)
+    assert record.problems(RecordSettings()) == []
+    assert "patrol-robot[record]" in record.problems(RecordSettings(mode="ring"))[0]
+    assert "patrol-robot[record]" in record.problems(RecordSettings(live_port=8766))[0]
