@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -15,7 +16,7 @@ from websockets.http11 import Request, Response
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError
-from robot.stream_session import LOCAL, Access, Principal, Tokens, bearer, host_allowed, origin_allowed
+from robot.stream_session import LOCAL, Access, Principal, RateLimit, Tokens, bearer, host_allowed, origin_allowed
 from robot.web import SECURITY_HEADERS, SOCKETS, Answer, Site
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ Desk = Callable[[Principal, str, str], Answer]
 
 _WAITING_MAX = 4
 """Requests that wait for a desk; more are sent away to try again, so that nobody piles up work."""
+_PER_S, _BURST = 10.0, 40
+"""Requests at all desks together; each one is a line in the audit log, which the pipeline's thread writes."""
 _LOGGED_CHARS = 200
 
 
@@ -50,6 +53,7 @@ class Door:
         self._desks = dict(desks or {})
         self._on_access = on_access
         self._thread = ThreadPoolExecutor(1, "stream-desk")
+        self._rate = RateLimit(_PER_S, _BURST)
         self._waiting = 0
 
     def close(self) -> None:
@@ -70,7 +74,8 @@ class Door:
         if (desk := self._desks.get("/".join(path.split("/")[:2]))) and request.method in ("GET", "HEAD"):
             return self._at_desk(desk, ws, request, path, query)
         try:
-            answer = self._site.answer(request.method, path, self._principal(request) is not None)
+            principal = self._principal(request)
+            answer = self._site.answer(request.method, path, principal is not None and principal.role.may_watch)
         except Exception:
             log.exception("no answer for %s", path)
             raise
@@ -82,12 +87,14 @@ class Door:
             return _response(
                 Answer(HTTPStatus.UNAUTHORIZED, b"Token needed.\n", headers={"WWW-Authenticate": "Bearer"})
             )
+        if not principal.role.may_watch:
+            return _response(Answer(HTTPStatus.FORBIDDEN, b"This token is for another purpose.\n"))
+        if self._waiting >= _WAITING_MAX or not self._rate.allow(time.monotonic()):
+            busy = Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Busy, ask again.\n", headers={"Retry-After": "1"})
+            return _response(busy)
         if self._on_access is not None:
             address = str((ws.remote_address or ("?",))[0])
             self._on_access(Access(principal, address, request.path[:_LOGGED_CHARS]))
-        if self._waiting >= _WAITING_MAX:
-            busy = Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Busy, ask again.\n", headers={"Retry-After": "1"})
-            return _response(busy)
         self._waiting += 1
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, desk, principal, path, query)
@@ -99,15 +106,14 @@ class Door:
         return _response(answer, head=request.method == "HEAD")
 
     def _principal(self, request: Request) -> Principal | None:
-        """Returns who asks, if they may read more than the page itself."""
+        """Returns whose token came with the request; everybody is local where none are in use."""
         if not self._tokens:
             return LOCAL
         try:
             token = bearer(request.headers.get("Authorization"))
         except ProtocolError:
             return None
-        found = None if token is None else self._tokens.principal(token)
-        return found if found is not None and found.role.may_watch else None
+        return None if token is None else self._tokens.principal(token)
 
 
 def _response(answer: Answer, head: bool = False) -> Response:

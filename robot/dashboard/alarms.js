@@ -22,6 +22,11 @@ export class Alarms {
       localStorage.setItem("name", at("name").value);
     });
     at("sound").addEventListener("click", () => this.toggleSound());
+    const wake = ({ target }) => {  // browsers allow sound only after somebody has touched the page: the first touch brings it
+      for (const kind of ["pointerdown", "keydown"]) removeEventListener(kind, wake);
+      if (!this.sound && localStorage.getItem("sound") !== "off" && target.id !== "sound") this.toggleSound();
+    };
+    for (const kind of ["pointerdown", "keydown"]) addEventListener(kind, wake);
     setInterval(() => this.raised && this.beep([[0, 880], [0.22, 660]]), BEEP_MS);
   }
 
@@ -147,9 +152,10 @@ export class Alarms {
       this.sound.close();
       this.sound = null;
     } else {
-      this.sound = new AudioContext();  // browsers allow sound only after somebody has touched the page
-      this.beep([[0, 880], [0.22, 660]]);
+      this.sound = new AudioContext();
+      this.beep([[0, 660]]);
     }
+    localStorage.setItem("sound", this.sound ? "on" : "off");
     this.renderSound();
   }
 

@@ -17,6 +17,4 @@ def installed() -> str | None:
 def launch(playwright: Any) -> Any:
     """The system's browser; as root it runs without its sandbox, for it cannot make one."""
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-    return playwright.chromium.launch(
-        executable_path=installed(), args=[*arguments, "--autoplay-policy=no-user-gesture-required"]
-    )
+    return playwright.chromium.launch(executable_path=installed(), args=arguments)

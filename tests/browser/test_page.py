@@ -49,6 +49,11 @@ PALE_TEXT = """() => {
   }
   return pale;
 }"""
+COUNT_TONES = """() => {
+  window.tones = 0;
+  const make = AudioContext.prototype.createOscillator;
+  AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); };
+}"""
 NAMELESS = """() => [...document.querySelectorAll("button, input, select, a, img, canvas, dialog, section")].filter((node) => {
   if (!node.checkVisibility()) return false;
   const label = node.getAttribute("aria-label") || (node.getAttribute("aria-labelledby") ?? "").split(" ").map((id) => document.getElementById(id)?.textContent ?? "").join("");
@@ -316,10 +321,14 @@ def test_sound_is_asked_for_and_told(stage: Stage, pages: Pages) -> None:
     ready(page)
     button = page.locator("#sound")
     assert button.get_attribute("aria-pressed") == "false"
-    page.evaluate(
-        "() => { window.tones = 0; const make = AudioContext.prototype.createOscillator;"
-        "AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); }; }"
-    )
+    page.get_by_label("Your name").click()
+    assert button.get_attribute("aria-pressed") == "true", "the first touch brings the sound"
+    button.click()
+    assert button.get_attribute("aria-pressed") == "false"
+    page.reload()
+    page.get_by_label("Your name").click()
+    assert button.get_attribute("aria-pressed") == "false", "who has turned it off does not want it back"
+    page.evaluate(COUNT_TONES)
     button.click()
     assert button.get_attribute("aria-pressed") == "true"
     before = page.evaluate("window.tones")

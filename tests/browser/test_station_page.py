@@ -63,6 +63,4 @@ def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: 
         with ends(Robot(tmp_path, since=last)) as robot:
             page.locator("#banner.lost").wait_for(state="hidden")
             page.wait_for_function("() => /Robot started/.test(document.getElementById('events').innerText)")
-            robot.available()
-            page.locator("#banner.available").wait_for()
     pages.expected = "WebSocket"

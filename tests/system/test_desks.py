@@ -79,9 +79,9 @@ def desk(tmp_path: Path) -> Iterator[Guarded]:
 
 
 def test_who_may_ask(desk: Guarded) -> None:
-    for token in (None, "wrong", DISPLAY):
-        assert desk.get("/history", token)[0] == 401, token
-        assert desk.get("/slow/anything", token)[0] == 401, token
+    for token, status in ((None, 401), ("wrong", 401), (DISPLAY, 403)):
+        assert desk.get("/history", token)[0] == status, token
+        assert desk.get("/slow/anything", token)[0] == status, token
     assert desk.robot.accesses == [], "who is turned away has not been let in"
     for role in TOKENS:
         assert desk.get("/history", TOKENS[role])[0] == 200
@@ -122,3 +122,9 @@ def test_a_desk_that_thinks_holds_nobody_else_up(desk: Guarded) -> None:
 def test_a_desk_that_fails_says_so_and_works_on(desk: Guarded) -> None:
     assert desk.get("/broken")[0] == 500
     assert desk.get("/history")[0] == 200
+
+
+def test_a_flood_of_questions_is_turned_away_and_not_recorded(desk: Guarded) -> None:
+    statuses = [desk.get("/history")[0] for _ in range(70)]
+    assert statuses[:40] == [200] * 40 and 503 in statuses
+    assert len(desk.robot.accesses) == statuses.count(200)
