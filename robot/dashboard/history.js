@@ -2,7 +2,7 @@
 import { drawChart } from "/chart.js";
 import { ask, at, button, element, save, setText } from "/dom.js";
 import { showEvidence } from "/evidence.js";
-import { locale, t } from "/i18n.js";
+import { stamp, t } from "/i18n.js";
 import { tell, wide } from "/lists.js";
 
 const KINDS = {
@@ -13,20 +13,23 @@ const PAGE = 100;
 const CHART_EVERY_MS = 60000;
 const DAY_MS = 86400000;
 
+const today = () => new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 10);
+
 export class History {
   constructor() {
     this.events = [];
     this.more = false;
     this.answer = null;
-    const now = new Date();
-    at("day").value = new Date(now - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
     at("search").addEventListener("submit", (event) => {
       event.preventDefault();
       this.search();
     });
     at("csv").addEventListener("click", () => this.export());
     at("older").addEventListener("click", () => this.search(this.last));
-    at("day").addEventListener("change", () => this.chart());
+    at("day").addEventListener("change", () => {
+      this.chosen = at("day").value !== today();
+      this.chart();
+    });
     setInterval(() => !at("page-history").hidden && !document.hidden && this.chart(), CHART_EVERY_MS);
   }
 
@@ -80,7 +83,7 @@ export class History {
     const rows = this.events.map((event) => {
       const detail = element("td", "");
       if (event.type === "alarm.raised") detail.append(button(t("evidence"), "", () => showEvidence({ ...event.data, t_utc: event.t_utc })));
-      const time = element("td", "", new Date(event.t_utc).toLocaleString(locale(), { hour12: false }));
+      const time = element("td", "", stamp(event.t_utc));
       return element("tr", event.type.replace(".", "-"), time, element("td", "", tell(event)), detail);
     });
     at("rows").replaceChildren(...(rows.length ? rows : [wide(3, t("nothingFound"))]));
@@ -89,6 +92,7 @@ export class History {
   }
 
   async chart() {
+    if (!this.chosen) at("day").value = today();  // a page that stays open sees the next day, too
     const from = new Date(`${at("day").value}T00:00`);
     if (Number.isNaN(from.getTime())) return;
     const to = new Date(from.getTime() + DAY_MS);

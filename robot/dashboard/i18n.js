@@ -116,6 +116,10 @@ export function clock(tUtc) {
   return new Date(tUtc).toLocaleTimeString(locale(), { hour12: false });
 }
 
+// The same in both languages, and never in doubt which is the day and which the month.
+const STAMP = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium" });
+export const stamp = (tUtc) => STAMP.format(new Date(tUtc));
+
 // Twice the standard uncertainty: about 95 % of true values lie within it.
 export function figure(body, uncertainty) {
   return body == null ? "–" : `${body.toFixed(1)} ± ${(2 * (uncertainty ?? 0)).toFixed(1)} °C`;

@@ -106,7 +106,7 @@ class Stage:
             on_access=self.accesses.append,
             registry=CollectorRegistry(),
             desks={
-                "/history": History(self.store.path, ScreeningSettings(cohort_people=5)).answer,
+                "/history": History(self.store.path, ScreeningSettings()).answer,
                 "/evidence": self._evidence,
             },
         )

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from conftest import Pages
 from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
@@ -232,8 +233,9 @@ def test_a_robot_that_goes_and_comes_back(tmp_path: Path, pages: Pages, keep: Ke
 
 def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> None:
     now_ns = time.time_ns()
+    bodies_c = np.random.default_rng(1).normal(36.6, 0.22, 130).round(2).tolist()
     for index in range(130):
-        stage.screened(36.3 + 0.05 * (index % 11), now_ns - (130 - index) * 10_000_000_000)
+        stage.screened(bodies_c[index], now_ns - (130 - index) * 50_000_000_000)
     stage.alarm("alarm-9")
     page = pages(f"{stage.url}#history")
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 100")
