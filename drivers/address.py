@@ -234,7 +234,11 @@ _EMISSIVITY = {"emissivity": _integer(1, 100)}
 
 SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
     {
-        "picamera2": _Scheme("camera index", _PICTURE, "picamera2:0"),
+        "picamera2": _Scheme(
+            "camera index",
+            {**_PICTURE, "exposure_us": _integer(20, 1_000_000), "gain": _number(1, 64)},
+            "picamera2:0?width=1280&height=720&fps=10",
+        ),
         "v4l2": _Scheme("device path", _PICTURE, "v4l2:/dev/v4l/by-path/…-video-index0"),
         "gstreamer": _Scheme("sensor id or pipeline", _PICTURE, "gstreamer:0?width=1280&height=720"),
         "http": _Scheme("URL", {}, "http://192.0.2.7:8080/cam0.mjpg"),

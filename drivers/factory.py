@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from drivers.address import Address, parse
-from robot.errors import ConfigError
+from robot.errors import ConfigError, DeviceError
 from robot.interfaces import Camera, Indicator, PlateSensor, ThermalSensor
 
-CAMERA_SCHEMES = ("http", "https", "file")
+CAMERA_SCHEMES = ("http", "https", "file", "v4l2", "picamera2", "gstreamer")
 THERMAL_SCHEMES = ("senxor", "gymcu")
 PLATE_SCHEMES = ("plate",)
-INDICATOR_SCHEMES = ("gpiozero",)
-_PLANNED = {"picamera2", "v4l2", "gstreamer", "gpiod"}
+INDICATOR_SCHEMES = ("gpiozero", "gpiod")
 
 
 def open_camera(address_text: str, name: str) -> Camera:
@@ -26,6 +25,16 @@ def open_camera(address_text: str, name: str) -> Camera:
             return MjpegHttpCamera(address.target, name)
         case "file":
             return _open_file(address, name)
+        case "v4l2":
+            return _v4l2(address, name)
+        case "picamera2":
+            from drivers.camera_picamera2 import Picamera2Camera
+
+            return Picamera2Camera(address, name)
+        case "gstreamer":
+            from drivers.camera_gstreamer import GstreamerCamera
+
+            return GstreamerCamera(address, name)
     raise _unusable(address, "a camera", CAMERA_SCHEMES)
 
 
@@ -57,16 +66,33 @@ def open_plate(address_text: str) -> PlateSensor:
 def open_indicator(address_text: str) -> Indicator:
     """Opens lamp and siren, all off. Raises ConfigError and DeviceError as `open_camera` does."""
     address = parse(address_text)
-    if address.scheme != "gpiozero":
+    if address.scheme not in INDICATOR_SCHEMES:
         raise _unusable(address, "an indicator", INDICATOR_SCHEMES)
-    from drivers.indicator_gpiozero import GpiozeroIndicator
 
     def pin(name: str) -> int | None:
         return address.integer(name, 0) if name in address.params else None
 
-    return GpiozeroIndicator(
-        pin("red"), pin("amber"), pin("green"), pin("siren"), active_high=address.flag("active_high", True)
-    )
+    pins = pin("red"), pin("amber"), pin("green"), pin("siren")
+    active_high = address.flag("active_high", True)
+    if address.scheme == "gpiozero":
+        from drivers.indicator_gpiozero import GpiozeroIndicator
+
+        return GpiozeroIndicator(*pins, active_high=active_high)
+    try:
+        from drivers.indicator_gpiod import GpiodIndicator
+    except ImportError as error:
+        raise DeviceError(
+            f"gpiod: the package gpiod is missing (pip install 'patrol-robot[jetson]'): {error}"
+        ) from error
+    return GpiodIndicator(address.target, *pins, active_high=active_high)
+
+
+def _v4l2(address: Address, name: str) -> Camera:
+    try:
+        from drivers.camera_v4l2 import V4l2Camera
+    except ImportError as error:
+        raise DeviceError(f"v4l2: the package linuxpy is missing (pip install linuxpy): {error}") from error
+    return V4l2Camera(address, name)
 
 
 def _open_file(address: Address, name: str) -> Camera:
@@ -85,8 +111,4 @@ def _open_file(address: Address, name: str) -> Camera:
 
 def _unusable(address: Address, wanted: str, schemes: tuple[str, ...]) -> ConfigError:
     usable = ", ".join(f"{scheme}:" for scheme in schemes)
-    if address.scheme in _PLANNED:
-        return ConfigError(
-            f'address "{address.shown}": there is no driver for {address.scheme} yet (for {wanted} use {usable})'
-        )
     return ConfigError(f'address "{address.shown}": {address.scheme} is not {wanted} (use {usable})')

@@ -278,7 +278,7 @@ class _Writer:
         folder = Path(self._settings.folder)
         folder.mkdir(parents=True, exist_ok=True, mode=0o750)
         taken = dt.datetime.fromtimestamp(t_unix_ns / 1e9, dt.UTC)
-        self._path = folder / f"{self._run.robot}-{taken:%Y%m%dT%H%M%S}-{self._segment:05}{SUFFIX}"
+        self._path = folder / f"{self._run.robot}-{taken:%Y%m%dT%H%M%S}-{self._run.run[:8]}-{self._segment:05}{SUFFIX}"
         # Pictures are compressed already, and a processor that compresses is one that does not look at people.
         options = self._fox.mcap.MCAPWriteOptions(compression=None, chunk_size=1_000_000, profile="patrol")
         self._file = self._fox.open_mcap(self._path, context=self._context, writer_options=options)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import difflib
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,10 @@ from robot.types import U8, CameraShot, PlateReading, ThermalFrame
 
 Decode = Callable[[bytes, int], tuple[U8, tuple[int, int]] | None]
 """From a JPEG and a reduction to the picture and its full size (drivers.jpeg_image.decode)."""
+
+
+_AHEAD = 24
+"""Messages, about eight pictures: they are decoded on another core while the pipeline is busy with those before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,14 +91,26 @@ def replay(
         raise RecordingError(f"{paths[0]}: is {first.message.schema}, this program reads {tape.SCHEMA}")
     player = _Player(first.message, recording.files, parts, settings)
     begin_s = time.monotonic()
-    for item in _paced(played, speed):
-        player.take(item)
-        if player.result.steps % 500 == 0:
-            progress(player.result.span_s)
+    with ThreadPoolExecutor(1, "decode-ahead") as pool:
+        for item in _paced(_ahead(played, lambda item: player.expect(pool, item)), speed):
+            player.take(item)
+            if player.result.steps % 500 == 0:
+                progress(player.result.span_s)
     player.result.took_s = time.monotonic() - begin_s
     player.result.damaged = recording.problem
     player.settle()
     return player.result
+
+
+def _ahead(items: Iterator[Played], expect: Callable[[Played], None]) -> Iterator[Played]:
+    """Yields the items; `expect` hears of each of them some way ahead."""
+    waiting: deque[Played] = deque()
+    for item in items:
+        expect(item)
+        waiting.append(item)
+        if len(waiting) > _AHEAD:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _paced(items: Iterable[Played], speed: float) -> Iterator[Played]:
@@ -130,6 +148,8 @@ class _Player:
         self._events = EventFactory(robot.name, robot.place, begin.next_seq, Ids(begin.run, "event", begin.event_ids))
         self._held: StepResult | None = None
         self._first_ns = 0
+        self._scales: dict[str, int] = {}
+        self._decoded: dict[tuple[str, int], tuple[int, Future[Any]]] = {}
         now = parts.made_with(self._settings, self._calibration)
         changed = {
             name: (begin.made_with.get(name, "unknown"), now.get(name, "unknown"))
@@ -137,6 +157,13 @@ class _Player:
             if begin.made_with.get(name) != now.get(name)
         }
         self.result = Replayed(from_start=begin.from_start, changed=changed)
+
+    def expect(self, pool: Executor, played: Played) -> None:
+        """Decodes pictures ahead, at the reduction that was wanted of this camera last; most pictures are not wanted at all."""
+        if isinstance(played.message, Step):
+            for note, jpeg in zip(played.message.shots, played.pictures, strict=True):
+                scale = self._scales.get(note.camera, 2)
+                self._decoded[note.camera, note.seq] = scale, pool.submit(self._decode, jpeg, scale)
 
     def take(self, played: Played) -> None:
         self.result.recorded.extend(played.events)
@@ -179,7 +206,13 @@ class _Player:
     def _shot(self, note: tape.ShotNote, jpeg: bytes) -> CameraShot:
         self.result.lossy |= note.lossy
 
+        ahead, decoded = self._decoded.pop((note.camera, note.seq), (0, None))
+
         def load(scale: int) -> tuple[U8, tuple[int, int]] | None:
+            self._scales[note.camera] = scale
+            if decoded is not None and ahead == scale:
+                picture: tuple[U8, tuple[int, int]] | None = decoded.result()
+                return picture
             return self._decode(jpeg, scale)
 
         return CameraShot(note.camera, note.seq, note.t_mono_ns, note.size_px, load, jpeg)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -31,6 +32,7 @@ from robot.tape import Acted, Begin, Gap, Ids, Message, Step, TapedPipeline, Tol
 from robot.types import CameraShot, PlateReading
 
 TENTH_NS = 100_000_000
+RUNS = (f"{number:08}" for number in itertools.count())
 PEOPLE = [(1.2, 0.0, 1.6, 38.0)]
 MESSAGES = [
     Begin(tape.SCHEMA, "r", 0, True, 5, 1, 0, 0, {"software": "1"}),
@@ -77,11 +79,13 @@ class Station:
         file = folder / "calibration.json"
         files.save(self.calibration, file)
         self.calibration = files.load(file)
-        run = Run("run", "r1", TENTH_NS, 7, {"software": "1"}, msgspec.json.encode(self.settings), file.read_bytes())
+        run = Run(
+            next(RUNS), "r1", TENTH_NS, 7, {"software": "1"}, msgspec.json.encode(self.settings), file.read_bytes()
+        )
         self.folder = folder / "rec"
         options = RecordSettings(**{"mode": "continuous", "folder": str(self.folder), **values})
         self.recorder = Recorder(options, run, self.calibration)
-        self.ids = Ids("run", "alarm"), Ids("run", "event")
+        self.ids = Ids(run.run, "alarm"), Ids(run.run, "event")
         self.pipeline = TapedPipeline(
             self.settings, self.calibration, Eyes(lambda _: PEOPLE), TENTH_NS, self.ids[0], None, self.recorder
         )

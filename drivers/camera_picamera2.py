@@ -1,0 +1,122 @@
+"""CSI camera of a Raspberry Pi through picamera2: a full picture, and a small one straight from the image processor.
+
+The small one (`lores`) is what the detector looks at; it costs the processor nothing to make. Both are copied out of the camera's
+buffers at once, so that the camera never waits for whoever looks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Mapping
+from concurrent import futures
+from typing import Any
+
+import cv2
+
+from drivers.address import Address
+from robot.errors import DeviceError, DeviceTimeout
+from robot.types import U8, CameraShot, DeviceInfo
+
+BUFFERS = 4
+LORES = 2
+"""The small picture is half as wide and high as the full one: 640×360 for 1280×720, the width of the detector's input."""
+_MISSING = "picamera2 is not installed: sudo apt install python3-picamera2, and a virtual environment made with --system-site-packages"
+
+
+class Picamera2Camera:
+    """One camera by its index. Raises DeviceError when it is absent, in use, or cannot be configured.
+
+    `exposure_us` and `gain` fix the exposure; without them the camera decides, within the frame's duration.
+    """
+
+    def __init__(self, address: Address, name: str) -> None:
+        self._shown, self._name = address.shown, name
+        self._seq = 0
+        self._camera: Any = None
+        self._job: Any = None
+        width, height = address.integer("width", 1280), address.integer("height", 720)
+        try:
+            from picamera2 import Picamera2
+        except ImportError as error:
+            raise DeviceError(f"{self._shown}: {_MISSING} ({error})") from error
+        try:
+            self._camera = Picamera2(int(address.target))
+            self._configure(width, height, address)
+            self._camera.start()
+        except (RuntimeError, IndexError, OSError, ValueError) as error:
+            self.close()
+            raise DeviceError(
+                f"{self._shown}: {error or type(error).__name__} (`rpicam-hello --list-cameras` lists the cameras; check the ribbon "
+                "cable with the power off, and that no other program uses the camera)"
+            ) from error
+        model = str(self._camera.camera_properties.get("Model", "CSI camera"))
+        self._info = DeviceInfo(self._shown, model, "", width, height)
+
+    @property
+    def info(self) -> DeviceInfo:
+        return self._info
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Nothing can be damaged on this way."""
+        return {}
+
+    def read(self, timeout_s: float) -> CameraShot:
+        """Returns the next picture; raises DeviceTimeout or DeviceError as robot.interfaces.Camera has it."""
+        camera = self._camera
+        if camera is None:
+            raise DeviceError(f"{self._shown}: is closed")
+        # A request that has not come in time is still on its way: the next read waits for the same one.
+        job, self._job = self._job or camera.capture_request(wait=False), None
+        try:
+            request = job.get_result(timeout=timeout_s)
+        except (TimeoutError, futures.TimeoutError) as error:
+            self._job = job
+            raise DeviceTimeout(f"{self._shown}: no picture within {timeout_s:g} s") from error
+        except RuntimeError as error:
+            raise DeviceError(f"{self._shown}: {error}") from error
+        try:
+            full, small = request.make_array("main"), request.make_array("lores")
+            taken_ns = monotonic_of(int(request.get_metadata()["SensorTimestamp"]))
+        finally:
+            request.release()
+        self._seq += 1
+        size_px = (full.shape[1], full.shape[0])
+
+        def load(scale: int) -> tuple[U8, tuple[int, int]]:
+            if scale < LORES:
+                return full, size_px
+            picture: U8 = cv2.cvtColor(small, cv2.COLOR_YUV2BGR_I420)[:, : size_px[0] // LORES]
+            return picture, size_px
+
+        return CameraShot(self._name, self._seq, taken_ns, size_px, load)
+
+    def close(self) -> None:
+        """Idempotent."""
+        camera, self._camera = self._camera, None
+        if camera is not None:
+            for step in (camera.stop, camera.close):
+                with contextlib.suppress(RuntimeError, OSError):
+                    step()
+
+    def _configure(self, width: int, height: int, address: Address) -> None:
+        period_us = round(1e6 / address.number("fps", 10.0))
+        controls: dict[str, Any] = {"FrameDurationLimits": (period_us, period_us)}
+        if exposure_us := address.integer("exposure_us", 0):
+            controls |= {"AeEnable": False, "ExposureTime": min(exposure_us, period_us)}
+            controls["AnalogueGain"] = address.number("gain", 4.0)
+        configuration = self._camera.create_video_configuration(
+            # libcamera names formats from the last byte on: RGB888 lies in memory as OpenCV wants it.
+            main={"size": (width, height), "format": "RGB888"},
+            lores={"size": (width // LORES, height // LORES), "format": "YUV420"},
+            buffer_count=BUFFERS,
+            controls=controls,
+        )
+        self._camera.configure(configuration)
+
+
+def monotonic_of(boot_ns: int) -> int:
+    """Returns a time of CLOCK_BOOTTIME, which libcamera stamps pictures with, on the monotonic clock; never in the future."""
+    now_ns = time.monotonic_ns()
+    return min(now_ns, boot_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now_ns))

@@ -1,0 +1,448 @@
+"""Every camera driver keeps the one contract of robot.interfaces.Camera; what stands in for hardware stands at its library's edge.
+
+V4L2: linuxpy's own Frame objects over recorded JPEG bytes, its device and capture replaced. picamera2: the real package's classes by
+autospec, with stubs for the system libraries that it imports. GStreamer: OpenCV's capture replaced.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import importlib.abc
+import importlib.machinery
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, ClassVar
+from unittest import mock
+
+import cv2
+import numpy as np
+import pytest
+from linuxpy.video.device import Frame, VideoCapture
+
+from drivers import camera_gstreamer, camera_v4l2
+from drivers.address import parse
+from drivers.camera_file import FileCamera
+from drivers.camera_mjpeg_http import MjpegHttpCamera
+from robot.errors import DeviceError, DeviceTimeout
+from robot.interfaces import Camera
+from simulators.server_mjpeg import MjpegServer
+
+WIDTH, HEIGHT = 128, 72
+Opened = Callable[[], Camera]
+
+
+def jpeg(number: int) -> bytes:
+    image = np.full((HEIGHT, WIDTH, 3), 20 * (number % 10), np.uint8)
+    return bytes(cv2.imencode(".jpg", image)[1].tobytes())
+
+
+class Kernel:
+    """What V4L2 would do: pictures come at a rate until the camera is unplugged."""
+
+    def __init__(self) -> None:
+        self.waiting: list[tuple[bytes, int, int]] = []
+        self.sequence = 0
+        self.gone = False
+        self.set_format_error: OSError | None = None
+        self.stream_error: OSError | None = None
+        self.given = (WIDTH, HEIGHT, "MJPEG")
+        self.closed = False
+        self.reader, self.writer = os.pipe()
+
+    def add(self, data: bytes, flags: int = 0x2000) -> None:
+        self.sequence += 1
+        self.waiting.append((data, flags, self.sequence))
+        os.write(self.writer, b"x")
+
+    def frame(self) -> Frame:
+        if self.gone:
+            raise OSError(errno.ENODEV, "No such device")
+        if not self.waiting:
+            raise BlockingIOError(errno.EAGAIN, "again")
+        os.read(self.reader, 1)
+        data, flags, sequence = self.waiting.pop(0)
+        now_ns = time.monotonic_ns()
+        stamp = SimpleNamespace(secs=now_ns // 10**9, usecs=now_ns % 10**9 // 1000)
+        buffer = SimpleNamespace(flags=flags, timestamp=stamp, sequence=sequence, bytesused=len(data), index=0)
+        return Frame(data, buffer, SimpleNamespace(width=WIDTH, height=HEIGHT, pixel_format=0))
+
+
+@pytest.fixture
+def kernel(monkeypatch: pytest.MonkeyPatch) -> Iterator[Kernel]:
+    one = Kernel()
+    device = mock.create_autospec(camera_v4l2.Device, instance=True)
+    device.fileno.return_value = one.reader
+    type(device).closed = mock.PropertyMock(side_effect=lambda: one.closed)
+    device.close.side_effect = lambda: setattr(one, "closed", True)
+    device.info = SimpleNamespace(card="USB camera")
+    capture = mock.create_autospec(VideoCapture, instance=True)
+    capture.get_format.side_effect = lambda: SimpleNamespace(
+        width=one.given[0], height=one.given[1], pixel_format=one.given[2]
+    )
+
+    def raise_if(name: str) -> Callable[..., None]:
+        def step(*_: Any) -> None:
+            if (error := getattr(one, name)) is not None:
+                raise error
+
+        return step
+
+    capture.set_format.side_effect = raise_if("set_format_error")
+    capture.open.side_effect = raise_if("stream_error")
+    capture.buffer = SimpleNamespace(raw_read=one.frame)
+    monkeypatch.setattr(camera_v4l2, "Device", lambda *_, **__: device)
+    monkeypatch.setattr(camera_v4l2, "VideoCapture", lambda *_, **__: capture)
+    yield one
+    for end in (one.reader, one.writer):
+        os.close(end)
+
+
+V4L2 = f"v4l2:/dev/v4l/by-path/pci-usb-0:1-video-index0?width={WIDTH}&height={HEIGHT}&fps=10"
+
+
+def open_v4l2(text: str = V4L2) -> camera_v4l2.V4l2Camera:
+    return camera_v4l2.V4l2Camera(parse(text), "front")
+
+
+class _Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Modules that picamera2 imports and that only a Raspberry Pi has."""
+
+    ABSENT = (
+        "libcamera",
+        "pykms",
+        "kms",
+        "av",
+        "PIL",
+        "pidng",
+        "simplejpeg",
+        "prctl",
+        "piexif",
+        "videodev2",
+        "v4l2",
+        "tqdm",
+        "jsonschema",
+    )
+
+    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
+        if name.split(".")[0] in self.ABSENT or name.startswith("picamera2.previews"):
+            return importlib.machinery.ModuleSpec(name, self, is_package=True)
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
+        module = mock.MagicMock(name=spec.name)
+        module.__spec__, module.__path__, module.__name__ = spec, [], spec.name
+        module.__all__ = []
+        return module  # type: ignore[no-any-return]
+
+    def exec_module(self, module: ModuleType) -> None:
+        pass
+
+
+class Pi:
+    """A CSI camera behind the real package's signatures."""
+
+    def __init__(self, real: ModuleType) -> None:
+        self.camera = mock.create_autospec(real.Picamera2, instance=True)
+        self.camera.camera_properties = {"Model": "imx708"}
+        self.camera.create_video_configuration.side_effect = lambda **kwargs: kwargs
+        self.camera.capture_request.side_effect = self._job
+        self._request_type = importlib.import_module("picamera2.request").CompletedRequest
+        self._job_type = importlib.import_module("picamera2.job").Job
+        self.silent = self.gone = False
+        self.released = 0
+
+    def _job(self, wait: Any = None, signal_function: Any = None, flush: Any = None) -> Any:
+        assert wait is False
+        job = mock.create_autospec(self._job_type, instance=True)
+        job.get_result.side_effect = self._result
+        return job
+
+    def _result(self, timeout: float | None = None) -> Any:
+        if self.gone:
+            raise RuntimeError("Camera frontend has timed out!")
+        if self.silent:
+            assert timeout is not None
+            time.sleep(timeout)
+            raise TimeoutError
+        request = mock.create_autospec(self._request_type, instance=True)
+        small = cv2.cvtColor(np.full((HEIGHT // 2, WIDTH // 2, 3), 90, np.uint8), cv2.COLOR_BGR2YUV_I420)
+        full = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+        request.make_array.side_effect = lambda name: {"main": full, "lores": small}[name]
+        request.get_metadata.return_value = {"SensorTimestamp": time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 5_000_000}
+        request.release.side_effect = lambda: setattr(self, "released", self.released + 1)
+        return request
+
+
+@pytest.fixture
+def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
+    pytest.importorskip("importlib.metadata").distribution("picamera2")
+    before = set(sys.modules)
+    finder = _Stubs()
+    sys.meta_path.insert(0, finder)
+    try:
+        real = importlib.import_module("picamera2")
+        one = Pi(real)
+        monkeypatch.setattr(real, "Picamera2", lambda number: one.camera)
+        yield one
+    finally:
+        sys.meta_path.remove(finder)
+        for name in set(sys.modules) - before:
+            if name.split(".")[0] in (*finder.ABSENT, "picamera2"):
+                del sys.modules[name]
+
+
+def open_pi(text: str = f"picamera2:0?width={WIDTH}&height={HEIGHT}") -> Camera:
+    from drivers.camera_picamera2 import Picamera2Camera
+
+    return Picamera2Camera(parse(text), "front")
+
+
+class Capture:
+    """OpenCV's capture of a GStreamer pipeline."""
+
+    made: ClassVar[list[tuple[Any, ...]]] = []
+    opens, gone = True, False
+
+    def __init__(self, *arguments: Any) -> None:
+        self.made.append(arguments)
+
+    def isOpened(self) -> bool:
+        return self.opens
+
+    def read(self) -> tuple[bool, Any]:
+        time.sleep(0.005)
+        return (False, None) if Capture.gone else (True, np.full((HEIGHT, WIDTH, 3), 90, np.uint8))
+
+    def release(self) -> None:
+        pass
+
+
+@pytest.fixture
+def gstreamer(monkeypatch: pytest.MonkeyPatch) -> type[Capture]:
+    monkeypatch.setattr(camera_gstreamer.cv2, "VideoCapture", Capture)
+    monkeypatch.setattr(camera_gstreamer, "has_gstreamer", lambda _: True)
+    Capture.made, Capture.opens, Capture.gone = [], True, False
+    return Capture
+
+
+@pytest.fixture(params=["v4l2", "picamera2", "gstreamer", "file", "http"])
+def camera(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Camera]:
+    """An open camera that has pictures to give, of every kind."""
+    kind = request.param
+    stop = threading.Event()
+    if kind == "v4l2":
+        one = request.getfixturevalue("kernel")
+
+        def feed() -> None:
+            while not stop.wait(0.02):
+                one.add(jpeg(one.sequence))
+
+        feeder = threading.Thread(target=feed)
+        feeder.start()
+        made: Camera = open_v4l2()
+    elif kind == "picamera2":
+        request.getfixturevalue("pi")
+        made = open_pi()
+    elif kind == "gstreamer":
+        request.getfixturevalue("gstreamer")
+        made = camera_gstreamer.GstreamerCamera(parse(f"gstreamer:0?width={WIDTH}&height={HEIGHT}"), "front")
+    elif kind == "file":
+        for number in range(5):
+            (tmp_path / f"{number}.jpg").write_bytes(jpeg(number))
+        made = FileCamera(str(tmp_path), "front", rate_hz=50, loop=True)
+    else:
+        server = MjpegServer("127.0.0.1", 0, ["front"])
+        server.start()
+
+        def publish() -> None:
+            number = 0
+            while not stop.wait(0.02):
+                number += 1
+                server.publish("front", jpeg(number), time.monotonic_ns())
+
+        feeder = threading.Thread(target=publish)
+        feeder.start()
+        made = MjpegHttpCamera(f"http://127.0.0.1:{server.port}/front.mjpg", "front")
+    try:
+        yield made
+    finally:
+        made.close()
+        stop.set()
+        if kind in ("v4l2", "http"):
+            feeder.join()
+        if kind == "http":
+            server.stop()
+
+
+def test_pictures_have_size_time_and_number(camera: Camera) -> None:
+    shots = [camera.read(2.0) for _ in range(4)]
+    assert all(shot.camera == "front" and shot.full_size_px == (WIDTH, HEIGHT) for shot in shots)
+    times = [shot.t_mono_ns for shot in shots]
+    assert times == sorted(times) and len(set(times)) == 4
+    assert [shot.seq for shot in shots] == sorted({shot.seq for shot in shots})
+    assert (camera.info.width_px, camera.info.height_px) == (WIDTH, HEIGHT) and camera.info.address
+    assert sum(camera.faults.values()) == 0
+
+
+def test_pictures_decode_at_every_scale_also_after_closing(camera: Camera) -> None:
+    shot = camera.read(2.0)
+    camera.close()
+    for scale in (1, 2, 4, 8):
+        frame = shot.decode(scale)
+        assert frame is not None and frame.full_size_px == (WIDTH, HEIGHT)
+        rows, columns, depth = frame.image_bgr.shape
+        assert depth == 3 and frame.image_bgr.dtype == np.uint8
+        assert abs(columns * HEIGHT - rows * WIDTH) <= WIDTH, "its proportions"
+    full = shot.decode(1)
+    assert full is not None and full.image_bgr.shape == (HEIGHT, WIDTH, 3)
+
+
+def test_closing_twice_is_fine_and_leaves_no_thread(camera: Camera) -> None:
+    camera.read(2.0)
+    camera.close()
+    camera.close()
+    assert not [thread for thread in threading.enumerate() if "camera" in thread.name]
+
+
+def test_v4l2_counts_damage_and_hands_out_the_newest(kernel: Kernel) -> None:
+    camera = open_v4l2()
+    for data, flags in ((jpeg(1)[:-40], 0x2000), (jpeg(2), 0x2040), (b"\x00" * 200, 0x2000)):
+        kernel.add(data, flags)
+        with pytest.raises(DeviceTimeout):
+            camera.read(0.05)
+    assert camera.faults == {"truncated_jpeg": 2, "bad_frame": 1}
+    kernel.add(jpeg(3))
+    kernel.add(jpeg(4) + bytes(500))
+    shot = camera.read(1.0)
+    assert shot.seq == 5 and shot.jpeg == jpeg(4), "the buffer's rest is no part of the picture"
+    kernel.add(jpeg(5), flags=0)
+    assert abs(camera.read(1.0).t_mono_ns - time.monotonic_ns()) < 1e9
+
+
+@pytest.mark.parametrize(
+    ("stage", "code", "words"),
+    [
+        ("stream_error", errno.ENOSPC, "bandwidth.*another controller"),
+        ("stream_error", errno.EBUSY, "in use by another program"),
+        ("set_format_error", errno.EINVAL, "does not take these settings"),
+        ("set_format_error", errno.EIO, "does not answer"),
+        ("stream_error", errno.EACCES, "group video"),
+    ],
+)
+def test_v4l2_says_what_is_wrong_and_what_to_do(kernel: Kernel, stage: str, code: int, words: str) -> None:
+    setattr(kernel, stage, OSError(code, "x"))
+    with pytest.raises(DeviceError, match=words):
+        open_v4l2()
+    assert kernel.closed
+
+
+def test_v4l2_refuses_another_format_and_tells_unplugging(kernel: Kernel) -> None:
+    kernel.given = (640, 480, "YUYV")
+    with pytest.raises(DeviceError, match="gives 640×480 YUYV"):
+        open_v4l2()
+    kernel.given, kernel.closed = (WIDTH, HEIGHT, "MJPEG"), False
+    camera = open_v4l2()
+    kernel.add(jpeg(1))
+    kernel.gone = True
+    with pytest.raises(DeviceError, match="unplugged") as caught:
+        camera.read(1.0)
+    assert not isinstance(caught.value, DeviceTimeout)
+    camera.close()
+    with pytest.raises(DeviceError, match="closed"):
+        camera.read(0.1)
+
+
+def test_v4l2_device_that_is_not_there() -> None:
+    with pytest.raises(DeviceError, match="by-path"):
+        open_v4l2("v4l2:/dev/video99")
+
+
+def test_serial_number_of_a_usb_camera(tmp_path: Path) -> None:
+    port = tmp_path / "sys/devices/usb1/1-2"
+    (port / "1-2:1.0").mkdir(parents=True)
+    (port / "serial").write_text("SN42\n")
+    (tmp_path / "sys/class/video4linux/video0").mkdir(parents=True)
+    (tmp_path / "sys/class/video4linux/video0/device").symlink_to(port / "1-2:1.0")
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/video0").touch()
+    assert camera_v4l2.usb_serial("/dev/video0", tmp_path) == "SN42"
+    assert camera_v4l2.usb_serial("/dev/video1", tmp_path) == ""
+
+
+def test_picamera2_is_configured_for_small_and_full_pictures(pi: Pi) -> None:
+    camera = open_pi("picamera2:0?width=1280&height=720&fps=10&exposure_us=8000&gain=2")
+    configuration = pi.camera.configure.call_args.args[0]
+    assert configuration["main"] == {"size": (1280, 720), "format": "RGB888"}
+    assert configuration["lores"] == {"size": (640, 360), "format": "YUV420"}
+    assert configuration["controls"] == {
+        "FrameDurationLimits": (100_000, 100_000),
+        "AeEnable": False,
+        "ExposureTime": 8000,
+        "AnalogueGain": 2.0,
+    }
+    camera.close()
+    pi.camera.stop.assert_called_once_with()
+    pi.camera.close.assert_called_once_with()
+
+
+def test_picamera2_gives_buffers_back_and_knows_when_light_was_taken(pi: Pi) -> None:
+    camera = open_pi()
+    shot = camera.read(1.0)
+    assert pi.released == 1
+    assert 4_000_000 < time.monotonic_ns() - shot.t_mono_ns < 500_000_000
+    small = shot.decode(2)
+    assert small is not None and small.image_bgr.shape == (HEIGHT // 2, WIDTH // 2, 3)
+    assert abs(int(small.image_bgr[5, 5, 0]) - 90) < 4
+
+
+def test_picamera2_waits_on_the_same_request_after_a_timeout_and_tells_a_loss(pi: Pi) -> None:
+    camera = open_pi()
+    pi.silent = True
+    for _ in range(2):
+        with pytest.raises(DeviceTimeout):
+            camera.read(0.02)
+    assert pi.camera.capture_request.call_count == 1
+    pi.silent = False
+    camera.read(0.5)
+    pi.gone = True
+    with pytest.raises(DeviceError, match="timed out"):
+        camera.read(0.5)
+    camera.close()
+    with pytest.raises(DeviceError, match="closed"):
+        camera.read(0.1)
+
+
+def test_a_computer_without_picamera2_says_how_to_get_it() -> None:
+    with pytest.raises(DeviceError, match="python3-picamera2"):
+        open_pi()
+
+
+def test_gstreamer_pipelines(gstreamer: type[Capture]) -> None:
+    text = camera_gstreamer.pipeline_of(parse("gstreamer:1?width=1280&height=720&fps=15"))
+    assert text.startswith(
+        "nvarguscamerasrc sensor-id=1 ! video/x-raw(memory:NVMM),width=1280,height=720,framerate=15/1"
+    )
+    assert text.endswith("appsink drop=true max-buffers=1 sync=false")
+    assert camera_gstreamer.pipeline_of(parse("gstreamer:videotestsrc")).startswith("videotestsrc ! appsink")
+    gstreamer.opens = False
+    with pytest.raises(DeviceError, match=r"gst-launch-1\.0"):
+        camera_gstreamer.GstreamerCamera(parse("gstreamer:0"), "front")
+    gstreamer.opens = True
+    camera = camera_gstreamer.GstreamerCamera(parse("gstreamer:0"), "front")
+    camera.read(1.0)
+    gstreamer.gone = True
+    with pytest.raises(DeviceError, match="ended"):
+        camera.read(1.0)
+
+
+def test_opencv_without_gstreamer_says_so() -> None:
+    if camera_gstreamer.has_gstreamer(cv2.getBuildInformation()):
+        pytest.skip("this OpenCV has GStreamer")
+    with pytest.raises(DeviceError, match="JetPack"):
+        camera_gstreamer.GstreamerCamera(parse("gstreamer:0"), "front")
