@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import Pages
 from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
+from watched import Pages
 
 pytestmark = pytest.mark.system
 
@@ -292,6 +292,9 @@ def test_a_viewer_may_look_but_not_acknowledge(guarded: Stage, pages: Pages) -> 
     page.get_by_label("Access token").fill("a wrong token here")
     page.keyboard.press("Enter")
     page.get_by_text("does not know this token").wait_for()
+    page.get_by_label("Access token").fill(TOKENS["display"])
+    page.keyboard.press("Enter")
+    page.get_by_text("for the passers-by's screen only").wait_for()
     page.get_by_label("Access token").fill(TOKENS["viewer"])
     page.keyboard.press("Enter")
     page.locator(CARD).wait_for()

@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from conftest import Pages
 from staged import PEOPLE, TOKENS, Stage
+from watched import Pages
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 

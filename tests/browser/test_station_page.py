@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from alarm_times import NOTE_ALARMS, since_lamp_s
-from conftest import Pages
+from watched import Pages
 from whole_station import Robot, Simulators, configure, ends, fault, person, small_rig
 
 pytestmark = pytest.mark.system
