@@ -39,7 +39,8 @@ class LiveAlarm(Part, frozen=True):
     t_utc: str
     body_c: float
     uncertainty_c: float
-    position_m: Point | None = None
+    distance_m: float | None = None
+    """How far away the person was when they were measured."""
     by: str | None = None
 
 

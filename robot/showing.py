@@ -129,6 +129,7 @@ class Showing:
             t_utc=rfc3339(alarm.raised_ns + unix_minus_mono_ns),
             body_c=round(reading.body_c, 2),
             uncertainty_c=round(reading.uncertainty_c, 2),
+            distance_m=round(reading.distance_m, 1),
             by=alarm.acknowledged_by or None,
         )
 

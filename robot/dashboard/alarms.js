@@ -43,8 +43,8 @@ export class Alarms {
 
   hear({ seq, type, t_utc, data }) {
     if (type !== "alarm.raised" || this.open.some((alarm) => alarm.alarm === data.alarm)) return;
-    const { alarm, person, reading, position_m } = data;
-    const entry = { seq, alarm, person, state: "raised", t_utc, body_c: reading.body_c, uncertainty_c: reading.uncertainty_c, position_m };
+    const { alarm, person, reading } = data;
+    const entry = { seq, alarm, person, state: "raised", t_utc, body_c: reading.body_c, uncertainty_c: reading.uncertainty_c, distance_m: reading.distance_m };
     this.early.set(alarm, entry);
     this.open = [entry, ...this.open];
     this.render();
@@ -85,7 +85,7 @@ export class Alarms {
   card(alarm) {
     const when = clock(alarm.t_utc);
     const raised = alarm.state === "raised";
-    const away = alarm.position_m ? ` · ${Math.hypot(alarm.position_m[0], alarm.position_m[1]).toFixed(1)} m` : "";
+    const away = alarm.distance_m == null ? "" : ` · ${alarm.distance_m.toFixed(1)} m`;
     const about = element("div", "about",
       element("p", "advice", code("advice", "elevated")),
       element("p", "", `${t("person")} ${alarm.person}${away} · ${when}${raised ? "" : ` · ${t("acknowledgedBy", { by: alarm.by ?? "" })}`}`));

@@ -143,7 +143,7 @@ class Stage:
                 t_utc=events.rfc3339(time.time_ns()),
                 body_c=body_c,
                 uncertainty_c=0.2,
-                position_m=(1.4, 0.3, 1.6),
+                distance_m=1.4,
             )
             elevated = msgspec.structs.replace(PEOPLE[0], verdict="elevated", body_c=body_c)
             self.change(alarms=(*self.state.alarms, shown), people=(elevated, PEOPLE[1]), last_seq=seq)

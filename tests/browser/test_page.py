@@ -105,6 +105,7 @@ def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage,
     stage.alarm("alarm-1")
     card = page.locator(f"{CARD}[data-alarm=alarm-1]")
     card.wait_for()
+    assert "Person 3 · 1.4 m · " in card.inner_text()
     assert "38.2 ± 0.4 °C" in card.inner_text() and "clinical thermometer" in card.inner_text()
     assert page.locator("#spoken").inner_text() == "Alarm. Person 3, 38.2 ± 0.4 °C."
     page.wait_for_function("() => document.title.startsWith('▲ ALARM')")

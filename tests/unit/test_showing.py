@@ -91,7 +91,7 @@ def test_an_alarm_is_shown_until_it_is_cleared() -> None:
     stage.people = [FEBRILE]
     (alarm,) = stage.run(6.0).alarms
     assert (alarm.alarm, alarm.state, alarm.by) == ("a1", "raised", None)
-    assert alarm.body_c > 37.3
+    assert alarm.body_c > 37.3 and alarm.distance_m == pytest.approx(1.5, abs=0.1)
     raised_ns = stage.pipeline.open_alarms[0].raised_ns
     seconds = 40 + raised_ns / S
     assert alarm.t_utc.startswith(f"2026-05-28T20:26:{int(seconds)}."), "on the clock on the wall"
