@@ -20,9 +20,9 @@ export function setText(node, text) {  // a live region speaks at every write: w
 }
 
 /** Fetches what needs a token; the token goes in a header, never into an address. */
-export function ask(path) {
+export function ask(path, method = "GET") {
   const token = sessionStorage.getItem("token");
-  return fetch(path, { headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store" });
+  return fetch(path, { method, headers: token ? { Authorization: `Bearer ${token}` } : {}, cache: "no-store" });
 }
 
 /** Lets the browser keep a blob as a file. */

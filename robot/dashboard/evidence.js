@@ -20,9 +20,12 @@ export async function showEvidence({ alarm, person, t_utc }) {
   at("evidence-numbers").replaceChildren(...(numbers ?? []));
   const kept = pictures.filter(Boolean);
   at("evidence-pictures").replaceChildren(...kept);
-  at("evidence-zip").hidden = !kept.length;
   setText(at("evidence-note"), kept.length ? "" : t("noEvidence"));
+  const zip = kept.length ? { ok: true } : await ask(zipOf(alarm), "HEAD").catch(() => null);  // the numbers alone may have been kept
+  if (shown === alarm) at("evidence-zip").hidden = !zip?.ok;
 }
+
+const zipOf = (alarm) => `/evidence/${encodeURIComponent(alarm)}.zip`;
 
 async function numbersOf(alarm) {
   const answer = await ask(`/history?type=alarm.raised&limit=1&q=${encodeURIComponent(alarm)}`);
@@ -63,7 +66,7 @@ at("evidence-close").addEventListener("click", () => at("evidence").close());
 at("evidence").addEventListener("close", forget);
 at("evidence-zip").addEventListener("click", async () => {
   const alarm = shown;
-  const answer = await ask(`/evidence/${encodeURIComponent(alarm)}.zip`).catch(() => null);
+  const answer = await ask(zipOf(alarm)).catch(() => null);
   if (answer?.ok) save(await answer.blob(), `alarm-${alarm}.zip`);
   else setText(at("evidence-note"), t("notRead", { status: answer?.status ?? "–" }));
 });

@@ -278,9 +278,16 @@ def test_evidence_is_one_click_away(guarded: Stage, pages: Pages, keep: Keep) ->
         page.get_by_role("button", name="Save everything").click()
     assert download.value.suggested_filename == "alarm-alarm-1.zip"
     page.get_by_role("button", name="Close").click()
+    del guarded.evidence["/evidence/alarm-1/thermal.png"]
+    page.locator(CARD).get_by_role("button", name="Evidence").click()
+    page.get_by_role("button", name="Save everything").wait_for()
+    page.get_by_text("No pictures were kept").wait_for()
+    page.get_by_role("button", name="Close").click()
     guarded.evidence.clear()
     page.locator(CARD).get_by_role("button", name="Evidence").click()
     page.get_by_text("No pictures were kept").wait_for()
+    page.wait_for_timeout(300)
+    assert page.get_by_role("button", name="Save everything").count() == 0
     accesses = {(one.principal.name, one.path) for one in guarded.accesses}
     assert ("operator-1", "/evidence/alarm-1.zip") in accesses
     assert not any(TOKENS["operator"] in one.path for one in guarded.accesses)
