@@ -138,7 +138,10 @@ loadCodes().then(renderAll).catch(() => {});
 fetch("/about.json").then((answer) => answer.json()).then(({ tokens }) => {
   if (tokens && state === null && !sessionStorage.getItem("token")) askToken();  // at once, not after the robot has waited for one
 }).catch(() => {});
-const live = new Connection({ path: () => "/live", onText: onState, onBinary: show, onUnauthenticated: askToken, watched: true });
+const live = new Connection({
+  path: () => "/live", onText: onState, onBinary: show, onUnauthenticated: askToken, watched: true,
+  onSilent: () => eventLink?.reopen(),  // events may be silent for hours, so this is how their link learns that the cable was pulled
+});
 requestAnimationFrame(frame);
 setInterval(() => {
   if (document.hidden && changed && state) alarms.render();

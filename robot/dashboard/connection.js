@@ -4,8 +4,8 @@ const GREETING_MS = 8000;  // the robot waits five seconds for a token, and then
 
 export class Connection {
   // path() gives the address at each attempt, so that it can carry the newest `since`; `key` names the token in the session.
-  constructor({ path, onText, onBinary = () => {}, onUnauthenticated, onClosed = () => {}, watched = false, key = "token", plain = false }) {
-    Object.assign(this, { path, onText, onBinary, onUnauthenticated, onClosed, watched, key, plain });
+  constructor({ path, onText, onBinary = () => {}, onUnauthenticated, onClosed = () => {}, onSilent = () => {}, watched = false, key = "token", plain = false }) {
+    Object.assign(this, { path, onText, onBinary, onUnauthenticated, onClosed, onSilent, watched, key, plain });
     this.wait = 500;
     this.open();
     if (watched) setInterval(() => this.check(), 1000);
@@ -50,6 +50,7 @@ export class Connection {
       const silent = this.socket;
       this.open();
       silent.close();
+      this.onSilent();
     }
   }
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -230,6 +231,32 @@ def test_a_robot_that_goes_and_comes_back(tmp_path: Path, pages: Pages, keep: Ke
     finally:
         again.close()
     pages.expected = "WebSocket"
+
+
+def test_a_cable_that_is_pulled(stage: Stage, pages: Pages) -> None:
+    """Nothing is closed, nothing comes: the page finds out by itself, and misses no event."""
+    links: list[dict[str, Any]] = []
+
+    def wire(socket: Any) -> None:
+        link = {"path": socket.url.split("/", 3)[3].split("?")[0], "cut": False}
+        links.append(link)
+        server = socket.connect_to_server()
+        socket.on_message(lambda message: None if link["cut"] else server.send(message))
+        server.on_message(lambda message: None if link["cut"] else socket.send(message))
+
+    page = pages("about:blank")
+    page.route_web_socket(re.compile("/(live|events)"), wire)
+    page.goto(stage.url)
+    ready(page)
+    stage.alarm("before")
+    page.locator(f"{CARD}[data-alarm=before]").wait_for()
+    for link in links:
+        link["cut"] = True
+    stage.alarm("meanwhile", in_state=False)
+    page.locator("#banner.lost").wait_for()
+    page.locator("#banner.available").wait_for()
+    page.wait_for_function("() => document.querySelectorAll('#events .alarm-raised').length === 2")
+    assert sorted(link["path"] for link in links) == ["events", "events", "live", "live"]
 
 
 def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> None:
