@@ -91,9 +91,11 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(command=_replay)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("latency", "perception", "scale", "start"))
+    bench.add_argument("name", choices=("latency", "perception", "scale", "start", "store", "stream"))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
-    bench.add_argument("--duration", type=float, default=60.0, metavar="S", help="latency: seconds (%(default)s)")
+    bench.add_argument(
+        "--duration", type=float, default=60.0, metavar="S", help="latency, stream: seconds (%(default)s)"
+    )
     bench.add_argument(
         "--ticks",
         type=int,
@@ -104,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
     )
+    bench.add_argument("--kills", type=int, default=200, metavar="N", help="store: power cuts (%(default)s)")
     bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
     bench.set_defaults(command=_bench)
@@ -270,7 +273,30 @@ def _bench_start(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return figures, passed(figures)
 
 
-_BENCHES = {"latency": _bench_latency, "perception": _bench_perception, "scale": _bench_scale, "start": _bench_start}
+def _bench_store(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_store import passed, run_bench
+
+    figures = run_bench(options.kills)
+    return figures, passed(figures)
+
+
+def _bench_stream(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_station import record
+    from robot.bench_stream import passed, run_bench
+
+    parts = _bench_parts()
+    figures = run_bench(parts, record(parts, "crowd", 10), min(options.duration, 600.0))
+    return figures, passed(figures)
+
+
+_BENCHES = {
+    "latency": _bench_latency,
+    "perception": _bench_perception,
+    "scale": _bench_scale,
+    "start": _bench_start,
+    "store": _bench_store,
+    "stream": _bench_stream,
+}
 
 
 def _bench_parts() -> Parts:

@@ -41,6 +41,7 @@ from robot.events import (
     encode,
     rfc3339,
 )
+from robot.evidence import Evidence
 from robot.history import History
 from robot.interfaces import Camera, Indicator, ThermalSensor
 from robot.live import as_of
@@ -199,6 +200,7 @@ class App:
         self._sent: deque[str] = deque()
         self.metrics = Metrics()
         self._recorder: Recorder | None = None
+        self._thermal: ThermalFrame | None = None
         self.on_lamp: Callable[[int, int], None] | None = None
         """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
 
@@ -218,6 +220,7 @@ class App:
             self._capture = self._make_capture()
             self._plate_said, self._plate = self._make_plate()
             self._pipeline = self._make_pipeline(run, detector, close)
+            self._evidence = Evidence(settings.evidence)
             self._warned: tuple[str, ...] = ()
             self._warn()
             self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
@@ -249,6 +252,7 @@ class App:
                 log.critical("the pipeline does not end; leaving it")
                 return _EXIT_BUG
             self._capture.stop(timeout_s=5.0)
+            self._evidence.close()
             if self._plate is not None:
                 self._plate.stop(timeout_s=2.0)
             self._tell([SystemStoppingData(reason=self.supervisor.reason)])
@@ -279,7 +283,7 @@ class App:
                 retention_due_ns = now_ns + _RETENTION_EVERY_NS
                 self._enforce_retention()
                 self._warn()
-            elif self._recorder is not None and self._recorder.codes != self._warned:
+            elif self._troubles() != self._warned:
                 self._warn()
             if self._capture.ended and not shots and not thermals:
                 self.supervisor.stop("end of the recordings")
@@ -306,9 +310,12 @@ class App:
         if self._recorder is not None and state is not self._showing.state:
             self._recorder.state(self._showing.state)
 
+    def _troubles(self) -> tuple[str, ...]:
+        return self._evidence.codes if self._recorder is None else (*self._evidence.codes, *self._recorder.codes)
+
     def _warn(self) -> None:
-        """Tells the pipeline what must be said of calibration and recording although the robot works."""
-        self._warned = () if self._recorder is None else self._recorder.codes
+        """Tells the pipeline what must be said of calibration, evidence and recording although the robot works."""
+        self._warned = self._troubles()
         self._pipeline.warn((*calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)), *self._warned))
 
     def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
@@ -331,12 +338,22 @@ class App:
         t_unix_ns = time.time_ns()
         data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, t_unix_ns)
         told = self._publish(data, t_lamp_ns, t_unix_ns) if data or self._log.waiting else []
+        self._thermal = thermals[-1] if thermals else self._thermal
+        if result.raised:
+            self._keep_evidence(result, told, t_unix_ns)
         if self._recorder is not None:
             given = self._events.next_seq, self._alarm_ids.used, self._event_ids.used
             self._recorder.tell(Acted(t_lamp_ns, t_unix_ns, *given), told)
             if result.raised:
                 self._recorder.keep()
         self.metrics.count(result)
+
+    def _keep_evidence(self, result: StepResult, told: Sequence[bytes], t_unix_ns: int) -> None:
+        view, optics = self._pipeline.view(), self._pipeline.optics
+        for raised in result.raised:
+            event = next(text for text in told if raised.alarm.alarm_id.encode() in text)
+            optic = optics.get(raised.placed.camera)
+            self._evidence.keep(raised, event, view, optic, self._thermal, t_unix_ns)
 
     def _tell(self, data: Sequence[Data]) -> None:
         """Tells what no step brought."""
@@ -493,7 +510,10 @@ class App:
             on_access=note,
             registry=self.metrics.registry,
             beside=[] if self._uplink is None else [self._uplink.run],
-            desks={"/history": History(Path(self.settings.store.path), self.settings.screening).answer},
+            desks={
+                "/history": History(Path(self.settings.store.path), self.settings.screening).answer,
+                "/evidence": self._evidence.answer,
+            },
         )
 
 

@@ -158,6 +158,17 @@ class StreamSettings(Section, frozen=True):
     max_clients: Annotated[int, Meta(ge=1, le=10000)] = 200
 
 
+class EvidenceSettings(Section, frozen=True):
+    """What an alarm leaves behind beside its numbers; off by default."""
+
+    folder: FilePath = "state/evidence"
+    thermal: bool = False
+    """The thermal picture around the face."""
+    face: bool = False
+    """A thumbnail of the person with the face made unrecognisable."""
+    retention_hours: Positive = 72.0
+
+
 class RecordSettings(Section, frozen=True):
     """Recordings for engineers; needs the extra `record`. They hold faces: off unless somebody has a reason and the right."""
 
@@ -217,6 +228,7 @@ class Settings(Section, frozen=True):
     stream: StreamSettings = StreamSettings()
     coverage: CoverageSettings = CoverageSettings()
     uplink: UplinkSettings = UplinkSettings()
+    evidence: EvidenceSettings = EvidenceSettings()
     record: RecordSettings = RecordSettings()
 
 
@@ -276,7 +288,7 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
 
 def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
     places = [("calibration", "file"), ("store", "path")]
-    places += [("record", "folder")]
+    places += [("record", "folder"), ("evidence", "folder")]
     places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
     places += [("uplink", key) for key in UPLINK_FILES]
     values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
@@ -326,6 +338,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         cameras=tuple(anchored_address(camera) for camera in settings.cameras),
         calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
         store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
+        evidence=msgspec.structs.replace(settings.evidence, folder=anchor(settings.evidence.folder)),
         record=msgspec.structs.replace(settings.record, folder=anchor(settings.record.folder)),
         uplink=msgspec.structs.replace(uplink, **{key: anchor(getattr(uplink, key)) for key in UPLINK_FILES}),
         stream=msgspec.structs.replace(

@@ -38,6 +38,9 @@ WARNINGS: dict[str, Text] = {
     "calibration_nominal": Text(
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
+    "evidence_stopped": Text(
+        "Evidence of alarms cannot be kept: the disk is full or fails", "无法保存报警证据：磁盘已满或故障"
+    ),
     "recording_stopped": Text("Recording has stopped: no room, or the disk fails", "录制已停止：磁盘空间不足或故障"),
     "recording_gaps": Text("The disk is too slow: the recording has gaps", "磁盘过慢：录制不完整"),
     "detail_shed_far_faces": Text(

@@ -1,0 +1,248 @@
+"""`patrol bench stream`: a hundred websocket clients, one of which does not read, beside the pipeline.
+
+The clients are a process of their own, as they are in life. The pipeline's tick is measured without clients and with them, in turns, in the
+same process that serves them; delays are from publishing an event to its arrival at a client, on the one monotonic clock of the machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import json
+import os
+import platform
+import resource
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections import deque
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+from prometheus_client import CollectorRegistry
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
+
+from robot import events
+from robot.bench_station import Parts, Recording, at_size, settle
+from robot.config import StreamSettings
+from robot.detect import Detector
+from robot.events import EventFactory
+from robot.live import LiveState
+from robot.pipeline import Pipeline
+from robot.store import Store
+from robot.stream import StreamServer
+from robot.stream_session import Limits
+
+CLIENTS, RATE_HZ = 100, 50.0
+DELAY_P99_MAX_MS, TICK_RATIO_MAX = 100.0, 1.05
+_SIZE_PX = (320, 192)
+_TOO_SLOW = 4408
+_HOST = "127.0.0.1"
+
+
+def run_bench(parts: Parts, recording: Recording, seconds: float, clients: int = CLIENTS) -> dict[str, Any]:
+    """Returns delays, the fate of the client that does not read, memory, and what a tick takes with and without them."""
+    with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name:
+        station = _Station(Path(name), clients)
+        try:
+            ticks = _Ticks(parts, recording)
+            quiet_ms = ticks.during(seconds / 2)
+            figures = station.serve(seconds, ticks)
+            quiet_ms += ticks.during(seconds / 2)
+        finally:
+            station.close()
+    busy_ms = figures.pop("tick_ms")
+    figures |= {
+        "tick_alone_ms": round(float(np.median(quiet_ms)), 3),
+        "tick_beside_ms": round(float(np.median(busy_ms)), 3),
+        "tick_ratio": round(float(np.median(busy_ms) / np.median(quiet_ms)), 3),
+        "tick_ratio_limit": TICK_RATIO_MAX,
+        "delay_p99_limit_ms": DELAY_P99_MAX_MS,
+    }
+    return figures | {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
+
+
+def passed(figures: dict[str, Any]) -> bool:
+    """Returns whether the figures keep to their limits."""
+    return bool(
+        figures["delay_p99_ms"] <= DELAY_P99_MAX_MS
+        and figures["tick_ratio"] <= TICK_RATIO_MAX
+        and figures["gaps"] == 0
+        and figures["slow_client_closed"] == _TOO_SLOW
+    )
+
+
+class _Ticks:
+    """The pipeline on recorded pictures, again and again; each tick's CPU time in its own thread."""
+
+    def __init__(self, parts: Parts, recording: Recording) -> None:
+        settings = at_size(recording.settings, _SIZE_PX)
+        detection = settings.detection
+        session = parts.session(_SIZE_PX, len(recording.ticks[0].shots))
+        detector = Detector(session, score_min=detection.score_min, nms_iou=detection.nms_iou)
+        self._ticks = [tick.decoded() for tick in recording.ticks[:10]]
+        self._recording, self._settings, self._detector = recording, settings, detector
+
+    def during(self, seconds: float, pause_s: float = 0.08) -> list[float]:
+        """Returns milliseconds of CPU of every tick within `seconds`; pauses in between, as the robot's loop has them."""
+        spent: list[float] = []
+        until_s = time.monotonic() + seconds
+        while time.monotonic() < until_s:
+            ids = (f"bench-{number}" for number in itertools.count())
+            first = self._ticks[0].thermal
+            started_ns = first.t_mono_ns - 8_000_000_000
+            pipeline = Pipeline(self._settings, self._recording.calibration, self._detector, started_ns, ids.__next__)
+            settle(pipeline, first)
+            for tick in self._ticks:
+                begin_ns = time.thread_time_ns()
+                pipeline.step(tick.shots, [tick.thermal], tick.now_ns)
+                spent.append((time.thread_time_ns() - begin_ns) / 1e6)
+                time.sleep(pause_s)
+        return spent
+
+
+class _Station:
+    """A store and a stream with somebody who publishes, and a process with the clients."""
+
+    def __init__(self, folder: Path, clients: int) -> None:
+        self._clients = clients
+        self._store = Store(folder / "events.sqlite3")
+        self._make = EventFactory("bench", "", 1, lambda: uuid.uuid4().hex).make
+        state = LiveState(
+            robot="bench", place="", t_utc=events.rfc3339(0), t_mono_ns=0, screening="available", reasons=()
+        )
+        self._stream = StreamServer(
+            StreamSettings(port=0, max_clients=clients + 10),
+            self._store.path,
+            get_state=lambda: state,
+            latest_preview=lambda name, may_see: None,
+            previews=(),
+            on_command=lambda command: None,
+            registry=CollectorRegistry(),
+            # All of them come from one address here; in life a station's clients have their own.
+            limits=Limits(per_address=clients + 10),
+        )
+        self._stream.start()
+
+    def serve(self, seconds: float, ticks: _Ticks) -> dict[str, Any]:
+        command = [sys.executable, "-m", "robot.bench_stream", str(self._stream.port), str(self._clients)]
+        before_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None and process.stdin is not None
+            process.stdout.readline()  # everybody is connected
+            published: list[int] = []
+            done = threading.Event()
+            publisher = threading.Thread(target=self._publish, args=(done, published))
+            publisher.start()
+            tick_ms = ticks.during(seconds)
+            done.set()
+            publisher.join()
+            time.sleep(0.5)
+            said = json.loads(process.communicate(f"{self._store.last_seq()}\n", timeout=60)[0].splitlines()[-1])
+        grown_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before_kb
+        return {
+            "clients": self._clients,
+            "events": len(published),
+            "events_per_s": round(len(published) / seconds, 1),
+            **said,
+            "memory_grown_mb": round(grown_kb / 1024, 1),
+            "tick_ms": tick_ms,
+        }
+
+    def _publish(self, done: threading.Event, published: list[int]) -> None:
+        due_s = time.monotonic()
+        while not done.is_set():
+            now_ns = time.monotonic_ns()
+            # As large as a real one: the reading of an alarm has some two kilobytes.
+            event = self._make(events.SystemStoppingData(reason="x" * 2000), t_unix_ns=time.time_ns(), t_mono_ns=now_ns)
+            self._store.append(event)
+            self._stream.publish(event.seq, events.encode(event))
+            published.append(event.seq)
+            due_s += 1 / RATE_HZ
+            time.sleep(max(0.0, due_s - time.monotonic()))
+
+    def close(self) -> None:
+        self._stream.stop()
+        self._store.close()
+
+
+class _Client:
+    """Reads events; notes delays and whether numbers are contiguous."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self.delays_ms: deque[float] = deque()
+        self.last_seq = self.gaps = 0
+
+    async def run(self, ready: asyncio.Queue[None]) -> None:
+        async with connect(f"{self._url}?since=0", max_size=None) as ws:
+            await ready.put(None)
+            with contextlib.suppress(ConnectionClosed):
+                async for message in ws:
+                    now_ns = time.monotonic_ns()
+                    event = json.loads(message)
+                    self.delays_ms.append((now_ns - event["t_mono_ns"]) / 1e6)
+                    self.gaps += event["seq"] != self.last_seq + 1
+                    self.last_seq = event["seq"]
+
+
+async def _sleeper(url: str, ready: asyncio.Queue[None]) -> ClientConnection:
+    """A client that is connected and never reads: its transport is paused, the kernel's buffers fill."""
+    parts = urlsplit(url)
+    channel = socket.socket()
+    channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # the kernel would hold megabytes for it
+    channel.connect((parts.hostname, parts.port))
+    ws = await connect(f"{url}?since=0", max_size=None, sock=channel)
+    ws.transport.pause_reading()
+    await ready.put(None)
+    return ws
+
+
+async def _clients(port: int, count: int) -> None:
+    url = f"ws://{_HOST}:{port}/events"
+    ready: asyncio.Queue[None] = asyncio.Queue()
+    readers = [_Client(url) for _ in range(count - 1)]
+    tasks = [asyncio.create_task(reader.run(ready)) for reader in readers]
+    sleeper = await _sleeper(url, ready)
+    for _ in range(count):
+        await ready.get()
+    print("ready", flush=True)
+    loop = asyncio.get_running_loop()
+    last_seq = int(await loop.run_in_executor(None, sys.stdin.readline))
+    deadline_s = time.monotonic() + 10.0
+    while any(reader.last_seq < last_seq for reader in readers) and time.monotonic() < deadline_s:
+        await asyncio.sleep(0.05)
+    for task in tasks:
+        task.cancel()
+    sleeper.transport.resume_reading()
+    with contextlib.suppress(ConnectionClosed, TimeoutError):
+        async with asyncio.timeout(20):
+            async for _ in sleeper:
+                pass
+    code = sleeper.close_code or 0
+    delays = np.array([delay for reader in readers for delay in reader.delays_ms])
+    print(
+        json.dumps(
+            {
+                "delay_p50_ms": round(float(np.percentile(delays, 50)), 2),
+                "delay_p99_ms": round(float(np.percentile(delays, 99)), 2),
+                "delay_max_ms": round(float(delays.max()), 2),
+                "gaps": sum(reader.gaps for reader in readers),
+                "behind": sum(reader.last_seq != last_seq for reader in readers),
+                "slow_client_closed": code,
+            }
+        ),
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    asyncio.run(_clients(int(sys.argv[1]), int(sys.argv[2])))

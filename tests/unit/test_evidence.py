@@ -1,0 +1,183 @@
+"""What an alarm leaves behind: whole or not at all, for operators, for its hours, and never in the way of an alarm."""
+
+from __future__ import annotations
+
+import errno
+import io
+import json
+import os
+import stat
+import time
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from small_station import Eyes, calibration, camera_shot, settings, thermal_frame
+
+from robot import evidence
+from robot.config import EvidenceSettings
+from robot.evidence import DEGREES, EVENT, FACE, THERMAL, Evidence, crop_of, write_whole
+from robot.pipeline import Pipeline, Raised
+from robot.stream_session import Principal, Role
+
+OPERATOR, VIEWER = Principal("Li", Role.OPERATOR), Principal("guest", Role.VIEWER)
+TENTH_NS = 100_000_000
+PEOPLE = [(1.3, 0.0, 1.6, 37.6)]
+HOUR_NS = 3_600_000_000_000
+
+
+class Alarmed:
+    """A pipeline with a feverish person before it, at the moment of the alarm."""
+
+    def __init__(self) -> None:
+        self.pipeline = Pipeline(settings(), calibration(), Eyes(lambda _: PEOPLE), TENTH_NS, lambda: "alarm-1")
+        self.raised: Raised | None = None
+        for index in range(1, 300):
+            now_ns = index * TENTH_NS
+            self.thermal = thermal_frame(now_ns, PEOPLE)
+            for result in (
+                self.pipeline.step([camera_shot(now_ns)], [], now_ns),
+                self.pipeline.step([], [self.thermal], now_ns + 10),
+            ):
+                if result.raised:
+                    self.raised = result.raised[0]
+                    return
+
+    def keep(self, one: Evidence, t_unix_ns: int) -> None:
+        assert self.raised is not None
+        optic = self.pipeline.optics[self.raised.placed.camera]
+        one.keep(self.raised, b'{"type":"alarm.raised"}', self.pipeline.view(), optic, self.thermal, t_unix_ns)
+
+
+@pytest.fixture(scope="module")
+def alarmed() -> Alarmed:
+    found = Alarmed()
+    assert found.raised is not None
+    return found
+
+
+def made(tmp_path: Path, **values: Any) -> Evidence:
+    return Evidence(EvidenceSettings(**{"folder": str(tmp_path / "evidence"), "thermal": True, "face": True, **values}))
+
+
+def files(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "evidence").iterdir())
+
+
+def test_numbers_thermal_crop_and_blurred_thumbnail(tmp_path: Path, alarmed: Alarmed) -> None:
+    one = made(tmp_path)
+    alarmed.keep(one, time.time_ns())
+    one.close()
+    (file,) = files(tmp_path)
+    assert stat.S_IMODE(file.stat().st_mode) & 0o007 == 0, "nobody else reads it"
+    answer = one.answer(OPERATOR, "/evidence/alarm-1.zip", "")
+    with zipfile.ZipFile(io.BytesIO(answer.body)) as archive:
+        assert set(archive.namelist()) == {EVENT, THERMAL, DEGREES, FACE}
+        about = json.loads(archive.read(DEGREES))
+        assert json.loads(archive.read(EVENT)) == {"type": "alarm.raised"}
+    assert about["white_c"] == pytest.approx(37.6, abs=0.1) and np.array(about["temp_c"]).max() == about["white_c"]
+    assert one.answer(OPERATOR, f"/evidence/alarm-1/{THERMAL}", "").content_type == "image/png"
+    assert one.answer(OPERATOR, f"/evidence/alarm-1/{FACE}", "").body[:2] == b"\xff\xd8"
+    (listed,) = json.loads(one.answer(OPERATOR, "/evidence", "").body)
+    assert listed["alarm"] == "alarm-1" and set(listed["pictures"]) == {THERMAL, FACE}
+
+
+def test_the_crop_is_the_sensors_own_degrees(alarmed: Alarmed) -> None:
+    found = crop_of(alarmed.pipeline.view(), alarmed.pipeline.view().rois[0].track_id, alarmed.thermal)
+    assert found is not None
+    part, about = np.array(found[1]["temp_c"]), found[1]
+    whole = alarmed.thermal.temp_c[
+        about["top_px"] : about["top_px"] + part.shape[0], about["left_px"] : about["left_px"] + part.shape[1]
+    ]
+    assert np.abs(part - whole).max() < 0.006
+    assert crop_of(alarmed.pipeline.view(), 999, alarmed.thermal) is None
+
+
+def test_without_configuration_there_are_numbers_only(tmp_path: Path, alarmed: Alarmed) -> None:
+    one = made(tmp_path, thermal=False, face=False)
+    alarmed.keep(one, time.time_ns())
+    one.close()
+    with zipfile.ZipFile(files(tmp_path)[0]) as archive:
+        assert archive.namelist() == [EVENT]
+    assert one.answer(OPERATOR, f"/evidence/alarm-1/{FACE}", "").status == 404
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/evidence/../events.sqlite3",
+        "/evidence/..%2Fevents.sqlite3.zip",
+        "/evidence/alarm-1/../../x",
+        "/evidence/alarm-1/alarm.json",
+        "/evidence/alarm-2.zip",
+        "/evidence/alarm-1",
+        "/evidence/" + "a" * 500,
+        "/evidence/\x00.zip",
+    ],
+)
+def test_nothing_else_can_be_read(tmp_path: Path, alarmed: Alarmed, path: str) -> None:
+    one = made(tmp_path)
+    alarmed.keep(one, time.time_ns())
+    one.close()
+    (tmp_path / "events.sqlite3").write_text("secret")
+    assert one.answer(OPERATOR, path, "").status == 404
+
+
+def test_viewers_get_nothing(tmp_path: Path, alarmed: Alarmed) -> None:
+    one = made(tmp_path)
+    alarmed.keep(one, time.time_ns())
+    one.close()
+    assert one.answer(VIEWER, "/evidence/alarm-1.zip", "").status == 403
+    assert one.answer(VIEWER, "/evidence", "").status == 403
+
+
+def test_retention_holds_also_after_a_power_cut(tmp_path: Path, alarmed: Alarmed) -> None:
+    now_ns = time.time_ns()
+    one = made(tmp_path)
+    alarmed.keep(one, now_ns - 71 * HOUR_NS)
+    one.close()
+    folder = tmp_path / "evidence"
+    old = folder / f"{(now_ns - 73 * HOUR_NS) // 1_000_000:013}-old.zip"
+    old.write_bytes(b"x")
+    (folder / "torn.part").write_bytes(b"x")
+    (folder / "README").write_text("somebody's own")
+    made(tmp_path).close()
+    assert {path.name[14:] for path in files(tmp_path) if path.suffix == ".zip"} == {"alarm-1.zip"}
+    assert (folder / "README").exists() and not (folder / "torn.part").exists()
+
+
+def test_a_full_disk_costs_the_oldest_first_and_then_says_so(
+    tmp_path: Path, alarmed: Alarmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one = made(tmp_path)
+    alarmed.keep(one, time.time_ns() - HOUR_NS)
+    while not list((tmp_path / "evidence").glob("*.zip")):
+        time.sleep(0.01)
+    (oldest,) = files(tmp_path)
+    real, failures = write_whole, iter([True, False, True, True, True])
+
+    def full(path: Path, body: bytes) -> None:
+        if next(failures):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        real(path, body)
+
+    monkeypatch.setattr(evidence, "write_whole", full)
+    alarmed.keep(one, time.time_ns())
+    while oldest.exists() or not list((tmp_path / "evidence").glob("*.zip")):
+        time.sleep(0.01)
+    assert one.codes == () and one.lost == 0
+    alarmed.keep(one, time.time_ns() + 1_000_000_000)
+    one.close()
+    assert one.lost == 1 and one.codes == (evidence.STOPPED,)
+
+
+def test_a_torn_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_sync(_: int) -> None:
+        raise OSError(errno.EIO, "x")
+
+    monkeypatch.setattr(evidence.os, "fsync", no_sync)
+    with pytest.raises(OSError, match="x"):
+        write_whole(tmp_path / "a.zip", b"body")
+    assert not list(tmp_path.iterdir())
