@@ -19,8 +19,9 @@ from watched import Pages
 SCREENSHOTS = Path(__file__).parents[2] / "build" / "screenshots"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
+    """One for each module, not for the session: while playwright is there, nobody else in the process may run an event loop."""
     missing = "" if installed() else "no Chromium is installed (apt-get install chromium)"
     try:
         from playwright.sync_api import sync_playwright
