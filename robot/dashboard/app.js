@@ -26,7 +26,7 @@ function onState(message) {
   heard = performance.now();
   at("login").hidden = true;
   if (eventLink === null) {
-    lastSeq = state.last_seq > 0 ? Math.max(0, state.last_seq - KEPT_EVENTS) : null;
+    lastSeq = Math.max(0, state.last_seq - KEPT_EVENTS);
     eventLink = new Connection({
       path: () => (lastSeq === null ? "/events" : `/events?since=${lastSeq}`), onText: onEvent, onUnauthenticated: askToken, onClosed,
     });
