@@ -6,7 +6,9 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run calibrate-demo test check lint types imports unit system bench clean
+.PHONY: help setup run calibrate-demo faults test check lint types imports unit system bench install upgrade uninstall bundle clean
+ARCH ?= aarch64
+PY ?= 3.11
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +33,10 @@ run: $(STAMP)  ## the simulated station and the robot; Ctrl-C ends both
 calibrate-demo: $(STAMP)  ## calibrate a simulated robot unattended; the true error of every figure at the end
 	@$(BIN)/patrol-sim calibrate-demo $(ARGS)
 
+faults: $(STAMP)  ## the fault matrix: every row breaks one thing before the unchanged robot (ten minutes)
+	@mkdir -p build
+	@$(BIN)/python tests/faults/matrix.py --json build/faults.json --markdown build/faults.md $(ARGS)
+
 test: check  ## every check that CI runs
 check: lint types imports unit system
 
@@ -52,6 +58,18 @@ system: $(STAMP)  # whole processes share the two cores: one at a time
 
 bench: $(STAMP)  ## figures of this machine
 	$(BIN)/patrol bench latency
+
+install:  ## install the robot on this computer (as root; docs/installation.md)
+	@systemd/install install
+
+upgrade:  ## put this version beside the installed one and use it, if its doctor finds it fit (as root)
+	@systemd/install upgrade
+
+uninstall:  ## remove the robot; settings and events stay unless PURGE=1 (as root)
+	@systemd/install uninstall
+
+bundle: $(STAMP)  ## everything for a robot without internet: make bundle ARCH=aarch64 PY=3.11
+	@systemd/bundle $(ARCH) $(PY) build
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
