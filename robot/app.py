@@ -499,6 +499,7 @@ class App:
             self._audit.append(_audit_entry(access.principal, access.address, f"access {access.path}"))
 
         self.metrics.watch(self._capture.statuses)
+        self.metrics.watch_health(lambda: as_of(self._showing.state, time.monotonic_ns()))
         self.metrics.watch_unmatched(lambda: self._pipeline.unmatched_warm)
         return StreamServer(
             self.settings.stream,

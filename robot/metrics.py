@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
-from prometheus_client.core import CounterMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from robot.capture import ReaderStatus
+from robot.live import LiveState
 from robot.pipeline import StepResult
 from robot.types import VerdictKind
 
@@ -58,6 +59,10 @@ class Metrics:
         """Device counts are read from the readers whenever somebody asks for the metrics."""
         self.registry.register(_Readers(statuses))
 
+    def watch_health(self, state: Callable[[], LiveState]) -> None:
+        """Screening, devices and people are read from the newest state whenever somebody asks for the metrics."""
+        self.registry.register(_Health(state))
+
     def thermal_step(self, duration_ns: int, frames: int) -> None:
         self._thermal_step.observe(duration_ns / 1e9)
         self._thermal_frames.inc(frames)
@@ -71,6 +76,58 @@ class Metrics:
             self._verdicts[placed.verdict.kind].inc()
         if result.raised:
             self._alarms.inc(len(result.raised))
+
+
+class _Health(Collector):
+    """What health says, as the page has it."""
+
+    def __init__(self, state: Callable[[], LiveState]) -> None:
+        self._state = state
+
+    def collect(self) -> Iterable[Metric]:
+        state = self._state()
+        available = GaugeMetricFamily("patrol_screening_available", "1 while people are screened")
+        available.add_metric([], float(state.screening == "available"))
+        reasons = GaugeMetricFamily("patrol_unavailable", "1 for each reason why not", labels=["reason"])
+        for reason in state.reasons:
+            reasons.add_metric([reason], 1.0)
+        warnings = GaugeMetricFamily(
+            "patrol_warning", "1 for what must be said although screening goes on", labels=["code"]
+        )
+        for code in state.warnings:
+            warnings.add_metric([code], 1.0)
+        alarms = GaugeMetricFamily("patrol_open_alarms", "Alarms that are raised or acknowledged")
+        alarms.add_metric([], float(len(state.alarms)))
+        return [available, reasons, warnings, alarms, *_device_gauges(state), *_people(state)]
+
+
+_DEVICE_GAUGES = {
+    "alive": "1 while it sends",
+    "rate_ok": "1 while it sends as often as declared",
+    "valid": "1 while what it sends can be used",
+    "rate_hz": "Frames per second over the last seconds",
+    "declared_hz": "Frames per second that the settings promise",
+}
+
+
+def _device_gauges(state: LiveState) -> Iterable[Metric]:
+    for name, what in _DEVICE_GAUGES.items():
+        family = GaugeMetricFamily(f"patrol_device_{name}", what, labels=["device"])
+        for device, said in state.devices.items():
+            family.add_metric([device], float(getattr(said, name)))
+        yield family
+
+
+def _people(state: LiveState) -> Iterable[Metric]:
+    coverage = state.coverage
+    people = CounterMetricFamily("patrol_people", "People since the start", labels=["outcome"])
+    reasons = CounterMetricFamily("patrol_not_measured", "People without a measurement, by reason", labels=["reason"])
+    if coverage is not None:
+        for outcome in ("seen", "measured", "elevated"):
+            people.add_metric([outcome], getattr(coverage, outcome))
+        for reason, count in coverage.not_measured.items():
+            reasons.add_metric([str(reason)], count)
+    return [people, reasons]
 
 
 class _Readers(Collector):
