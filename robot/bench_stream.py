@@ -169,8 +169,10 @@ class _Station:
         due_s = time.monotonic()
         while not done.is_set():
             now_ns = time.monotonic_ns()
-            # As large as a real one: the reading of an alarm has some two kilobytes.
-            event = self._make(events.SystemStoppingData(reason="x" * 2000), t_unix_ns=time.time_ns(), t_mono_ns=now_ns)
+            # As large as an alarm with its reading, and nothing that compresses away.
+            event = self._make(
+                events.SystemStoppingData(reason=os.urandom(1000).hex()), t_unix_ns=time.time_ns(), t_mono_ns=now_ns
+            )
             self._store.append(event)
             self._stream.publish(event.seq, events.encode(event))
             published.append(event.seq)
