@@ -210,7 +210,7 @@ async def _sleeper(url: str, ready: asyncio.Queue[None]) -> ClientConnection:
     channel = socket.socket()
     channel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)  # the kernel would hold megabytes for it
     channel.connect((parts.hostname, parts.port))
-    ws = await connect(f"{url}?since=0", max_size=None, sock=channel)
+    ws = await connect(f"{url}?since=0", max_size=None, sock=channel, compression=None)
     ws.transport.pause_reading()
     await ready.put(None)
     return ws
