@@ -17,7 +17,7 @@ import threading
 import time
 import zipfile
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -172,7 +172,11 @@ class Evidence:
 
     def _save(self, kept: _Kept) -> None:
         name = f"{kept.t_unix_ns // 1_000_000:013}-{kept.alarm_id}.zip"
-        body = packed(kept)
+        try:
+            body = packed(kept)
+        except (cv2.error, ValueError) as error:  # pictures are the lesser part: the numbers are kept in any case
+            log.error("pictures of alarm %s cannot be kept: %s", kept.alarm_id, error)
+            body = packed(replace(kept, thermal=None, face=None))
         while True:
             try:
                 write_whole(self._folder / name, body)

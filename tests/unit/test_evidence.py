@@ -181,3 +181,19 @@ def test_a_torn_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyP
     with pytest.raises(OSError, match="x"):
         write_whole(tmp_path / "a.zip", b"body")
     assert not list(tmp_path.iterdir())
+
+
+def test_pictures_that_cannot_be_made_cost_nothing_else(
+    tmp_path: Path, alarmed: Alarmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise evidence.cv2.error("no")
+
+    monkeypatch.setattr(evidence.cv2, "imencode", broken)
+    one = made(tmp_path)
+    for second in range(2):
+        alarmed.keep(one, time.time_ns() + second * 1_000_000_000)
+    one.close()
+    assert len(files(tmp_path)) == 2, "the thread goes on"
+    with zipfile.ZipFile(files(tmp_path)[0]) as archive:
+        assert archive.namelist() == [EVENT]
