@@ -104,9 +104,9 @@ def _parse_url(scheme: str, text: str) -> Address:
         host = urlsplit(text).hostname
         _ = urlsplit(text).port  # reading it is what checks it
     except ValueError as error:
-        raise ConfigError(
-            f'address "{scheme}": not a URL: {error} (write for example {SCHEMES[scheme].example})'
-        ) from error
+        # Some of these errors repeat everything before the host, where the password stands.
+        why = "its host cannot be read" if "@" in str(error) else str(error)
+        raise ConfigError(f'address "{scheme}": not a URL: {why} (write for example {SCHEMES[scheme].example})') from None
     if not host:
         raise ConfigError(f'address "{scheme}": the URL names no host (write for example {SCHEMES[scheme].example})')
     return Address(scheme, text)
