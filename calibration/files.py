@@ -226,7 +226,7 @@ def _unsealed(raw: bytes, path: Path) -> Calibration:
                 f"{path}: content does not match its sha256: the file was changed or damaged; restore it or calibrate again"
             )
         calibration = msgspec.convert(sealed.content, Calibration)
-    except (msgspec.ValidationError, msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CalibrationError(
             f"{path}: not a calibration file ({error}); name a file written by patrol-calibrate"
         ) from error

@@ -76,7 +76,17 @@ def test_another_version_says_so_before_anything_else(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"robot = 1", b"[]", b"3", b"{}", b"\xff\xfe", b'{"schema":"patrol.calibration/2"}', b"[" * 100_000],
+    [
+        b"",
+        b"robot = 1",
+        b"[]",
+        b"3",
+        b"{}",
+        b"\xff\xfe",
+        b'{"schema":"patrol.calibration/2"}',
+        b"[" * 100_000,
+        b'{"a":"\xff"}',
+    ],
 )
 def test_what_is_no_calibration_is_refused(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "calibration.json"
