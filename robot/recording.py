@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
 from robot import tape
@@ -17,6 +16,8 @@ from robot.tape import Begin, Message, Step
 from robot.types import F32
 
 _CAMERA = "/camera/"
+_RECORD_MAX_BYTES = 1 << 28
+"""The recorder's chunks hold a megabyte; what claims far more is damage, and memory is not to be taken for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +49,6 @@ class Recording:
                 return
 
     def _of(self, path: Path, first: bool) -> Iterator[Played]:
-        from mcap.exceptions import McapError
-
         began = False
         try:
             with path.open("rb") as stream:
@@ -62,16 +61,9 @@ class Recording:
             raise
         except OSError as error:
             raise RecordingError(f"{path}: {error.strerror}") from error
-        except (
-            McapError,
-            ValueError,
-            KeyError,
-            IndexError,
-            EOFError,
-            msgspec.DecodeError,
-            MemoryError,
-            _Torn,
-        ) as error:
+        # Damaged bytes make the libraries for MCAP, protobuf and compression raise whatever they come upon: errors of their
+        # own that share no base, OverflowError for a length, TypeError for a channel that became another.
+        except Exception as error:
             if not began:
                 raise RecordingError(
                     f"{path}: is no recording, or damaged from its beginning on ({_said(error)})"
@@ -109,7 +101,7 @@ class _Assembly:
         decoders: dict[int, Any] = {}
         ended = False
         try:
-            for record in StreamReader(stream, validate_crcs=True).records:
+            for record in StreamReader(stream, validate_crcs=True, record_size_limit=_RECORD_MAX_BYTES).records:
                 match record:
                     case kinds.Schema():
                         schemas[record.id] = record

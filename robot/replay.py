@@ -131,7 +131,7 @@ class _Player:
         try:
             self._settings = settings or msgspec.json.decode(attached["config.json"], type=Settings)
             self._calibration = _calibration(attached["calibration.json"])
-        except (KeyError, msgspec.DecodeError) as error:
+        except (KeyError, msgspec.DecodeError, UnicodeDecodeError) as error:
             raise RecordingError(
                 f"the recording's settings cannot be read by this version ({error}); name others with --config"
             ) from error

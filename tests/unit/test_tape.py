@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import threading
 import time
@@ -22,7 +23,7 @@ from calibration import files
 from drivers.jpeg_image import decode as decode_jpeg
 from robot import record, tape
 from robot.config import RecordSettings
-from robot.errors import RecordingError
+from robot.errors import CalibrationError, RecordingError
 from robot.pipeline import StepResult
 from robot.record import Recorder, Run
 from robot.recording import Recording
@@ -204,6 +205,65 @@ def test_what_is_no_recording_is_refused_in_words(tmp_path: Path, content: bytes
         replay([file], parts())
     with pytest.raises(RecordingError, match="No such file"):
         replay([tmp_path / "absent.mcap"], parts())
+
+
+@pytest.mark.parametrize("name", [b'"test-1"', b'"patrol.calibration/2"'])
+def test_what_is_attached_may_be_damaged_too(recorded: Station, tmp_path: Path, name: bytes) -> None:
+    file = tmp_path / "broken.mcap"
+    whole = recorded.files[0].read_bytes()
+    file.write_bytes(whole.replace(name, b'"\xff' + name[2:], 1))
+    with pytest.raises((RecordingError, CalibrationError), match=r"settings|calibration"):
+        replay([file], parts())
+
+
+@pytest.fixture(scope="module")
+def unchunked(recorded: Station) -> bytes:
+    """The first messages of the same recording, record by record, without chunks or checksums."""
+    from mcap.stream_reader import StreamReader
+    from mcap.writer import CompressionType, Writer
+
+    target = io.BytesIO()
+    writer = Writer(target, use_chunking=False, enable_crcs=False, compression=CompressionType.NONE)
+    writer.start()
+    numbers: dict[int, int] = {}
+    schemas: dict[int, int] = {}
+    left = 12
+    with recorded.files[0].open("rb") as stream:
+        for record in StreamReader(stream).records:
+            match type(record).__name__:
+                case "Schema" if record.id not in schemas:
+                    schemas[record.id] = writer.register_schema(record.name, record.encoding, record.data)
+                case "Channel" if record.id not in numbers:
+                    schema = schemas[record.schema_id]
+                    numbers[record.id] = writer.register_channel(record.topic, record.message_encoding, schema)
+                case "Message" if left:
+                    left -= 1
+                    writer.add_message(numbers[record.channel_id], record.log_time, record.data, record.publish_time)
+    writer.finish()
+    return target.getvalue()
+
+
+@checks(max_examples=150, deadline=None)
+@given(at=st.floats(0, 1), value=st.integers(0, 255), cut=st.booleans())
+def test_records_that_no_checksum_guards_may_hold_anything(
+    recorded: Station, unchunked: bytes, at: float, value: int, cut: bool
+) -> None:
+    """Lengths, channels, schemas and messages themselves are damaged; what comes is words, never another error."""
+    broken = bytearray(unchunked)
+    place = int(at * (len(broken) - 1))
+    broken[place] = value
+    del broken[place + 1 if cut else len(broken) :]
+    file = recorded.folder.parent / "unchunked.mcap"
+    file.write_bytes(broken)
+    recording = Recording([file])
+    found = 0
+    try:
+        for _ in recording.messages():
+            found += 1
+    except RecordingError as error:
+        assert found == 0 and str(file) in str(error)
+    assert found <= 12 and (not recording.problem or str(file) in recording.problem)
+    assert not cut or found == 0 or recording.problem or place >= len(unchunked) - 9
 
 
 def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
