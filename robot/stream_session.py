@@ -279,7 +279,10 @@ def origin_allowed(origin: str | None, host_header: str | None, origins: Sequenc
     """True for programs (no Origin), for pages of this host and for configured origins. Browsers always send Origin."""
     if origin is None or origin in origins:
         return True
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
     return parts.scheme in ("http", "https") and bool(parts.netloc) and parts.netloc == host_header
 
 

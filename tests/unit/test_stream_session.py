@@ -320,6 +320,7 @@ def test_bearer() -> None:
         ("null", "127.0.0.1:8765", False),
         ("http://", "", False),
         ("file://", None, False),
+        ("http://[", "http://[", False),
         ("https://control.example", "127.0.0.1:8765", True),
         ("https://control.example.evil", "127.0.0.1:8765", False),
     ],
