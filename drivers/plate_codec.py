@@ -20,7 +20,7 @@ _LONGEST_BYTES = 80
 
 
 class PlateCodec:
-    """Bytes in, readings out; damaged lines are counted by kind and left out."""
+    """Bytes in, readings out; damaged lines are counted by kind and left out. A line that follows a torn one or noise is read."""
 
     def __init__(self) -> None:
         self.faults: Counter[str] = Counter()
@@ -32,15 +32,18 @@ class PlateCodec:
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > _LONGEST_BYTES:
             self.faults["bad_length"] += 1
-            self._rest = b""
+            begun = self._rest[-_LONGEST_BYTES:]
+            self._rest = begun[begun.rfind(b"$") :] if b"$" in begun else b""
         return [reading for line in lines if (reading := self._read(line, t_mono_ns)) is not None]
 
     def _read(self, line: bytes, t_mono_ns: int) -> PlateReading | None:
         if not line.strip():
             return None
-        match = _LINE.fullmatch(line)
-        if match is None:
+        begin = max(line.rfind(b"$"), 0)
+        match = _LINE.fullmatch(line, begin)
+        if match is None or begin:
             self.faults["bad_line"] += 1
+        if match is None:
             return None
         body, temp, status, checksum = match.groups()
         if reduce(lambda sum_, byte: sum_ ^ byte, body, 0) != int(checksum, 16):

@@ -44,6 +44,15 @@ def test_damage_is_counted_and_the_next_line_is_read(damaged: bytes, kind: str) 
     assert len(codec.feed(LITERAL, 0)) == 1
 
 
+@given(st.binary(max_size=300).filter(lambda noise: b"$" not in noise), st.integers(0, 320))
+def test_noise_and_torn_lines_cost_no_line_that_follows(noise: bytes, split: int) -> None:
+    for before in (noise, LITERAL[: len(noise) % len(LITERAL)]):
+        data, codec = before + LITERAL, PlateCodec()
+        readings = [*codec.feed(data[:split], 0), *codec.feed(data[split:], 1)]
+        assert [reading.temp_c for reading in readings] == [36.52]
+        assert not before.strip() or b"\n" in before or codec.faults.total() > 0
+
+
 @given(st.lists(st.binary(max_size=60)), st.integers(0, 200))
 def test_any_bytes_in_any_pieces(noise: list[bytes], split: int) -> None:
     codec = PlateCodec()
