@@ -15,6 +15,8 @@ from urllib.parse import unquote, urlsplit
 from robot.errors import DeviceError, DeviceTimeout
 
 _MAX_HEADER_BYTES = 16 * 1024
+_STATUS_CHARS = 80
+"""As much of a status is repeated to people."""
 
 
 @dataclass(slots=True)
@@ -107,13 +109,16 @@ def _read_head(sock: socket.socket, shown: str, deadline_s: float) -> tuple[byte
 def _check_head(head: bytes, shown: str) -> Message:
     status_line, _, fields = head.partition(b"\r\n")
     words = status_line.decode("latin-1").split(None, 2)
-    status = int(words[1]) if len(words) > 1 and words[1].isdecimal() else 0
-    headers = http.client.parse_headers(io.BytesIO(fields + b"\r\n\r\n"))
+    status = int(words[1]) if len(words) > 1 and len(words[1]) == 3 and words[1].isdecimal() else 0
+    try:
+        headers = http.client.parse_headers(io.BytesIO(fields + b"\r\n\r\n"))
+    except http.client.HTTPException as error:
+        raise DeviceError(f"{shown}: the answer's headers are not HTTP ({error}; is this a camera?)") from error
     if status == 200:
         if "chunked" in str(headers.get("Transfer-Encoding", "")).lower():
             raise DeviceError(f"{shown}: the server sends chunks although HTTP/1.0 was asked for (use another server)")
         return headers
-    raise DeviceError(f"{shown}: {_explain(status, ' '.join(words[1:]))}")
+    raise DeviceError(f"{shown}: {_explain(status, ' '.join(words[1:])[:_STATUS_CHARS])}")
 
 
 def _explain(status: int, status_text: str) -> str:
