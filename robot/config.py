@@ -251,8 +251,9 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
     """Returns what is wrong between keys that are right one by one; tolerant of a table that is wrong elsewhere."""
     problems: list[str] = []
     cameras = table.get("cameras")
-    names = [camera.get("name") for camera in cameras if isinstance(camera, dict)] if isinstance(cameras, list) else []
-    for name in sorted({str(name) for name in names if name is not None and names.count(name) > 1}):
+    entries = [camera for camera in cameras if isinstance(camera, dict)] if isinstance(cameras, list) else []
+    names = [name for camera in entries if isinstance(name := camera.get("name"), str)]
+    for name in sorted({name for name in names if names.count(name) > 1}):
         problems.append(f"cameras: the name {name!r} is used more than once (give each camera its own)")
     for name in TAKEN_NAMES:
         if name in names:
@@ -262,7 +263,7 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
     if (
         isinstance(window, list)
         and len(window) == 2
-        and all(isinstance(edge, int | float) for edge in window)
+        and all(isinstance(edge, int | float) and abs(edge) < 1e6 for edge in window)
         and window[0] >= window[1]
     ):
         problems.append(f"screening.ambient_window_c: {window[0]} is not below {window[1]} (give the lower one first)")
