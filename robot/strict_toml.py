@@ -140,7 +140,10 @@ def _shown(value: Any, path: str) -> str:
         return "not shown"
     if isinstance(value, int) and abs(value) > 10**20:
         return "a huge number"
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits in a list, tables within tables without end
+        return "too large to be shown"
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
 
 

@@ -243,3 +243,26 @@ def test_junk_gives_settings_or_a_config_error(tables: dict[str, Any], over_good
 def test_junk_in_place_of_tables(tables: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         config.parse(tables, Path("/robot"))
+
+
+HUGE = "0x" + "f" * 4000
+DEEP = ".a" * 3000
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"[screening]\nambient_window_c = [{HUGE}, 1]",
+        f"[detection]\nproviders = [{HUGE}]",
+        f"[[cameras]]\nname = {HUGE}\n[[cameras]]\nname = {HUGE}",
+        f"[cameras{DEEP}]",
+        f"[[cameras]]\n[cameras.name{DEEP}]\n[[cameras]]\n[cameras.name{DEEP}]",
+    ],
+    ids=["window", "in a list", "names", "deep", "deep names"],
+)
+def test_numbers_and_tables_without_end_are_refused_in_words(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "robot.toml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        config.load(path)
+    assert all(len(problem) < 300 for problem in caught.value.problems)
