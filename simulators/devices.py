@@ -62,6 +62,8 @@ class Station:
         """Frames by device, and `late` for camera frames left out because rendering fell behind."""
         self.failure: BaseException | None = None
         self._scene_lock = threading.Lock()
+        self._sent: dict[str, bytes] = {}
+        """The newest picture of each camera."""
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._truth_path = truth_path
@@ -210,10 +212,13 @@ class Station:
         kinds = {fault.kind for fault in self._faults[camera.name] if _active(fault, t_s)}
         if "stop" in kinds:
             return
-        picture = self._visible[camera.name].render(self.state_at(t_s))
+        if "freeze" in kinds and camera.name in self._sent:
+            self._server.publish(camera.name, self._sent[camera.name], t_mono_ns)
+            return
+        picture = self._visible[camera.name].render(self.state_at(t_s), t_s)
         if "black" in kinds:
             picture = np.zeros_like(picture)
-        jpeg = encode_jpeg(picture)
+        jpeg = self._sent[camera.name] = encode_jpeg(picture)
         if "truncated_jpeg" in kinds:
             jpeg = jpeg[: len(jpeg) // 2]
         self._server.publish(camera.name, jpeg, t_mono_ns)

@@ -49,9 +49,12 @@ class VisibleRenderer:
             shifted = np.roll(noise, (37 * (k + 1), 91 * (k + 1)), axis=(0, 1))
             self._empty.append(np.clip(empty + shifted, 0, 255).astype(np.uint8))
 
-    def render(self, state: SceneState) -> U8:
-        """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep."""
-        moment = round(state.t_s * 1e6)
+    def render(self, state: SceneState, noise_s: float | None = None) -> U8:
+        """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep.
+
+        `noise_s` is the moment that decides on the noise, where the scene itself stands still; else the scene's own.
+        """
+        moment = round((state.t_s if noise_s is None else noise_s) * 1e6)
         frame = self._empty[moment * 7919 % 65537 % _VARIANTS].copy()
         drawn: list[tuple[int, int, int, int]] = []
         for thing in figure.things(state, self._projector):

@@ -115,8 +115,8 @@ class HotObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CameraFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that breaks in a camera; [[fault]] with a camera's name (or "cameras") as its device."""
 
-    kind: Literal["stop", "truncated_jpeg", "black"]
-    """No pictures, pictures cut off in the middle, or a lens cap."""
+    kind: Literal["stop", "truncated_jpeg", "black", "freeze"]
+    """No pictures, pictures cut off in the middle, a lens cap, or the old picture again and again."""
     device: str
     at_s: Seconds
     for_s: Seconds = 1e9
