@@ -8,8 +8,9 @@ file:walk.mp4, file:/path/dir?rate_hz=10&loop=1
 senxor:/dev/ttyACM0?fps=9                     thermal sensor, Meridian SenXor
 gymcu:/dev/ttyUSB0?baud=460800&rate_hz=8      thermal sensor, GY-MCU90640
 plate:/dev/ttyUSB1                            the reference plate's controller
-gpiozero:?red=17&amber=27&green=22&siren=23   lamp and siren, by BCM pin
+gpiozero:?red=17&amber=27&green=22&siren=23   lamp and siren, by BCM pin; with buttons: &ack=5&test=6
 gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23
+gpiozero:?pin=24, gpiod:/dev/gpiochip0?pin=24 a pin that cuts a device's supply
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ def _parse_url(scheme: str, text: str) -> Address:
     except ValueError as error:
         # Some of these errors repeat everything before the host, where the password stands.
         why = "its host cannot be read" if "@" in str(error) else str(error)
-        raise ConfigError(f'address "{scheme}": not a URL: {why} (write for example {SCHEMES[scheme].example})') from None
+        raise ConfigError(
+            f'address "{scheme}": not a URL: {why} (write for example {SCHEMES[scheme].example})'
+        ) from None
     if not host:
         raise ConfigError(f'address "{scheme}": the URL names no host (write for example {SCHEMES[scheme].example})')
     return Address(scheme, text)
@@ -226,9 +229,25 @@ def _gymcu_fits(params: Mapping[str, Value]) -> Iterable[str]:
         yield f"rate_hz={rate_hz:g} does not fit through {baud} baud (write baud={enough}, or a lower rate_hz)"
 
 
+def _pins_differ(params: Mapping[str, Value]) -> Iterable[str]:
+    """One pin is one thing; a supply's pin has an address of its own."""
+    names_of: dict[int, list[str]] = {}
+    for name in PIN_NAMES:
+        if name in params:
+            names_of.setdefault(int(params[name]), []).append(name)
+    for pin, names in names_of.items():
+        if len(names) > 1:
+            yield f"pin {pin} is given to {' and '.join(names)} (each needs a pin of its own)"
+    if "pin" in params and (others := [name for name in (*INDICATOR_PINS, "pull") if name in params]):
+        yield f"pin= is the pin of a supply and does not go with {', '.join(others)} (write two addresses)"
+
+
+INDICATOR_PINS = ("red", "amber", "green", "siren", "ack", "test")
+PIN_NAMES = (*INDICATOR_PINS, "pin")
 _PICTURE = {"width": _integer(16, 16384), "height": _integer(16, 16384), "fps": _number(0.1, 240)}
-_PINS = {name: _integer(0, 255) for name in ("red", "amber", "green", "siren")} | {
-    "active_high": _Param(_flag, "1 or 0")
+_PINS = {name: _integer(0, 255) for name in PIN_NAMES} | {
+    "active_high": _Param(_flag, "1 or 0"),
+    "pull": _one_of("UP", "DOWN", "NONE"),
 }
 _EMISSIVITY = {"emissivity": _integer(1, 100)}
 
@@ -264,8 +283,8 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
             _gymcu_fits,
         ),
         "plate": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "plate:/dev/ttyUSB1"),
-        "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23"),
-        "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23"),
+        "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23", _pins_differ),
+        "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23", _pins_differ),
     }
 )
 """Every known scheme with its parameters; a new driver is added here and in its own file."""

@@ -20,7 +20,7 @@ from linuxpy.video.device import Device, V4L2Error, VideoCapture
 from drivers.address import Address
 from drivers.jpeg import JpegWalker, size_px
 from drivers.jpeg_image import UNDECODABLE, LateFaults, loader
-from robot.errors import DeviceError, DeviceTimeout
+from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
 from robot.types import CameraShot, DeviceInfo
 
 BUFFERS = 4
@@ -40,6 +40,8 @@ _WHY = {
     errno.EPROTO: "answers with garbage: replace cable or hub",
     errno.EINVAL: "does not take these settings; `v4l2-ctl --list-formats-ext -d DEVICE` lists those it does",
 }
+_WELL = (errno.EACCES, errno.EPERM, errno.EBUSY, errno.ENOSPC, errno.EINVAL)
+"""The camera itself does what it should."""
 
 
 class V4l2Camera:
@@ -95,7 +97,7 @@ class V4l2Camera:
         capture.set_format(width, height, "MJPG")
         given = capture.get_format()
         if (given.width, given.height) != (width, height) or "MJPEG" not in str(given.pixel_format):
-            raise DeviceError(
+            raise DeviceRefused(
                 f"{self._shown}: the camera gives {given.width}×{given.height} {given.pixel_format}, not {width}×{height} MJPG; "
                 "`v4l2-ctl --list-formats-ext` lists what it has"
             )
@@ -151,7 +153,8 @@ class V4l2Camera:
     def _said(self, error: BaseException) -> DeviceError:
         code = getattr(error, "errno", None)
         why = _WHY.get(code or 0, str(error)) if isinstance(error, OSError) else str(error)
-        return DeviceError(f"{self._shown}: {why}")
+        kind = DeviceRefused if code in _WELL else DeviceError
+        return kind(f"{self._shown}: {why}")
 
     def _release(self) -> None:
         capture, self._capture = self._capture, None

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from drivers.address import Address, parse
+from collections.abc import Callable, Iterable
+
+from drivers.address import INDICATOR_PINS, PIN_NAMES, Address, parse
+from drivers.pins import Pins
 from robot.errors import ConfigError, DeviceError
-from robot.interfaces import Camera, Indicator, PlateSensor, ThermalSensor
+from robot.interfaces import Camera, Indicator, PlateSensor, PowerSwitch, ThermalSensor
+from robot.types import ButtonPress, SirenRules
 
 CAMERA_SCHEMES = ("http", "https", "file", "v4l2", "picamera2", "gstreamer")
 THERMAL_SCHEMES = ("senxor", "gymcu")
 PLATE_SCHEMES = ("plate",)
 INDICATOR_SCHEMES = ("gpiozero", "gpiod")
+POWER_SCHEMES = INDICATOR_SCHEMES
+BUTTONS = ("ack", "test")
 
 
 def open_camera(address_text: str, name: str) -> Camera:
@@ -63,28 +69,86 @@ def open_plate(address_text: str) -> PlateSensor:
     return SerialPlate(address)
 
 
-def open_indicator(address_text: str) -> Indicator:
-    """Opens lamp and siren, all off. Raises ConfigError and DeviceError as `open_camera` does."""
+def open_indicator(
+    address_text: str, siren: SirenRules | None = None, on_press: Callable[[ButtonPress], None] | None = None
+) -> Indicator:
+    """Opens lamp, siren and buttons, all off; `on_press` is called from a thread of its own.
+
+    Raises ConfigError and DeviceError as `open_camera` does.
+    """
+    from drivers.indicator_patterns import LampAndSiren
+
+    address = _parsed(address_text, "an indicator", INDICATOR_SCHEMES)
+    given = {name: address.integer(name, 0) for name in INDICATOR_PINS if name in address.params}
+    return LampAndSiren(
+        _pins(address),
+        {name: pin for name, pin in given.items() if name not in BUTTONS},
+        {name: pin for name, pin in given.items() if name in BUTTONS},
+        on_press,
+        active_high=address.flag("active_high", True),
+        pull=address.text("pull", "UP"),
+        siren=siren,
+    )
+
+
+def open_power(address_text: str) -> PowerSwitch:
+    """Opens the pin of a device's supply, which is on. Raises ConfigError and DeviceError as `open_camera` does."""
+    from drivers.power_pin import PowerPin
+
+    address = _parsed(address_text, "a power switch", POWER_SCHEMES)
+    if "pin" not in address.params:
+        raise ConfigError(f'address "{address.shown}": no pin is given (write for example gpiozero:?pin=24)')
+    return PowerPin(_pins(address), address.integer("pin", 0), address.flag("active_high", True))
+
+
+def pin_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns what is wrong between the pins of an indicator and of supplies; each address with where it stands in the settings.
+
+    Addresses that are wrong by themselves are left to `parse`.
+    """
+    found: list[str] = []
+    users: dict[tuple[str, str, int], str] = {}
+    for where, text in addresses:
+        try:
+            address = parse(text)
+        except ConfigError:
+            continue
+        if address.scheme not in POWER_SCHEMES:
+            continue
+        power = where.endswith("power")
+        if power and "pin" not in address.params:
+            found.append(f"{where}: {address.shown} does not say which pin (write for example gpiozero:?pin=24)")
+        if not power and "pin" in address.params:
+            found.append(f"{where}: pin= is for supplies (write for example red=17&siren=23)")
+        for name in PIN_NAMES:
+            if name in address.params:
+                pin = address.integer(name, 0)
+                here = f"{where} ({name})"
+                first = users.setdefault((address.scheme, address.target, pin), here)
+                if first != here:
+                    found.append(f"{here}: pin {pin} is taken by {first} (each needs a pin of its own)")
+    return found
+
+
+def _parsed(address_text: str, wanted: str, schemes: tuple[str, ...]) -> Address:
     address = parse(address_text)
-    if address.scheme not in INDICATOR_SCHEMES:
-        raise _unusable(address, "an indicator", INDICATOR_SCHEMES)
+    if address.scheme not in schemes:
+        raise _unusable(address, wanted, schemes)
+    return address
 
-    def pin(name: str) -> int | None:
-        return address.integer(name, 0) if name in address.params else None
 
-    pins = pin("red"), pin("amber"), pin("green"), pin("siren")
-    active_high = address.flag("active_high", True)
+def _pins(address: Address) -> Pins:
     if address.scheme == "gpiozero":
-        from drivers.indicator_gpiozero import GpiozeroIndicator
+        from drivers.pins_gpiozero import GpiozeroPins
 
-        return GpiozeroIndicator(*pins, active_high=active_high)
+        return GpiozeroPins()
     try:
-        from drivers.indicator_gpiod import GpiodIndicator
+        from drivers.pins_gpiod import GpiodPins
     except ImportError as error:
         raise DeviceError(
             f"gpiod: the package gpiod is missing (pip install 'patrol-robot[jetson]'): {error}"
         ) from error
-    return GpiodIndicator(address.target, *pins, active_high=active_high)
+    return GpiodPins(address.target)
 
 
 def _v4l2(address: Address, name: str) -> Camera:

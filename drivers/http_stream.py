@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from email.message import Message
 from urllib.parse import unquote, urlsplit
 
-from robot.errors import DeviceError, DeviceTimeout
+from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
 
 _MAX_HEADER_BYTES = 16 * 1024
 _STATUS_CHARS = 80
@@ -118,7 +118,8 @@ def _check_head(head: bytes, shown: str) -> Message:
         if "chunked" in str(headers.get("Transfer-Encoding", "")).lower():
             raise DeviceError(f"{shown}: the server sends chunks although HTTP/1.0 was asked for (use another server)")
         return headers
-    raise DeviceError(f"{shown}: {_explain(status, ' '.join(words[1:])[:_STATUS_CHARS])}")
+    kind = DeviceRefused if 300 <= status < 500 else DeviceError
+    raise kind(f"{shown}: {_explain(status, ' '.join(words[1:])[:_STATUS_CHARS])}")
 
 
 def _explain(status: int, status_text: str) -> str:

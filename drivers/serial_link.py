@@ -8,7 +8,7 @@ import time
 
 import serial
 
-from robot.errors import DeviceError
+from robot.errors import DeviceError, DeviceRefused
 
 _READ_BYTES = 1 << 16
 _WRITE_TIMEOUT_S = 1.0
@@ -17,14 +17,15 @@ _FAILURES = (OSError, serial.SerialException, TypeError, ValueError)
 
 
 class SerialLink:
-    """One open port, 8N1, held exclusively. The constructor raises DeviceError if it cannot be opened."""
+    """One open port, 8N1, held exclusively. The constructor raises DeviceError if it cannot be opened, DeviceRefused if only not by us."""
 
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
         try:
             self._serial = serial.Serial(path, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
         except (OSError, serial.SerialException, ValueError) as error:
-            raise DeviceError(f"{path}: cannot open the serial port: {_reason(error)}") from error
+            why, theirs = _reason(error)
+            raise (DeviceRefused if theirs else DeviceError)(f"{path}: cannot open the serial port: {why}") from error
 
     def read(self, timeout_s: float) -> tuple[bytes, int]:
         """Returns what has arrived (empty after `timeout_s`) and the monotonic time in ns at which it was noticed.
@@ -69,12 +70,13 @@ class SerialLink:
             return
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> tuple[str, bool]:
+    """Returns what is wrong, and whether the device itself is well."""
     number = getattr(error, "errno", None)
     if number == errno.ENOENT:
-        return "no such device (is it plugged in? see ls /dev/serial/by-id)"
+        return "no such device (is it plugged in? see ls /dev/serial/by-id)", False
     if number == errno.EACCES:
-        return "permission denied (add the user to the group dialout, or install the udev rules)"
+        return "permission denied (add the user to the group dialout, or install the udev rules)", True
     if number in (errno.EBUSY, errno.EAGAIN) or "exclusively lock" in str(error):
-        return "another program holds it (close that one first)"
-    return str(error)
+        return "another program holds it (close that one first)", True
+    return str(error), False

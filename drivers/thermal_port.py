@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 from drivers.serial_link import SerialLink
 from drivers.thermal_wire import DecodedFrame, Decoder
-from robot.errors import DeviceError, DeviceTimeout
+from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
 from robot.types import ThermalFrame
 
 PENDING_FRAMES = 4
@@ -69,7 +69,7 @@ class ThermalPort:
 
     def _overdue(self) -> DeviceError:
         if self._decoder.wrong_variant:
-            return DeviceError(
+            return DeviceRefused(
                 f"{self._shown}: wrong sensor variant: it sends {self._decoder.wrong_variant} "
                 "(check which sensor is fitted, and model= in the address)"
             )

@@ -13,7 +13,7 @@ from drivers import thermal_senxor_codec as codec
 from drivers.address import Address
 from drivers.serial_link import SerialLink
 from drivers.thermal_port import ThermalPort
-from robot.errors import DeviceError
+from robot.errors import DeviceError, DeviceRefused
 from robot.types import DeviceInfo, ThermalFrame
 
 _BAUD = 115200
@@ -81,11 +81,11 @@ class SenxorSensor:
         type_value = self._read(codec.Register.SENSOR_TYPE)
         model = codec.MODEL_BY_TYPE.get(type_value)
         if model is None:
-            raise DeviceError(
+            raise DeviceRefused(
                 f"{self._shown}: unknown sensor type {type_value} in register BA (supported: MI0802, MI1602)"
             )
         if wanted and model.name != wanted:
-            raise DeviceError(
+            raise DeviceRefused(
                 f"{self._shown}: wrong sensor variant: register BA says {model.name}, the address asks for {wanted} "
                 "(fit that sensor, or change model= in the address)"
             )

@@ -48,6 +48,10 @@ class Alarm:
     acknowledged_ns: int | None = None
     acknowledged_by: str = ""
 
+    def stood(self, t_ns: int) -> bool:
+        """True for an alarm that had been raised by `t_ns` and is still waiting for an answer."""
+        return self.state is AlarmState.RAISED and self.raised_ns <= t_ns
+
 
 class AlarmDesk:
     """Holds pre-alarms and open alarms. Pure: time and ids come in."""

@@ -13,11 +13,14 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import TypeVar
 
 import cv2
+import msgspec
 from msgspec import Raw
 
 from calibration import files
@@ -43,21 +46,25 @@ from robot.events import (
 )
 from robot.evidence import Evidence
 from robot.history import History
-from robot.interfaces import Camera, Indicator, ThermalSensor
+from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.live import as_of
 from robot.metrics import Metrics
+from robot.night import is_night
 from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.power import PowerRules
 from robot.record import Recorder, begin_run
 from robot.record import problems as record_problems
+from robot.recovery import Supplies
 from robot.report import step_data
 from robot.showing import Showing
 from robot.store import AuditEntry, EventLog, Store
 from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
+from robot.stuck import CameraStuck, ThermalStuck
 from robot.supervisor import ServiceNotifier, Supervisor
 from robot.tape import Acted, Ids, TapedPipeline, Told
-from robot.types import CameraShot, IndicatorSignal, PlateReading, ThermalFrame
+from robot.types import ButtonPress, CameraShot, IndicatorSignal, PlateReading, SirenRules, ThermalFrame
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
 
@@ -69,6 +76,8 @@ TURN_S = 0.1
 """The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
 _RETENTION_EVERY_NS = 600 * 1_000_000_000
 _EXIT_BUG = 70
+BUTTON = "button"
+"""Who acknowledged, where a hand on the robot did."""
 DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
 """What the lamp shows before the first step: screening is not available yet."""
 
@@ -83,6 +92,7 @@ def problems(settings: Settings) -> list[str]:
                 found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
+    found.extend(factory.pin_problems([("indicator.address", settings.indicator.address), *_supplies(settings)]))
     found.extend(_stream_problems(settings.stream))
     if settings.uplink.broker:
         found.extend(uplink_problems(settings.uplink))
@@ -121,7 +131,14 @@ def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
         pairs.append(("reference.readback", settings.reference.readback, factory.PLATE_SCHEMES))
     if settings.indicator.address:
         pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
+    pairs += [(where, address, factory.POWER_SCHEMES) for where, address in _supplies(settings)]
     return pairs
+
+
+def _supplies(settings: Settings) -> list[tuple[str, str]]:
+    """Returns the addresses of all supplies that can be cut, each with its place in the settings."""
+    found = [(f"cameras[{index}].power", camera.power) for index, camera in enumerate(settings.cameras)]
+    return [(where, address) for where, address in (*found, ("thermal.power", settings.thermal.power)) if address]
 
 
 def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
@@ -197,6 +214,7 @@ class App:
         self.calibration = files.load(Path(settings.calibration.file))
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
         self._audit: deque[AuditEntry] = deque(maxlen=1000)
+        self._presses: deque[tuple[ButtonPress, int]] = deque(maxlen=100)
         self._sent: deque[str] = deque()
         self.metrics = Metrics()
         self._recorder: Recorder | None = None
@@ -214,6 +232,7 @@ class App:
         self._alarm_ids, self._event_ids = Ids(run, "alarm"), Ids(run, "event")
         self._events = EventFactory(settings.robot.name, settings.robot.place, store.last_seq() + 1, self._event_ids)
         self._indicator = self._open_indicator()
+        self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         try:
             self._indicate(DARK)
             detector, close, self._providers = open_detectors(settings)
@@ -232,6 +251,7 @@ class App:
         finally:
             if self._indicator is not None:
                 self._indicator.close()
+            self._supplies.close()
             if self._recorder is not None:
                 self._recorder.close()
             store.close()
@@ -294,7 +314,7 @@ class App:
 
         A thermal frame that comes meanwhile waits for one picture at most, not for all of them.
         """
-        commands = [self._commands.popleft() for _ in range(len(self._commands))]
+        commands = [self._commands.popleft() for _ in range(len(self._commands))] + self._pressed()
         if thermals or commands or not shots:
             self._measure(thermals, commands)
         for index, shot in enumerate(shots):
@@ -310,8 +330,27 @@ class App:
         if self._recorder is not None and state is not self._showing.state:
             self._recorder.state(self._showing.state)
 
+    def _pressed(self) -> list[Acknowledge]:
+        """Returns what the buttons ask for: the alarms that stood when one was pressed, and none that came after."""
+        commands: list[Acknowledge] = []
+        for press, t_ns in [self._presses.popleft() for _ in range(len(self._presses))]:
+            asked = [press.value]
+            if press is ButtonPress.ACKNOWLEDGE:
+                alarms = [alarm.alarm_id for alarm in self._pipeline.open_alarms if alarm.stood(t_ns)]
+                commands += [Acknowledge(alarm_id, BUTTON) for alarm_id in alarms]
+                asked += alarms or ["nothing"]
+            log.info("button: %s", " ".join(asked))
+            self._audit.append(AuditEntry(rfc3339(time.time_ns()), BUTTON, "operator", "robot", " ".join(asked)))
+        return commands
+
     def _troubles(self) -> tuple[str, ...]:
-        return self._evidence.codes if self._recorder is None else (*self._evidence.codes, *self._recorder.codes)
+        quiet = ("siren_quiet",) if self._night() and self._indicator is not None else ()
+        own = (*self._evidence.codes, *self._supplies.codes, *quiet)
+        return own if self._recorder is None else (*own, *self._recorder.codes)
+
+    def _night(self) -> bool:
+        night = self.settings.indicator.night
+        return bool(night) and is_night(night, dt.datetime.now().astimezone())
 
     def _warn(self) -> None:
         """Tells the pipeline what must be said of calibration, evidence and recording although the robot works."""
@@ -377,7 +416,7 @@ class App:
         if self._indicator is None:
             return
         try:
-            self._indicator.show(signal)
+            self._indicator.show(replace(signal, quiet=True) if self._night() else signal)
         except PatrolError as error:
             self.metrics.indicator_faults.inc()
             log.error("lamp and siren cannot be set: %s", error)
@@ -433,7 +472,9 @@ class App:
         if not address:
             log.warning("no lamp and no siren are configured: alarms show on the page and in the event stream only")
             return None
-        return factory.open_indicator(address)
+        wanted = self.settings.indicator
+        siren = SirenRules(wanted.siren, wanted.night_siren, wanted.siren_duty, wanted.siren_window_s)
+        return factory.open_indicator(address, siren, lambda press: self._presses.append((press, time.monotonic_ns())))
 
     def _make_pipeline(self, run: str, detector: Detector, close: Detector | None) -> Pipeline:
         settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()
@@ -459,11 +500,21 @@ class App:
             return lambda: _known(factory.open_camera(camera.address, camera.name), camera.name, optic)
 
         thermal = self.settings.thermal.address
+        # A recording may show one picture for as long as it likes.
+        live = [camera.name for camera in self.settings.cameras if not camera.address.startswith("file:")]
         return CaptureSet(
             {camera.name: opener(camera) for camera in self.settings.cameras},
             {"thermal": lambda: _known(factory.open_thermal(thermal), "thermal", calibration.thermal)},
             self.supervisor.fail,
+            camera_watches={name: CameraStuck() for name in live},
+            thermal_watches={"thermal": ThermalStuck(flooded=bool(self.settings.thermal.power))},
+            power=self._supplies.cyclers,
         )
+
+    def _supply_openers(self) -> dict[str, Callable[[], PowerSwitch]]:
+        addresses = {camera.name: camera.power for camera in self.settings.cameras}
+        addresses["thermal"] = self.settings.thermal.power
+        return {name: partial(factory.open_power, address) for name, address in addresses.items() if address}
 
     def _make_plate(self) -> tuple[Slot[PlateReading], Reader[PlateReading] | None]:
         """Returns where the plate's controller leaves what it says, and its reader where one is configured."""

@@ -6,7 +6,7 @@ import datetime as dt
 
 from calibration import files
 from calibration.files import Calibration, OpticCalibration
-from robot.errors import DeviceError
+from robot.errors import DeviceRefused
 from robot.types import DeviceInfo
 
 EXPIRED, NOMINAL = "calibration_expired", "calibration_nominal"
@@ -28,12 +28,12 @@ def explained(calibration: Calibration, now_utc: dt.datetime) -> tuple[str, ...]
 
 
 def check_device(name: str, optic: OpticCalibration, info: DeviceInfo) -> None:
-    """Raises DeviceError for a device that tells another serial number than the one that was calibrated.
+    """Raises DeviceRefused for a device that tells another serial number than the one that was calibrated.
 
     An empty serial number is unknown: nothing can be said of it.
     """
     if info.serial and optic.serial and info.serial != optic.serial:
-        raise DeviceError(
+        raise DeviceRefused(
             f"{name}: serial number {info.serial} is connected, the calibration is for {optic.serial}: connect that one, "
             "or calibrate this one"
         )

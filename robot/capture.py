@@ -19,6 +19,7 @@ from typing import Generic, Protocol, TypeVar
 
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
 from robot.interfaces import Camera, ThermalSensor
+from robot.recovery import PowerCycler
 from robot.types import CameraShot, DeviceInfo, ThermalFrame
 
 log = logging.getLogger(__name__)
@@ -39,6 +40,7 @@ class AnyFrame(Protocol):
 
 FrameT = TypeVar("FrameT", bound=AnyFrame)
 FrameT_co = TypeVar("FrameT_co", bound=AnyFrame, covariant=True)
+FrameT_contra = TypeVar("FrameT_contra", bound=AnyFrame, contravariant=True)
 
 
 class Device(Protocol[FrameT_co]):
@@ -50,6 +52,14 @@ class Device(Protocol[FrameT_co]):
     def faults(self) -> Mapping[str, int]: ...
     def read(self, timeout_s: float) -> FrameT_co: ...
     def close(self) -> None: ...
+
+
+class Watch(Protocol[FrameT_contra]):
+    """Looks for a device that sends but is stuck (robot/stuck.py)."""
+
+    def look(self, frame: FrameT_contra, now_s: float) -> str:
+        """Returns what is wrong, in words; empty while all is well."""
+        ...
 
 
 class ReaderState(enum.StrEnum):
@@ -80,6 +90,8 @@ class ReaderStatus:
     last_frame_t_mono_ns: int | None = None
     info: DeviceInfo | None = None
     """Of the device opened last."""
+    power_cycles: int = 0
+    """How often its supply was cut."""
 
 
 class Backoff:
@@ -167,6 +179,8 @@ class Reader(Generic[FrameT]):
         *,
         silence_s: float = 3.0,
         backoff: Backoff | None = None,
+        watch: Watch[FrameT] | None = None,
+        power: PowerCycler | None = None,
         clock_s: Callable[[], float] = time.monotonic,
         pause: Callable[[threading.Event, float], object] = threading.Event.wait,
     ) -> None:
@@ -176,6 +190,8 @@ class Reader(Generic[FrameT]):
         self._on_bug = on_bug
         self._silence_s = silence_s
         self._backoff = backoff or Backoff()
+        self._watch = watch
+        self._power = power
         self._clock_s = clock_s
         self._pause = pause
         self._stopping = threading.Event()
@@ -195,7 +211,8 @@ class Reader(Generic[FrameT]):
 
     def status(self) -> ReaderStatus:
         """The newest snapshot; takes no lock."""
-        return replace(self._status, drops=self._driver_drops + self._slot.drops)
+        status = replace(self._status, drops=self._driver_drops + self._slot.drops)
+        return status if self._power is None else replace(status, power_cycles=self._power.cycles)
 
     def request_stop(self) -> None:
         """Tells the thread to close its device and end; does not wait for it."""
@@ -253,6 +270,8 @@ class Reader(Generic[FrameT]):
                 if last_seq is not None and frame.seq > last_seq:
                     self._driver_drops += frame.seq - last_seq - 1
                 last_seq = frame.seq
+                if self._watch is not None and (trouble := self._watch.look(frame, last_s)):
+                    raise DeviceError(f"{device.info.address}: {trouble}")
                 self._accept(device, frame)
         finally:
             self._device = None
@@ -261,6 +280,8 @@ class Reader(Generic[FrameT]):
     def _accept(self, device: Device[FrameT], frame: FrameT) -> None:
         self._slot.put(frame)
         self._backoff.reset()
+        if self._power is not None:
+            self._power.good()
         self._note_faults(device)
         self._set(
             state=ReaderState.STREAMING,
@@ -294,6 +315,9 @@ class Reader(Generic[FrameT]):
             last_error=str(error),
             timeouts=self._status.timeouts + isinstance(error, DeviceTimeout),
         )
+        if self._power is not None and self._power.failed(error, lambda off_s: self._pause(self._stopping, off_s)):
+            self._backoff.reset()
+            pause_s = self._backoff.next_s()
         self._pause(self._stopping, pause_s)
         if not self._stopping.is_set():
             self._set(reopens=self._status.reopens + 1)
@@ -314,17 +338,40 @@ class CaptureSet:
         *,
         silence_s: float = 3.0,
         new_backoff: Callable[[], Backoff] = Backoff,
+        camera_watches: Mapping[str, Watch[CameraShot]] | None = None,
+        thermal_watches: Mapping[str, Watch[ThermalFrame]] | None = None,
+        power: Mapping[str, PowerCycler] | None = None,
     ) -> None:
+        """`power`, and the watches, by name of the device; devices without are not in them."""
+        power = power or {}
         self._wakeup = Wakeup()
         self._woken = False
         self._camera_slots = {name: Slot[CameraShot](self._wakeup) for name in cameras}
         self._thermal_slots = {name: Slot[ThermalFrame](self._wakeup, THERMAL_QUEUE) for name in thermal}
         self._camera_readers = [
-            Reader(name, opener, self._camera_slots[name], on_bug, silence_s=silence_s, backoff=new_backoff())
+            Reader(
+                name,
+                opener,
+                self._camera_slots[name],
+                on_bug,
+                silence_s=silence_s,
+                backoff=new_backoff(),
+                watch=(camera_watches or {}).get(name),
+                power=power.get(name),
+            )
             for name, opener in cameras.items()
         ]
         self._thermal_readers = [
-            Reader(name, opener, self._thermal_slots[name], on_bug, silence_s=silence_s, backoff=new_backoff())
+            Reader(
+                name,
+                opener,
+                self._thermal_slots[name],
+                on_bug,
+                silence_s=silence_s,
+                backoff=new_backoff(),
+                watch=(thermal_watches or {}).get(name),
+                power=power.get(name),
+            )
             for name, opener in thermal.items()
         ]
 

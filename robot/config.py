@@ -20,6 +20,7 @@ Positive = Annotated[float, Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
 """Seconds, hours, degrees and pixels alike: nothing sensible is larger, and a million hours still fit a clock of 64 bits."""
 FilePath = Annotated[str, Meta(min_length=1)]
+ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
 NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
 
 TAKEN_NAMES = ("thermal", "pipeline")
@@ -48,6 +49,8 @@ class CameraSettings(Section, frozen=True):
     rate_hz: Annotated[float, Meta(ge=0.1, le=120)] = 10.0
     network_px: tuple[NetworkSide, NetworkSide] = (640, 384)
     """Width and height of the detector's input for this camera: multiples of 32."""
+    power: str = ""
+    """Pin that cuts this camera's supply, for example gpiozero:?pin=25; empty: none (see [power])."""
 
 
 class ThermalSettings(Section, frozen=True):
@@ -55,6 +58,8 @@ class ThermalSettings(Section, frozen=True):
     rate_hz: Annotated[float, Meta(ge=0.1, le=60)] = 9.0
     warm_up_s: NotNegative = 1800.0
     """No verdict before the sensor has run this long (thermometry needs 30 minutes after a cold start)."""
+    power: str = ""
+    """Pin that cuts the sensor's supply, for example gpiozero:?pin=24; empty: none (see [power])."""
 
 
 class ReferenceSettings(Section, frozen=True):
@@ -135,7 +140,27 @@ class AlarmSettings(Section, frozen=True):
 
 class IndicatorSettings(Section, frozen=True):
     address: str = ""
-    """For example gpiozero:?red=17&amber=27&green=22&siren=23; empty: no lamp (said in health)."""
+    """For example gpiozero:?red=17&amber=27&green=22&siren=23&ack=5&test=6; empty: no lamp (said in health)."""
+    siren: Literal["steady", "pulses", "urgent"] = "steady"
+    siren_duty: Annotated[float, Meta(ge=0.02, le=1)] = 0.5
+    """Largest share of any siren_window_s during which the siren sounds, however many alarms there are; 1: no limit."""
+    siren_window_s: Annotated[float, Meta(ge=5, le=600)] = 60.0
+    night: tuple[ClockTime, ...] = ()
+    """Two local times, as ["22:00", "06:00"]: between them the siren has night_siren in place of its pattern, the lamp is as ever.
+    Empty: no night."""
+    night_siren: Literal["off", "chirp"] = "off"
+
+
+class PowerSettings(Section, frozen=True):
+    """When the supply of a device with a `power` pin is cut: it does not come back, or is stuck or flooded. A device that works never."""
+
+    failures: Annotated[int, Meta(ge=1, le=100)] = 3
+    """Attempts to open it that failed since its last usable frame …"""
+    after_s: Annotated[float, Meta(ge=1, le=3600)] = 15.0
+    """… which is at least this long ago; also the time a device gets to start."""
+    off_s: Annotated[float, Meta(ge=0.2, le=30)] = 1.5
+    every_s: Annotated[float, Meta(ge=60, le=86400)] = 60.0
+    """Least time from one cut to the next, doubled with each that did not help, up to an hour."""
 
 
 class CalibrationSettings(Section, frozen=True):
@@ -191,7 +216,7 @@ class UplinkSettings(Section, frozen=True):
     """To a control centre; needs the extra `fleet`."""
 
     broker: str = ""
-    """mqtt://HOST:1883 or mqtts://HOST:8883; empty: no uplink."""
+    """mqtt://HOST:1883 or mqtts://HOST:8883, several separated by commas (a cluster's nodes); empty: no uplink."""
     prefix: Name = "patrol"
     """First level of every topic."""
     credentials_file: str = ""
@@ -201,6 +226,8 @@ class UplinkSettings(Section, frozen=True):
     tls_cert: str = ""
     tls_key: str = ""
     keepalive_s: Annotated[float, Meta(ge=5, le=3600)] = 30.0
+    hold_s: NotNegative = 10.0
+    """What the broker has confirmed is kept so long, and sent again if the line is cut meanwhile: a broker needs time to save."""
     outbox_events: Annotated[int, Meta(ge=1000, le=100_000_000)] = 1_000_000
     """Beyond so many unsent events the least important go first: coverage, then health and screenings; alarms never."""
 
@@ -224,6 +251,7 @@ class Settings(Section, frozen=True):
     screening: ScreeningSettings = ScreeningSettings()
     alarm: AlarmSettings = AlarmSettings()
     indicator: IndicatorSettings = IndicatorSettings()
+    power: PowerSettings = PowerSettings()
     store: StoreSettings = StoreSettings()
     stream: StreamSettings = StreamSettings()
     coverage: CoverageSettings = CoverageSettings()
@@ -274,6 +302,9 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
         and abs(threshold * 10 - round(threshold * 10)) > 1e-6
     ):
         problems.append(f"screening.threshold_c: {threshold} is not a step of 0.1 °C (round it)")
+    night = _table(table, "indicator").get("night")
+    if isinstance(night, list) and night and (len(night) != 2 or night[0] == night[1]):
+        problems.append('indicator.night: give two different times, as ["22:00", "06:00"], or [] for none')
     stream = _table(table, "stream")
     if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
         problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")

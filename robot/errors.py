@@ -6,6 +6,7 @@ PatrolError
 ├── ModelError         (also RuntimeError) the detector's file is missing, wrong or cannot run
 ├── DeviceError        (also OSError)      a device failed: the owner reopens it with backoff
 │   ├── DeviceTimeout  (also TimeoutError) nothing arrived in time: same treatment, counted apart
+│   ├── DeviceRefused                      it works, but not for us: its power is never cut
 │   └── EndOfStream                        a recording is over: not reopened, its reader ends
 ├── StoreError         (also OSError)      the event database cannot be used
 ├── RecordingError     (also ValueError)   a recording cannot be played
@@ -43,6 +44,10 @@ class DeviceError(PatrolError, OSError):
 
 class DeviceTimeout(DeviceError, TimeoutError):
     """A device is open but sent nothing within the time allowed."""
+
+
+class DeviceRefused(DeviceError):
+    """A device is there and works but cannot be used: another one than wanted, held by somebody else, no permission."""
 
 
 class EndOfStream(DeviceError):

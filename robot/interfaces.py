@@ -70,6 +70,20 @@ class Indicator(Protocol):
     def close(self) -> None: ...
 
 
+class PowerSwitch(Protocol):
+    """The supply of one device: on when opened, on when closed."""
+
+    def cut(self) -> None:
+        """Takes the supply away; raises DeviceError when that cannot be done."""
+        ...
+
+    def restore(self) -> None:
+        """Gives it back; raises DeviceError when that cannot be done."""
+        ...
+
+    def close(self) -> None: ...
+
+
 class FaceDetector(Protocol):
     """Frames of any cameras in, faces out, one Faces for each frame in the same order."""
 

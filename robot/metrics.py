@@ -139,10 +139,12 @@ class _Readers(Collector):
         drops = CounterMetricFamily("patrol_device_drops", "Frames replaced before they were used", labels=["device"])
         reopens = CounterMetricFamily("patrol_device_reopens", "Times a device was opened again", labels=["device"])
         faults = CounterMetricFamily("patrol_device_faults", "Faults on the wire", labels=["device", "fault"])
+        cuts = CounterMetricFamily("patrol_device_power_cycles", "Times its supply was cut", labels=["device"])
         for name, status in self._statuses().items():
+            cuts.add_metric([name], status.power_cycles)
             frames.add_metric([name], status.frames)
             drops.add_metric([name], status.drops)
             reopens.add_metric([name], status.reopens)
             for fault, count in status.faults.items():
                 faults.add_metric([name, fault], count)
-        return [frames, drops, reopens, faults]
+        return [frames, drops, reopens, cuts, faults]

@@ -43,6 +43,13 @@ WARNINGS: dict[str, Text] = {
     ),
     "recording_stopped": Text("Recording has stopped: no room, or the disk fails", "录制已停止：磁盘空间不足或故障"),
     "recording_gaps": Text("The disk is too slow: the recording has gaps", "磁盘过慢：录制不完整"),
+    "power_cycled_in_vain": Text(
+        "A device stays lost although its power was cut: look at it", "设备断电重启后仍无法恢复：请检查"
+    ),
+    "power_switch_lost": Text("The power of a device cannot be switched", "无法控制设备电源"),
+    "siren_quiet": Text(
+        "Night: alarms are shown by the lamp, the siren is off or quiet", "夜间模式：警笛关闭或减弱，报警以灯光显示"
+    ),
     "detail_shed_far_faces": Text(
         "Overload: distant people are looked at less closely", "负载过高：减少对远处人员的细看"
     ),
@@ -53,7 +60,7 @@ WARNINGS: dict[str, Text] = {
     "detail_shed_front_crops": Text("Overload: the front camera looks nowhere closer", "负载过高：前方摄像头不再细看"),
     "detail_shed_side_rate": Text("Overload: the side cameras look rarely", "负载过高：侧方摄像头查看次数减少"),
 }
-"""What is wrong although screening goes on: the codes of robot/calibrated.py, then those of robot/attention.py."""
+"""What must be said although screening goes on: of robot/calibrated.py, disk, supplies and siren, then of robot/attention.py."""
 
 NOT_MEASURED: dict[Reason, Text] = {
     Reason.TOO_FAR: Text("Too far away", "距离过远"),

@@ -273,6 +273,30 @@ class IndicatorSignal:
     """Screening is unavailable: amber lamp, blinking; never together with green."""
     pre_alarm: bool = False
     """A first elevated estimate is being confirmed."""
+    quiet: bool = False
+    """It is night by the settings: the siren, where it is wanted, has its pattern for the night. The lamp is as ever."""
+
+
+@dataclass(frozen=True, slots=True)
+class SirenRules:
+    """How a siren sounds; patterns by the names that the settings know (drivers/siren.py)."""
+
+    pattern: str = "steady"
+    quiet_pattern: str = "off"
+    duty: float = 0.5
+    """Largest share of any `window_s` during which it sounds; 1: no limit."""
+    window_s: float = 60.0
+
+
+class ButtonPress(enum.StrEnum):
+    """What the buttons beside the lamp ask for."""
+
+    ACKNOWLEDGE = "acknowledge"
+    """Every alarm that stands."""
+    TEST = "test"
+    """Lamp and siren show themselves; the indicator has begun it."""
+    TEST_REFUSED = "test_refused"
+    """The same while an alarm stands: nothing is shown but the alarm."""
 
 
 @dataclass(frozen=True, slots=True)
