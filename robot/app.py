@@ -31,7 +31,7 @@ from models.prepare import prepared
 from models.session import YuNetSession
 from robot import calibrated, config
 from robot.attention import CROP_PX, CROPS_MAX
-from robot.capture import CaptureSet, Reader, Slot, Wakeup
+from robot.capture import CaptureSet, Reader
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
 from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
@@ -57,6 +57,7 @@ from robot.record import problems as record_problems
 from robot.recovery import Supplies
 from robot.report import step_data
 from robot.showing import Showing
+from robot.slots import Slot, Wakeup
 from robot.store import AuditEntry, EventLog, Store
 from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens

@@ -12,7 +12,7 @@ import logging
 import random
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
@@ -20,6 +20,7 @@ from typing import Generic, Protocol, TypeVar
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
 from robot.interfaces import Camera, ThermalSensor
 from robot.recovery import PowerCycler
+from robot.slots import AnyFrame, FrameT, Slot, Wakeup
 from robot.types import CameraShot, DeviceInfo, ThermalFrame
 
 log = logging.getLogger(__name__)
@@ -27,18 +28,10 @@ log = logging.getLogger(__name__)
 THERMAL_QUEUE = 4
 _READ_SLICE_S = 0.25
 """How long a read may block: a reader that is told to stop does so within this time, and its device is closed by its own thread."""
+_STUCK_S = 1.0
+"""How long a stuck device stays open: longer than it takes to send something new."""
 
 
-class AnyFrame(Protocol):
-    """What a reader needs to know of a frame."""
-
-    @property
-    def seq(self) -> int: ...
-    @property
-    def t_mono_ns(self) -> int: ...
-
-
-FrameT = TypeVar("FrameT", bound=AnyFrame)
 FrameT_co = TypeVar("FrameT_co", bound=AnyFrame, covariant=True)
 FrameT_contra = TypeVar("FrameT_contra", bound=AnyFrame, contravariant=True)
 
@@ -101,7 +94,7 @@ class Backoff:
     """
 
     def __init__(
-        self, first_s: float = 0.5, limit_s: float = 10.0, jitter: float = 0.2, rng: random.Random | None = None
+        self, first_s: float = 0.25, limit_s: float = 0.5, jitter: float = 0.2, rng: random.Random | None = None
     ) -> None:
         self._first_s = first_s
         self._limit_s = limit_s
@@ -117,50 +110,6 @@ class Backoff:
     def reset(self) -> None:
         """After a good frame: the next failure is a new one."""
         self._base_s = self._first_s
-
-
-class Wakeup:
-    """What readers and the pipeline share: one lock, one signal."""
-
-    def __init__(self) -> None:
-        self.changed = threading.Condition(threading.Lock())
-
-
-class Slot(Generic[FrameT]):
-    """Keeps the newest `capacity` frames that nobody has taken; with 1 this is newest-wins."""
-
-    def __init__(self, wakeup: Wakeup, capacity: int = 1) -> None:
-        self._changed = wakeup.changed
-        self._frames: deque[FrameT] = deque(maxlen=capacity)
-        self._drops = 0
-
-    @property
-    def drops(self) -> int:
-        """Frames pushed out by newer ones."""
-        return self._drops
-
-    def put(self, frame: FrameT) -> None:
-        """Never blocks for longer than the others need to take their frames."""
-        with self._changed:
-            self._drops += len(self._frames) == self._frames.maxlen
-            self._frames.append(frame)
-            self._changed.notify_all()
-
-    def take(self) -> list[FrameT]:
-        """All waiting frames, oldest first."""
-        with self._changed:
-            return self.take_locked()
-
-    @property
-    def waiting_locked(self) -> bool:
-        """True if there is anything to take; the caller holds the wakeup's lock."""
-        return bool(self._frames)
-
-    def take_locked(self) -> list[FrameT]:
-        """All waiting frames, oldest first; the caller holds the wakeup's lock."""
-        frames = list(self._frames)
-        self._frames.clear()
-        return frames
 
 
 class Reader(Generic[FrameT]):
@@ -257,6 +206,7 @@ class Reader(Generic[FrameT]):
             self._set(info=device.info)
             last_seq: int | None = None
             last_s = self._clock_s()
+            stuck_since_s: float | None = None
             while not self._stopping.is_set():
                 try:
                     frame = device.read(min(_READ_SLICE_S, self._silence_s))
@@ -270,9 +220,15 @@ class Reader(Generic[FrameT]):
                 if last_seq is not None and frame.seq > last_seq:
                     self._driver_drops += frame.seq - last_seq - 1
                 last_seq = frame.seq
-                if self._watch is not None and (trouble := self._watch.look(frame, last_s)):
+                trouble = "" if self._watch is None else self._watch.look(frame, last_s)
+                if not trouble:
+                    stuck_since_s = None
+                    self._accept(device, frame)
+                    continue
+                # Nobody gets such a frame. A device just opened may send an old one first.
+                stuck_since_s = last_s if stuck_since_s is None else stuck_since_s
+                if last_s - stuck_since_s >= _STUCK_S:
                     raise DeviceError(f"{device.info.address}: {trouble}")
-                self._accept(device, frame)
         finally:
             self._device = None
             self._close(device)

@@ -106,9 +106,11 @@ CAMERAS = [
     Wire("front camera stops", "stop", LOUD, device="front"),
     Wire("front camera sends torn pictures", "truncated_jpeg", LOUD, device="front"),
     Wire("front camera is black", "black", EITHER, device="front"),
+    Wire("front camera freezes", "freeze", LOUD, device="front"),
     Wire("side camera stops", "stop", FINE, device="left"),
     Wire("side camera sends torn pictures", "truncated_jpeg", FINE, device="left"),
     Wire("side camera is black", "black", FINE, device="left"),
+    Wire("side camera freezes", "freeze", FINE, device="left"),
 ]
 
 

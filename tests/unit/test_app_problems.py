@@ -74,6 +74,25 @@ def test_addresses_calibration_names_and_plate_are_told_together(tmp_path: Path)
     assert "there are: " in joined, "the drivers that fit"
 
 
+def test_pins_of_lamp_buttons_and_supplies(tmp_path: Path) -> None:
+    text = GOOD.replace("&siren=23", "&siren=23&ack=5&test=6").replace(
+        'address = "senxor:/dev/ttyACM0"', 'address = "senxor:/dev/ttyACM0"\npower = "gpiozero:?pin=24"'
+    )
+    assert found(station(tmp_path, text)) == []
+    (same,) = found(station(tmp_path, text.replace("pin=24", "pin=5")))
+    assert same.startswith("thermal.power (pin): pin 5 is taken by indicator.address (ack)")
+    (none,) = found(station(tmp_path, text.replace("?pin=24", "")))
+    assert none.startswith("thermal.power: ") and "which pin" in none
+    (lamp,) = found(station(tmp_path, text.replace("?pin=24", "?red=24")))
+    assert lamp.startswith("thermal.power: ") and "which pin" in lamp
+    (wrong,) = found(station(tmp_path, text.replace('power = "gpiozero:?pin=24"', 'power = "senxor:/dev/ttyACM1"')))
+    assert wrong.startswith("thermal.power: senxor: has no driver here")
+    (other,) = found(station(tmp_path, text.replace("red=17&amber=27&green=22&siren=23&ack=5&test=6", "pin=17")))
+    assert other.startswith("indicator.address: pin= is for supplies")
+    front = text.replace('front.mjpg"', 'front.mjpg"\npower = "gpiozero:?pin=24"')
+    assert "thermal.power (pin): pin 24 is taken by cameras[0].power (pin)" in found(station(tmp_path, front))[0]
+
+
 def test_an_expired_calibration_can_be_allowed(tmp_path: Path) -> None:
     path = station(tmp_path, valid_until_utc="2020-02-01T00:00:00+00:00", created_utc="2020-01-01T00:00:00+00:00")
     (problem,) = found(path)

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from robot.capture import THERMAL_QUEUE, Backoff, CaptureSet, Reader, ReaderState, Slot, Wakeup
+from robot.capture import THERMAL_QUEUE, Backoff, CaptureSet, Reader, ReaderState
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
+from robot.slots import Slot, Wakeup
 from robot.types import CameraShot, DeviceInfo, ThermalFrame
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
@@ -325,3 +326,31 @@ def test_ended_when_every_camera_has_ended() -> None:
     until(lambda: devices.ended)
     assert len(devices.wait(1)[0]) == 2
     devices.stop(5)
+
+
+def test_a_stuck_device_gives_nobody_its_frames_and_is_opened_again() -> None:
+    class Watch:
+        def look(self, frame: Any, now_s: float) -> str:
+            return "is stuck" if frame.seq >= 2 else ""
+
+    now_s = [0.0]
+
+    class Sending(Scripted):
+        seq = 0
+
+        def read(self, timeout_s: float) -> Any:
+            self.seq += 1
+            now_s[0] += 0.1
+            return picture(self.seq)
+
+    stuck = Sending()
+    slot: Slot[Any] = Slot(Wakeup(), 100)
+    reader: Reader[Any] = Reader(
+        "front", Openings(stuck), slot, print, watch=Watch(), clock_s=lambda: now_s[0], backoff=Backoff(60, 60)
+    )
+    reader.start()
+    until(lambda: reader.status().state is ReaderState.WAITING)
+    assert reader.status().last_error == "test:device: is stuck" and stuck.closed_by
+    assert [frame.seq for frame in slot.take()] == [1] and reader.status().frames == 1
+    assert 1.0 <= now_s[0] < 1.5, "long enough for something new"
+    reader.stop(5)

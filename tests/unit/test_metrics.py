@@ -13,6 +13,7 @@ from robot.metrics import Metrics
 from robot.pipeline import Placed, Raised, StepResult
 from robot.types import IndicatorSignal, VerdictKind
 
+FAULTS = {"bad_checksum": 3, "resync_bytes": 9}
 DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
 
 
@@ -74,11 +75,13 @@ def test_readers_are_asked_each_time() -> None:
     statuses = {"front": ReaderStatus("front", ReaderState.STREAMING, frames=7, drops=2, reopens=1)}
     metrics.watch(lambda: statuses)
     assert samples(metrics)["patrol_device_frames_total{front}"] == 7
-    statuses["thermal"] = ReaderStatus("thermal", ReaderState.WAITING, faults={"bad_checksum": 3, "resync_bytes": 9})
+    statuses["thermal"] = ReaderStatus("thermal", ReaderState.WAITING, faults=FAULTS, power_cycles=2)
     found = samples(metrics)
     assert found["patrol_device_drops_total{front}"] == 2 and found["patrol_device_reopens_total{front}"] == 1
     assert found["patrol_device_faults_total{thermal,bad_checksum}"] == 3
     assert found["patrol_device_faults_total{thermal,resync_bytes}"] == 9
+    assert found["patrol_device_power_cycles_total{thermal}"] == 2
+    assert found["patrol_device_power_cycles_total{front}"] == 0
 
 
 def test_two_robots_in_one_process_do_not_share_counts() -> None:

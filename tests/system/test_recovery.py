@@ -1,0 +1,181 @@
+"""Devices that send but are stuck: said aloud, and back soon after they are well again. Robot and simulated station in one process
+where pins must be moved by hand."""
+
+from __future__ import annotations
+
+import datetime as dt
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory, MockPin
+from whole_station import Event, Listener, fault, person, small_rig, station
+
+from robot import config
+from robot.app import App
+from robot.store import Store
+from simulators import robot_config
+from simulators.devices import Station
+from simulators.scenario import parse_scenario
+
+pytestmark = pytest.mark.system
+
+RETURN_S = 5.0
+PINS = {"red": 17, "amber": 27, "green": 22, "siren": 23}
+ACK, TEST, POWER = 5, 6, 24
+
+
+def test_a_front_camera_that_freezes_is_lost_until_it_moves_again(tmp_path: Path) -> None:
+    begin_s, lasts_s = 1.0, 9.0
+    scenario = fault("freeze", "front", begin_s, lasts_s) + person((0.0, 1.4, 0.0), (60.0, 1.4, 0.0), eyes_height_m=1.6)
+    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"])) as (simulators, robot):
+        lost = robot.health("unavailable", "no_camera", after=robot.last_seq)
+        back = robot.available(after=lost["seq"])
+        times_s = [(event["t_mono_ns"] - simulators.t0_mono_ns) / 1e9 for event in (lost, back)]
+        assert begin_s < times_s[0] < begin_s + 6.0
+        assert begin_s + lasts_s < times_s[1] < begin_s + lasts_s + RETURN_S
+        assert "stuck" in robot.log_text
+
+
+class Hands:
+    """Somebody at the robot: looks at lamps, pushes buttons, and a sensor whose supply hangs on a pin."""
+
+    def __init__(self) -> None:
+        self.on_supply: Callable[[bool], None] = lambda is_cut: None
+        hands = self
+
+        class Pin(MockPin):  # type: ignore[misc]
+            def _set_state(self, value: bool) -> None:
+                before = bool(self.state)
+                super()._set_state(value)
+                if self.info.name == f"GPIO{POWER}" and bool(value) is not before:
+                    hands.on_supply(bool(value))
+
+        self.factory = MockFactory(pin_class=Pin)
+
+    def lit(self) -> set[str]:
+        return {name for name, number in PINS.items() if self.factory.pin(number).state}
+
+    def push(self, number: int) -> None:
+        self.factory.pin(number).drive_low()
+        time.sleep(0.3)
+        self.factory.pin(number).drive_high()
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def hands() -> Iterator[Hands]:
+    previous, one = Device.pin_factory, Hands()
+    Device.pin_factory = one.factory
+    yield one
+    one.factory.reset()
+    Device.pin_factory = previous
+
+
+def until(condition: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s, f"never: {what}"
+        time.sleep(0.01)
+
+
+def settings_of(folder: Path, simulated: Station) -> Path:
+    """What a technician would write for this station at this time of the night."""
+    now = dt.datetime.now().astimezone()
+    night = [(now + dt.timedelta(hours=hours)).strftime("%H:%M") for hours in (-1, 1)]
+    addresses, scenario = simulated.addresses(), simulated.scene.scenario
+    path = robot_config.write(
+        folder,
+        simulated.rig,
+        addresses["cameras"],  # type: ignore[arg-type]
+        str(addresses["thermal"]),
+        scenario.ambient_c,
+        scenario.humidity,
+        0,
+        scenario.physiology.sd_c,
+    )
+    text = path.read_text(encoding="utf-8")
+    text = text.replace("&siren=23", f"&siren=23&ack={ACK}&test={TEST}").replace(
+        "[indicator]", f"[indicator]\nnight = {night}".replace("'", '"')
+    )
+    text = text.replace("[reference]", f'power = "gpiozero:?pin={POWER}"\n[reference]')
+    path.write_text(text + "\n[power]\nfailures = 2\nafter_s = 2.0\noff_s = 0.5\n", encoding="utf-8")
+    return path
+
+
+def hang(simulated: Station, hands: Hands) -> None:
+    """The sensor says nothing and hears nothing until its supply has been off."""
+    device = simulated._pty
+    assert device is not None
+    frames, answers = device._frame_source, device.firmware.on_bytes
+
+    def supply(is_cut: bool) -> None:
+        if is_cut:
+            device.unplug()
+        else:
+            device._frame_source, device.firmware.on_bytes = frames, answers  # type: ignore[method-assign]
+            device.replug()
+
+    hands.on_supply = supply
+    device._frame_source = lambda: None
+    device.firmware.on_bytes = lambda data: b""  # type: ignore[method-assign]
+
+
+def of(kind: str) -> Callable[[Event], bool]:
+    return lambda event: bool(event["type"] == kind)
+
+
+def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Hands) -> None:
+    stands = person((0.0, 1.3, 0.0), (600.0, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=1)
+    scenario = parse_scenario(f'description = "night"\nseed = 3\n{stands}')
+    rig = small_rig(tmp_path, cameras=["front"])
+    start_ns = time.monotonic_ns() + 8_000_000_000
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=start_ns) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+        thread = threading.Thread(target=app.run, name="robot")
+        thread.start()
+        try:
+            until(lambda: hands.lit() == {"green"}, "screening")
+            listener = Listener(app.stream.url, since=0)
+            raised = listener.wait(of("alarm.raised"))
+            until(lambda: "red" in hands.lit(), "the alarm")
+            assert "siren" not in hands.lit(), "it is night"
+            hands.push(TEST)
+            assert hands.lit() == {"red"}, "no test hides an alarm"
+            hands.push(ACK)
+            acknowledged = listener.wait(of("alarm.acknowledged"))
+            assert acknowledged["data"] == {"alarm": raised["data"]["alarm"], "by": "button"}
+            until(lambda: hands.lit() == {"green"}, "an answer to the button")
+            hands.push(ACK)
+            hang(simulated, hands)
+            lost = listener.wait(
+                lambda e: of("health.changed")(e) and "thermal_lost" in e["data"]["reasons"], after=acknowledged["seq"]
+            )
+            assert "siren_quiet" in lost["data"]["warnings"]
+            listener.wait(
+                lambda e: of("health.changed")(e) and e["data"]["screening"] == "available", after=lost["seq"]
+            )
+            assert app._capture.statuses()["thermal"].power_cycles == 1
+            until(lambda: hands.lit() == {"green"}, "screening again")
+            hands.push(TEST)
+            until(lambda: hands.lit() == {"amber"}, "the second step of the test")
+        finally:
+            app.supervisor.stop("test")
+            thread.join(20.0)
+        assert not thread.is_alive()
+        listener.close()
+    assert not any(hands.factory.pin(number).state for number in (*PINS.values(), POWER)), "dark, and powered"
+    store = Store(tmp_path / "events.sqlite3")
+    try:
+        audit = [(entry.who, entry.action) for entry in store.audit_log()]
+    finally:
+        store.close()
+    assert [action for who, action in reversed(audit) if who == "button"] == [
+        "test_refused",
+        f"acknowledge {raised['data']['alarm']}",
+        "acknowledge nothing",
+        "test",
+    ]
