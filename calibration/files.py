@@ -32,6 +32,8 @@ SHARE_LIMITS = (0.2, 1.5)
 """Of a contrast that a sensor can sensibly recover; above 1 where a region's maximum takes in something warmer than its truth."""
 
 PositivePx = Annotated[float, Meta(gt=0)]
+SidePx = Annotated[int, Meta(ge=8, le=16_384)]
+"""Of an image; memory is taken by it."""
 Triple = tuple[float, float, float]
 
 
@@ -39,8 +41,8 @@ class OpticCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Lens and place of one camera or of the thermal sensor (OpenCV's pinhole model)."""
 
     serial: str
-    width_px: Annotated[int, Meta(ge=8)]
-    height_px: Annotated[int, Meta(ge=8)]
+    width_px: SidePx
+    height_px: SidePx
     fx_px: PositivePx
     fy_px: PositivePx
     cx_px: float
