@@ -6,9 +6,11 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run calibrate-demo faults test check lint types imports unit system bench install upgrade uninstall bundle clean
+.PHONY: help setup run calibrate-demo faults fuzz test check lint types imports unit system bench install upgrade uninstall bundle clean
 ARCH ?= aarch64
 PY ?= 3.11
+SECONDS ?= 30
+FLOOD ?= 1e8
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +38,11 @@ calibrate-demo: $(STAMP)  ## calibrate a simulated robot unattended; the true er
 faults: $(STAMP)  ## the fault matrix: every row breaks one thing before the unchanged robot (ten minutes)
 	@mkdir -p build
 	@$(BIN)/python tests/faults/matrix.py --json build/faults.json --markdown build/faults.md $(ARGS)
+
+# The fuzzer is no part of the packages for development: it exists for Linux on x86-64 alone.
+fuzz: $(STAMP)  ## every byte parser before a fuzzer (SECONDS=30 each), 10⁸ damaged bytes through each codec (FLOOD=1e8)
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --editable '.[fuzz]'
+	@$(BIN)/python tests/fuzz/fuzz_run.py --seconds $(SECONDS) --flood $(FLOOD) --json build/fuzz/fuzz.json $(ARGS)
 
 test: check  ## every check that CI runs
 check: lint types imports unit system

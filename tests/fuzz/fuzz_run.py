@@ -200,6 +200,7 @@ def main(argv: list[str]) -> int:
     if args.json:
         machine = {"python": platform.python_version(), "cores": os.cpu_count(), "machine": platform.machine()}
         figures = {"flood": rows, "guided": guided, "found": problems}
+        args.json.parent.mkdir(parents=True, exist_ok=True)
         args.json.write_text(json.dumps({"machine": machine, "figures": figures}, indent=1) + "\n", "utf-8")
     return 1 if problems else 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
@@ -184,6 +184,10 @@ PEOPLE = [(1.4, 0.0, 1.5, 36.9)]
     path=st.sampled_from(list(places(WHOLE))),
     value=st.sampled_from([None, 0, -1, 2**40, 0.5, 1e6, -1e6, "", "x", [], {}]),
 )
+@example(path=("thermal", "width_px"), value=2**40)
+@example(path=("cameras", "front", "height_px"), value=2**40)
+@example(path=("site",), value={})
+@example(path=("radiometry", "size_of_source"), value={})
 def test_what_is_accepted_can_be_worked_with(path: tuple[Any, ...], value: Any) -> None:
     """One value is wrong and the seal is right: the file is refused, or the robot works with it."""
     document = copy.deepcopy(WHOLE)
