@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gpiozero import Device
@@ -16,6 +17,7 @@ from whole_station import Event, Listener, fault, person, small_rig, station
 
 from robot import config
 from robot.app import App
+from robot.pipeline import Pipeline, StepResult
 from robot.store import Store
 from simulators import robot_config
 from simulators.devices import Station
@@ -179,3 +181,28 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
         "acknowledge nothing",
         "test",
     ]
+
+
+def test_a_bug_leaves_everything_dark_and_powered(
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+    supplies: list[bool] = []
+    hands.on_supply = supplies.append
+    seen: list[set[str]] = []
+    step = Pipeline.step
+
+    def failing(*arguments: Any) -> StepResult:  # nothing is there any more: the reader of the sensor cuts its supply
+        seen.append(hands.lit())
+        if supplies:
+            raise RuntimeError("a bug")
+        return step(*arguments)
+
+    monkeypatch.setattr(Pipeline, "step", failing)
+    assert app.run() == 70
+    assert {"amber"} in seen, "screening was unavailable, and said so"
+    assert supplies == [True, False], "cut when the bug struck, and given back"
+    assert not any(hands.factory.pin(number).state for number in (*PINS.values(), POWER))
