@@ -22,6 +22,8 @@ _FLAGS = {
 
 
 UNDECODABLE = "undecodable_jpeg"
+MAX_PIXELS = 1 << 26
+"""No camera of a robot has more; a damaged header that claims 30,000×30,000 would take 3 GB of memory before its end is missed."""
 
 
 class LateFaults:
@@ -60,7 +62,7 @@ def decode(jpeg: bytes, decode_scale: int) -> tuple[U8, tuple[int, int]] | None:
     Raises KeyError for a scale that is not 1, 2, 4 or 8.
     """
     size = size_px(jpeg)
-    if size is None:
+    if size is None or size[0] * size[1] > MAX_PIXELS:
         return None
     try:
         image = cast("U8 | None", cv2.imdecode(np.frombuffer(jpeg, np.uint8), _FLAGS[decode_scale]))

@@ -13,7 +13,7 @@ import numpy as np
 from fuzz_contract import require
 from fuzz_wire import LINES, Ear, Line, resynchronises
 
-_FRAMES_MAX = 24
+_FRAMES_MAX = 6
 """Of one round, before good ones follow."""
 
 
@@ -29,7 +29,6 @@ class Flood:
     """Times that damage was followed by good frames."""
     first_lost: int = 0
     """Rounds whose first good frame was not heard: damage before it had claimed its bytes, or its start looked like part of it."""
-    later_lost: int = 0
     heard_in_damage: int = 0
     """Frames with a right checksum among the damaged bytes."""
     held_max_bytes: int = 0

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 from fuzz_contract import Target, require
 
-from drivers import http_stream
+from drivers import http_stream, jpeg_image
 from drivers.jpeg import is_complete, size_px
 from drivers.mjpeg_stream import MAX_HEADER_BYTES, MjpegParser, boundary_of, capture_time_ns
 from drivers.plate_codec import PlateCodec
@@ -274,6 +274,29 @@ def _mjpeg_seeds() -> Iterable[bytes]:
         yield bytes((mode,)) + part(small)[:-9] + part(small)
 
 
+def picture(data: bytes) -> None:
+    """Decoding: a picture of the size its header tells, or None; and no more memory than a camera's picture takes."""
+    scale = (1, 2, 4, 8)[(data[0] if data else 0) & 3]
+    decoded = jpeg_image.decode(data[1:], scale)
+    if decoded is not None:
+        image, (width_px, height_px) = decoded
+        require(image.ndim == 3 and image.shape[2] == 3, "no colour picture")
+        require(width_px * height_px <= 1 << 26, f"{width_px}×{height_px} was decoded")
+        require(image.shape[0] <= max(width_px, height_px) >= image.shape[1], "larger than its header says")
+
+
+def _pictures() -> Iterable[bytes]:
+    import cv2
+
+    for progressive in (0, 1):
+        image = np.random.default_rng(6).integers(0, 255, (24, 40, 3), np.uint8)
+        found = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_PROGRESSIVE, progressive])[1].tobytes()
+        yield bytes((progressive,)) + found
+        at = found.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+        yield b"\3" + found[:at] + b"\x75\x30\x75\x30" + found[at + 4 :]
+    yield b"\0" + jpeg(b"abc", thumbnail=True)
+
+
 def http_head(data: bytes) -> None:
     """The head of a camera's answer: headers, or DeviceError."""
     head, _, rest = data.partition(b"\r\n\r\n")
@@ -311,6 +334,7 @@ TARGETS = (
         "mjpeg", "MJPEG parser", mjpeg, _mjpeg_seeds,
         (b"--frame", b"\r\n\r\n", b"Content-Length: ", b"\xff\xd8\xff", b"\xff\xd9", b"\xff\xda\x00\x04", b"\xff\xe1"), 4096,
     ),
+    Target("picture", "decoding of JPEGs", picture, _pictures, (b"\xff\xc0", b"\xff\xc2", b"\xff\xdb", b"\xff\xda"), 2048),
     Target(
         "http_head", "head of a camera's HTTP answer", http_head, _http_seeds,
         (b"HTTP/1.0 200", b"Transfer-Encoding: chunked", b"boundary=", b"\r\n"), 8192,

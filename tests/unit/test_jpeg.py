@@ -57,3 +57,14 @@ def test_nonsense_is_refused_not_raised(noise: bytes, at: int) -> None:
         is_complete(candidate)
         size_px(candidate)
     assert decode(noise, 1) is None
+
+
+@pytest.mark.parametrize("progressive", [0, 1])
+def test_a_header_that_claims_more_than_any_camera_has_is_damage(progressive: int) -> None:
+    data = bytearray(picture(64, 48, cv2.IMWRITE_JPEG_PROGRESSIVE, progressive))
+    at = data.index(b"\xff\xc2" if progressive else b"\xff\xc0") + 5
+    data[at : at + 4] = (9000).to_bytes(2, "big") * 2
+    assert size_px(bytes(data)) == (9000, 9000)
+    assert decode(bytes(data), 8) is None
+    data[at : at + 4] = (48).to_bytes(2, "big") + (80).to_bytes(2, "big")
+    assert decode(bytes(data), 1) is not None
