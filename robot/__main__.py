@@ -207,7 +207,8 @@ def _openers(settings: Settings) -> Openers:
         target = parse(address).target
         return target if target.startswith("/dev/") else None
 
-    return Openers(factory.open_camera, factory.open_thermal, factory.open_indicator, session, device_file)
+    opened = factory.open_camera, factory.open_thermal, factory.open_indicator, factory.open_power
+    return Openers(*opened, session, device_file)
 
 
 def _replay(options: argparse.Namespace) -> int:

@@ -27,7 +27,7 @@ from robot.config import Settings
 from robot.detect import Detector, FaceSession
 from robot.doctor import Finding, Level, Stream
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
-from robot.interfaces import Camera, Indicator, ThermalSensor
+from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
 from robot.types import U8, CameraShot, ThermalFrame
@@ -65,6 +65,7 @@ class Openers:
     """From an address and a name."""
     thermal: Callable[[str], ThermalSensor]
     indicator: Callable[[str], Indicator]
+    supply: Callable[[str], PowerSwitch]
     session: Callable[[tuple[int, int]], Session]
     """For an input size."""
     device_file: Callable[[str], str | None]
@@ -95,6 +96,7 @@ def examine(
         say(f"opening {len(settings.cameras) + 1} devices for {seconds:g} s")
         findings += _devices(settings, calibration, openers, seconds)
         findings.append(_indicator(settings, openers))
+        findings += _supplies(settings, openers)
     else:
         findings += _said(health)
     findings += _usb(settings, openers)
@@ -338,15 +340,33 @@ def _indicator(settings: Settings, openers: Openers) -> Finding:
     address = settings.indicator.address
     if not address:
         return Finding(check="indicator", device="", level=Level.WARN, found="none configured")
+    problem = _pins_problem(lambda: openers.indicator(address))
+    if problem:
+        return Finding(check="indicator", device="", level=Level.FAIL, found=problem)
+    return Finding(check="indicator", device="", level=Level.OK, found="opens, and is off")
+
+
+def _supplies(settings: Settings, openers: Openers) -> list[Finding]:
+    addresses = {camera.name: camera.power for camera in settings.cameras} | {"thermal": settings.thermal.power}
+    found: list[Finding] = []
+    for name, address in addresses.items():
+        if address:
+            problem = _pins_problem(lambda address=address: openers.supply(address))  # type: ignore[misc]
+            level = Level.WARN if problem else Level.OK  # the robot works without
+            found.append(Finding(check="supply", device=name, level=level, found=problem or "can be cut, and is on"))
+    return found
+
+
+def _pins_problem(opener: Callable[[], Indicator | PowerSwitch]) -> str:
+    """Returns why these pins cannot be opened; empty if they can. They are closed again."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # libraries that are tried in turn complain of each; the finding says what is wrong
-            openers.indicator(address).close()
+            # Libraries that are tried in turn complain of each; the finding says what is wrong.
+            warnings.simplefilter("ignore")
+            opener().close()
     except PatrolError as error:
-        return Finding(check="indicator", device="", level=Level.FAIL, found=str(error))
-    return Finding(check="indicator", device="", level=Level.OK, found="opens, and is off")
+        return str(error)
+    return ""
 
 
 def _usb(settings: Settings, openers: Openers) -> list[Finding]:

@@ -124,6 +124,10 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Lamp and siren", "指示灯与警笛"),
         Text("Set indicator.address; check wiring and the group gpio", "设置 indicator.address；检查接线与 gpio 组"),
     ),
+    "supply": (
+        Text("Switch of its supply", "设备供电开关"),
+        Text("Set `power` to a free pin; check the group gpio", "将 power 设为空闲引脚；检查 gpio 组"),
+    ),
     "service": (
         Text("Robot's answer", "机器人应答"),
         Text("`journalctl -u patrol-robot -n 50` says why", "用 journalctl -u patrol-robot -n 50 查看原因"),

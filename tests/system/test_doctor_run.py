@@ -40,10 +40,14 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(tmp_path: Path)
         assert found(said, "noise", "thermal")["level"] == "ok"
         assert found(said, "faces")["level"] == "ok", "somebody stands before the robot"
         text = (tmp_path / "robot.toml").read_text()
-        (tmp_path / "robot.toml").write_text(re.sub(r"/left\.mjpg", "/nobody.mjpg", text))
+        text = re.sub(r"/left\.mjpg", "/nobody.mjpg", text).replace(
+            'name = "front"', 'name = "front"\npower = "gpiozero:?pin=99"'
+        )
+        (tmp_path / "robot.toml").write_text(text.replace("[thermal]", '[thermal]\npower = "gpiozero:?pin=24"'))
         code, said, _ = doctor(tmp_path, "--seconds", "2")
         assert code == 1 and found(said, "open", "left")["level"] == "fail"
         assert found(said, "open", "front")["level"] == "ok" and "plug" in found(said, "open", "left")["what_to_do"]
+        assert [found(said, "supply", name)["level"] for name in ("thermal", "front")] == ["ok", "warn"]
 
 
 def test_beside_the_running_robot_its_own_word_is_taken(tmp_path: Path) -> None:
