@@ -70,7 +70,7 @@ class CameraStuck:
     def __init__(self, stuck_s: float = CAMERA_STUCK_S) -> None:
         self._stuck_s = stuck_s
         self._same = _Since(stuck_s, _FRAMES)
-        self._last: CameraShot | None = None
+        self._last_jpeg: bytes | None = None
         self._plain: U8 | None = None
         """The last picture compared of a camera that sends no JPEG."""
         self._compare_s = 0.0
@@ -98,9 +98,9 @@ class CameraStuck:
 
     def _again(self, shot: CameraShot, now_s: float) -> bool | None:
         """Returns whether the picture is the last one again; None where nobody looked, or there was none before."""
-        last, self._last = self._last, shot
         if shot.jpeg is not None:
-            return None if last is None else last.jpeg == shot.jpeg
+            last, self._last_jpeg = self._last_jpeg, shot.jpeg
+            return None if last is None else last == shot.jpeg
         if now_s < self._compare_s:
             return None
         self._compare_s = now_s + _LOOK_S
