@@ -106,6 +106,19 @@ def _parser() -> argparse.ArgumentParser:
     passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     passages.set_defaults(command=_passages)
 
+    week = commands.add_parser(
+        "week", help="days of a station with rush hours, drift and outages: what became of everybody, as a report"
+    )
+    week.add_argument("--days", type=_count, default=7, metavar="N", help="days to play (7)")
+    week.add_argument("--people-per-day", type=_count, default=300, metavar="N", help="on a working day (300)")
+    week.add_argument("--seed", type=_natural, default=1)
+    week.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    week.add_argument("--from", dest="source", type=Path, metavar="FILE", help="report of an earlier run's JSON")
+    week.add_argument("--html", type=Path, metavar="FILE", help="write the report")
+    week.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="of the report (%(default)s)")
+    week.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    week.set_defaults(command=_week)
+
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
     curve.set_defaults(command=_size_of_source)
@@ -428,6 +441,41 @@ def _events(path: Path) -> list[dict[str, Any]]:
     if problems:
         raise ConfigError(problems)
     return events
+
+
+def _week(options: argparse.Namespace) -> int:
+    from simulators import week, week_report
+
+    if options.source is not None:
+        found = _figures_of(options.source)
+    else:
+        from rich.progress import Progress
+
+        processes = options.processes or os.cpu_count() or 1
+        with Progress(console=Console(stderr=True)) as progress:
+            task = progress.add_task("days", total=options.days)
+            found = week.run(
+                options.days, options.people_per_day, options.seed, processes, lambda: progress.advance(task)
+            )
+    if options.html is not None:
+        week_report.write(found, options.html, "zh" if options.lang == "zh-CN" else "en")
+    if options.json:
+        print(json.dumps(found, ensure_ascii=False))
+    else:
+        Console().print(week.table(found))
+    return 0
+
+
+def _figures_of(path: Path) -> dict[str, Any]:
+    """Returns what `week --json` printed, also when it lies under "figures" of a file of results."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        figures: dict[str, Any] = found.get("figures", found)
+        if not {"days", "seed", "totals", "by_day", "by_hour"} <= set(figures):
+            raise ValueError("days, totals, by_day or by_hour is missing")
+    except (OSError, ValueError, AttributeError) as error:
+        raise ConfigError(f"{path}: holds no figures of a week: {error} (name what week --json printed)") from error
+    return figures
 
 
 def _size_of_source(options: argparse.Namespace) -> int:

@@ -106,7 +106,7 @@ def run(setup: Setup, passages: int, seed: int, per_sensor: int = PER_SENSOR) ->
     return found
 
 
-def _drawn(setup: Setup, rig: Rig, seed: int) -> tuple[Calibration, Conditions, Rig]:
+def drawn(setup: Setup, rig: Rig, seed: int) -> tuple[Calibration, Conditions, Rig]:
     """Returns the calibration and the conditions that the robot believes in, and the rig as it is in truth."""
     calibration = calibration_of(rig, "passages", dt.datetime.now(dt.UTC), setup.physiology_sd_c)
     believed = Conditions(setup.ambient_c, setup.ambient_c, setup.humidity, rig.traits.emissivity_skin)
@@ -203,7 +203,7 @@ class _Session:
             for group in self._groups
             for walker in group.walkers
         }
-        calibration, conditions, true_rig = _drawn(setup, self._rig, self._seed)
+        calibration, conditions, true_rig = drawn(setup, self._rig, self._seed)
         self._robot = _Robot(setup, self._rig, calibration, conditions)
         self._faces = TruthFaces(self._rig, setup.noise, self._seed)
         self._votes: dict[int, Counter[int]] = defaultdict(Counter)

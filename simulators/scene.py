@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from simulators.held import Held
-from simulators.people import explicit_person, plans
+from simulators.people import Plan, explicit_person, plans
 from simulators.rig import load_rig
 from simulators.scenario import HotObjectFile, PersonFile, Scenario
 from simulators.walking import COLUMNS, EYES_BEFORE_HEAD_M, STEP_S, Track, Walk
@@ -36,8 +37,15 @@ class _Placed:
 class Scene:
     """The station of one scenario. `at` may be asked in any order; it is not for several threads at once."""
 
-    def __init__(self, scenario: Scenario, seed: int | None = None, rig: Rig | None = None) -> None:
-        """`rig` is what tours of calibration targets go around; without it the scenario's own."""
+    def __init__(
+        self,
+        scenario: Scenario,
+        seed: int | None = None,
+        rig: Rig | None = None,
+        comers: Iterator[Plan] | None = None,
+    ) -> None:
+        """`rig` is what tours of calibration targets go around; without it the scenario's own. `comers`: passers-by instead of those
+        that the scenario's crowd draws, in order of arrival."""
         self.scenario = scenario
         self.seed = scenario.seed if seed is None else seed
         if scenario.prop and rig is None:
@@ -52,7 +60,7 @@ class Scene:
             _Placed(explicit_person(file, index, scenario.ambient_c), file)
             for index, file in enumerate(scenario.person, start=1)
         ]
-        self._walk = Walk(scenario.crowd, plans(scenario, self.seed))
+        self._walk = Walk(scenario.crowd, plans(scenario, self.seed) if comers is None else comers)
 
     def at(self, t_s: float, again: int = 0) -> SceneState:
         """Returns the station at that second; before 0 it stands still as it is at 0. `again`: how often the tours of calibration
