@@ -60,8 +60,11 @@ _UNSETTLED = {
     "reference_lost": Reason.REFERENCE_LOST,
     "warming_up": Reason.WARMING_UP,
     "out_of_ambient_window": Reason.OUT_OF_AMBIENT_WINDOW,
+    # The camera is back, but not yet for long enough: nobody has been looked at for long.
+    "no_camera": Reason.TOO_BRIEF,
+    "pipeline_stalled": Reason.TOO_BRIEF,
 }
-"""Reasons of health that concern temperatures, and what a face that is not read meanwhile is told."""
+"""Reasons of health, and what a face that is not read meanwhile is told."""
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
 

@@ -262,6 +262,23 @@ def test_lost_cameras_are_loud() -> None:
     assert run.reasons == ("no_camera",)
 
 
+def test_who_comes_while_a_camera_recovers_is_judged_once_it_has() -> None:
+    run = ready()
+    for _ in range(3 * 18):  # thermal frames alone
+        thermals = [thermal_frame(run.now_ns, (), plate_c=PLATE_C, known=run.known)] if run.tick % 2 == 0 else []
+        run.step((), thermals)
+        run.tick += 1
+    assert run.reasons == ("no_camera",)
+    back_s = run.now_ns / S
+    run.people = lambda t_s: [person()]
+    run.run(RECOVERY_S + 3.0)
+    available_s = next(t_s for t_s, screening, _ in run.health if t_s > back_s and screening is Screening.AVAILABLE)
+    judged = [t_s for t_s, result in run.results if result.verdicts]
+    assert available_s >= back_s + RECOVERY_S, "it was said to be unavailable for a while"
+    assert judged and judged[0] > available_s, "nobody is judged while it says so"
+    assert run.verdicts[0].verdict.kind is VerdictKind.NORMAL
+
+
 def test_no_verdict_before_the_sensor_is_warm() -> None:
     run = Run(lambda t_s: [person(FEBRILE_C)], thermal={"warm_up_s": 10.0})
     run.run(9.9)
