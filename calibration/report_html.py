@@ -15,7 +15,7 @@ h1{font-size:1.5em;margin:0}h2{font-size:1.15em;margin:1.8em 0 .5em;border-botto
 .pass{background:#2e7d32}.fail,.expired{background:#b00020}.nominal,.unverified{background:#9a6700}
 table{border-collapse:collapse;margin:.5em 0;font-size:.93em;font-variant-numeric:tabular-nums}caption{text-align:left;color:#555;padding:.2em 0}
 th,td{border:1px solid #ccc;padding:.25em .6em;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#f2f2f2}
-table.numeric td{text-align:center}td.good{background:#dcefdc}td.bad{background:#f8d7da}td.some{background:#fff0c2}
+table.numeric td{text-align:center}table.numeric td:first-child{white-space:nowrap}td.good{background:#dcefdc}td.bad{background:#f8d7da}td.some{background:#fff0c2}
 figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:44em;border:1px solid #eee}figcaption{color:#555;font-size:.93em}
 .sign{display:flex;gap:3em;margin-top:4em;break-inside:avoid}.sign div{flex:1;border-top:1px solid #222;padding-top:.3em;color:#555}
 @media print{body{max-width:none;padding:0}h2,caption{break-after:avoid}}

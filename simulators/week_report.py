@@ -39,12 +39,11 @@ _TOTALS = (
     "within_2u",
     "events_missing",
 )
+_OF = {"measured_of": ("measured", "in_range"), "alarmed_of": ("alarmed", "febrile_in_range")}
 _COLUMNS = (
-    "in_range",
-    "measured",
+    "measured_of",
     "coverage",
-    "febrile_in_range",
-    "alarmed",
+    "alarmed_of",
     "sensitivity",
     "false_alarms",
     "specificity",
@@ -107,8 +106,8 @@ def _table(title: str, key: str, rows: Sequence[Mapping[str, Any]], language: La
 def _reasons(totals: Mapping[str, Any], language: Language) -> list[Block]:
     blocks: list[Block] = []
     for title, name, unit in (
-        ("reasons", "in_range_not_measured", "people"),
-        ("out_of_range", "out_of_range", "people"),
+        ("reasons", "in_range_not_measured", "count"),
+        ("out_of_range", "out_of_range", "count"),
         ("lost", "unavailable_by_reason_s", "seconds"),
     ):
         rows = tuple((Cell(reason(code, language)), Cell(f"{count:g}")) for code, count in totals[name].items())
@@ -167,6 +166,8 @@ def _picture(name: str, unit: str, series: Sequence[Series], language: Language,
 
 
 def _with_interval(name: str, row: Mapping[str, Any]) -> str:
+    if name in _OF:
+        return " / ".join(str(row[key]) for key in _OF[name])
     interval = row.get(f"{name}_ci")
     return _plain(name, row[name]) + ("" if interval is None else f" ({_interval(interval)})")
 

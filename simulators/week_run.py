@@ -44,14 +44,14 @@ _NOTHING: U8 = np.zeros((1, 1, 3), np.uint8)
 class _Eyes:
     """Stands in for the face detector: the truth of the picture's moment."""
 
-    def __init__(self, world: _World) -> None:
+    def __init__(self, world: World) -> None:
         self._world = world
 
     def detect(self, frames: Sequence[CameraFrame]) -> list[Faces]:
         return [self._world.faces(frame.t_mono_ns) for frame in frames]
 
 
-class _World:
+class World:
     """The day's square, and what its devices say of it, in played seconds."""
 
     def __init__(self, day: Day, rig: Rig, true_rig: Rig) -> None:
@@ -102,8 +102,8 @@ class Played:
 
 def play(day: Day) -> Played:
     """Returns the truth and the events of a day."""
-    rig, true_rig, calibration, settings = _equipment(day)
-    world = _World(day, rig, true_rig)
+    rig, true_rig, calibration, settings = equipment(day)
+    world = World(day, rig, true_rig)
     ids = (f"day{day.number}-{number}" for number in itertools.count())
     pipeline = Pipeline(settings, calibration, _Eyes(world), at_ns(0.0), lambda: next(ids))
     factory = EventFactory("week", "", 1, lambda: next(ids))
@@ -118,7 +118,7 @@ def play(day: Day) -> Played:
         for data in step_data(result, calibration.id, now_ns, now_ns, now_ns):
             events.append(encode(factory.make(data, t_unix_ns=now_ns, t_mono_ns=now_ns)))
 
-    for seq, (arrives_s, taken_s, device) in enumerate(_schedule(rig, day.length_s), start=1):
+    for seq, (arrives_s, taken_s, device) in enumerate(schedule(rig, day.length_s), start=1):
         now_ns, out = at_ns(arrives_s), day.out(day.station_s(taken_s))
         due = [Acknowledge(alarm_id, "duty") for t_ns, alarm_id in answers if t_ns <= now_ns]
         answers = [answer for answer in answers if answer[0] > now_ns]
@@ -140,7 +140,7 @@ def play(day: Day) -> Played:
     return Played(day, lines, events, pipeline.unmatched_warm)
 
 
-def _equipment(day: Day) -> tuple[Rig, Rig, Calibration, Settings]:
+def equipment(day: Day) -> tuple[Rig, Rig, Calibration, Settings]:
     """Returns the rig as drawn and as it is, the calibration and the settings: one front camera, the plate's controller read back.
 
     The robot is wrong about plate, skin and site by what it holds to be possible, the same on all days of a seed.
@@ -164,7 +164,7 @@ def _equipment(day: Day) -> tuple[Rig, Rig, Calibration, Settings]:
     )
 
 
-def _schedule(rig: Rig, length_s: float) -> list[tuple[float, float, str]]:
+def schedule(rig: Rig, length_s: float) -> list[tuple[float, float, str]]:
     """Returns (arrives, taken, device) in the order of arrival; a thermal frame at which truth is noted is called truth."""
     due = [(t_s + CAMERA_DELAY_S, t_s, "camera") for t_s in np.arange(0.0, length_s, 1.0 / rig.camera_rate_hz).tolist()]
     frames = np.arange(0.03, length_s, 1.0 / rig.traits.rate_hz).tolist()

@@ -73,10 +73,17 @@ TEXTS: dict[str, Text] = {
     "reason": Text("reason", "原因"),
     "lost": Text("Unavailable, by what the robot said", "不可用的原因"),
     "seconds": Text("seconds", "秒"),
+    "count": Text("people", "人数"),
+    "measured_of": Text("measured / in range", "已测温 / 范围内"),
+    "alarmed_of": Text("alarmed / with a fever", "已报警 / 发热"),
     "never_told": Text("nothing was said of them", "未作任何说明"),
     "fig.people": Text("People in range and measured, by hour", "各时段范围内人数与已测温人数"),
-    "fig.coverage": Text("Coverage and sensitivity by hour (95 % intervals)", "各时段覆盖率与灵敏度（95 % 区间）"),
-    "fig.days": Text("Sensitivity and specificity by day (95 % intervals)", "每日灵敏度与特异度（95 % 区间）"),
+    "fig.coverage": Text(
+        "Coverage and sensitivity by hour: 95 % intervals and their middles", "各时段覆盖率与灵敏度：95 % 区间及其中点"
+    ),
+    "fig.days": Text(
+        "Sensitivity and specificity by day: 95 % intervals and their middles", "每日灵敏度与特异度：95 % 区间及其中点"
+    ),
     "fig.error": Text(
         "Mean error of the body estimate, and how far the air was from the morning's setting, by hour",
         "各时段体温估计平均误差，以及气温与早晨设定值之差",
