@@ -91,10 +91,10 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(command=_replay)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("latency", "perception", "scale", "start", "store", "stream"))
+    bench.add_argument("name", choices=("fleet", "latency", "perception", "scale", "start", "store", "stream"))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument(
-        "--duration", type=float, default=60.0, metavar="S", help="latency, stream: seconds (%(default)s)"
+        "--duration", type=float, default=60.0, metavar="S", help="fleet, latency, stream: seconds (%(default)s)"
     )
     bench.add_argument(
         "--ticks",
@@ -107,6 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
     )
     bench.add_argument("--kills", type=int, default=200, metavar="N", help="store: power cuts (%(default)s)")
+    bench.add_argument("--robots", type=int, default=100, metavar="N", help="fleet: how many (%(default)s)")
     bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
     bench.set_defaults(command=_bench)
@@ -239,6 +240,13 @@ def _bench(options: argparse.Namespace) -> int:
     return 0 if good else 1
 
 
+def _bench_fleet(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_fleet import passed, run_bench
+
+    figures = run_bench(max(10.0, min(options.duration, 3600.0)), max(1, options.robots))
+    return figures, passed(figures)
+
+
 def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_latency import run_bench
 
@@ -291,6 +299,7 @@ def _bench_stream(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 _BENCHES = {
+    "fleet": _bench_fleet,
     "latency": _bench_latency,
     "perception": _bench_perception,
     "scale": _bench_scale,

@@ -1,7 +1,8 @@
 """To the control centre over MQTT: every event from the outbox at least once, and a status that says when the robot is gone.
 
-Uses what MQTT 3.1.1 and 5 share: QoS 1, retained messages, a last will. An event leaves the outbox only after the broker
-has confirmed it (PUBACK); one sent twice around a cut carries the same id, so receivers drop it. Topics, after the prefix:
+Uses what MQTT 3.1.1 and 5 share: QoS 1, retained messages, a last will. An event leaves the outbox only some seconds after
+the broker has confirmed it (PUBACK): a broker that dies before it has saved or passed on what it confirmed gets it again.
+One sent twice carries the same id, so receivers drop it. Topics, after the prefix:
 
     <site>/<robot>/events/<type, its dot as a level>   one event as JSON, not retained, for example …/events/alarm/raised
     <site>/<robot>/status                              {"online", "screening", "reasons", …}, retained
@@ -13,6 +14,8 @@ import asyncio
 import contextlib
 import logging
 import ssl
+import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -99,40 +102,49 @@ class _Kind(msgspec.Struct, frozen=True):
     type: str
 
 
-def broker(settings: UplinkSettings) -> Broker:
-    """Returns the broker that the settings name; raises ConfigError with every problem of address, credentials and TLS files."""
-    parts = urlsplit(settings.broker)
+def brokers(settings: UplinkSettings) -> tuple[Broker, ...]:
+    """Returns the brokers that the settings name; raises ConfigError with every problem of addresses, credentials and TLS files."""
     problems: list[str] = []
-    if parts.scheme not in _PORTS or not parts.hostname:
-        problems.append(
-            f"uplink.broker: {settings.broker!r} is no broker (write mqtt://HOST:1883 or mqtts://HOST:8883)"
-        )
-    if parts.username or parts.password:
-        problems.append(
-            "uplink.broker: credentials do not belong into the address (put them into uplink.credentials_file)"
-        )
-    try:
-        port = parts.port or _PORTS.get(parts.scheme, 0)
-    except ValueError:
-        port = 0
-        problems.append("uplink.broker: the port is no number from 1 to 65535")
+    places = [_place(address.strip(), problems) for address in settings.broker.split(",")]
     credentials, tls = None, None
     try:
         if settings.credentials_file:
             credentials = convert(read_table(Path(settings.credentials_file)), _Credentials)
     except ConfigError as error:
         problems += [f"uplink.credentials_file: {problem}" for problem in error.problems]
-    if parts.scheme == "mqtts":
+    if any(scheme == "mqtts" for scheme, _, _ in places):
         try:
             tls = _tls(settings)
         except (OSError, ssl.SSLError) as error:
             problems.append(f"uplink.tls_ca, uplink.tls_cert, uplink.tls_key: cannot be used ({error})")
-    elif settings.credentials_file:
+    if settings.credentials_file and any(scheme == "mqtt" for scheme, _, _ in places):
         log.warning("the uplink sends its password without TLS: use mqtts:// unless the network is your own")
     if problems:
         raise ConfigError(problems)
     username, password = (credentials.username, credentials.password) if credentials else (None, None)
-    return Broker(str(parts.hostname), port, username, password, tls)
+    return tuple(
+        Broker(host, port, username, password, tls if scheme == "mqtts" else None) for scheme, host, port in places
+    )
+
+
+def _place(address: str, problems: list[str]) -> tuple[str, str, int]:
+    """Returns scheme, host and port of one address; what is wrong with it goes to `problems`."""
+    try:
+        parts = urlsplit(address)
+    except ValueError as error:
+        problems.append(f"uplink.broker: {error} (write mqtt://HOST:1883 or mqtts://HOST:8883)")
+        return "", "", 0
+    if parts.username or parts.password:
+        problems.append(
+            "uplink.broker: credentials do not belong into the address (put them into uplink.credentials_file)"
+        )
+    elif parts.scheme not in _PORTS or not parts.hostname:
+        problems.append(f"uplink.broker: {address!r} is no broker (write mqtt://HOST:1883 or mqtts://HOST:8883)")
+    try:
+        return parts.scheme, str(parts.hostname), parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        problems.append("uplink.broker: the port is no number from 1 to 65535")
+        return "", "", 0
 
 
 def _tls(settings: UplinkSettings) -> ssl.SSLContext:
@@ -147,17 +159,46 @@ def problems(settings: UplinkSettings) -> list[str]:
     if find_spec("aiomqtt") is None:
         return ["uplink.broker: needs the extra fleet (pip install 'patrol-robot[fleet]', or leave the broker empty)"]
     try:
-        broker(settings)
+        brokers(settings)
     except ConfigError as error:
         return error.problems
     return []
 
 
+class Held:
+    """Events that a broker has confirmed but may not have saved yet. A dead broker's word is worth what it had written."""
+
+    def __init__(self, hold_s: float) -> None:
+        self._hold_s = hold_s
+        self._held: deque[tuple[float, int, str]] = deque()
+
+    def add(self, now_s: float, sent: Sequence[StoredEvent]) -> None:
+        """Takes events, in order, that were confirmed at `now_s`."""
+        self._held.extend((now_s, event.seq, event.id) for event in sent)
+
+    def ripe(self, now_s: float) -> bool:
+        """Returns whether any was held long enough."""
+        return bool(self._held) and now_s - self._held[0][0] >= self._hold_s
+
+    def take(self, now_s: float) -> list[str]:
+        """Returns the ids of those that were held long enough, and forgets them."""
+        ids: list[str] = []
+        while self.ripe(now_s):
+            ids.append(self._held.popleft()[2])
+        return ids
+
+    def lose(self) -> int | None:
+        """Returns the number of the first one held, which must be sent again with all that follow; None if none is. Forgets all."""
+        first = min((seq for _, seq, _ in self._held), default=None)
+        self._held.clear()
+        return first
+
+
 class Uplink:
     """Runs on the stream's loop (`run`), reads with a connection of its own, and writes nothing: `on_confirmed` gets the ids.
 
-    `get_status` is called on the loop and must return at once. Nothing that the broker does ends `run`, nor a database
-    that cannot be read: it waits and tries again, ever more slowly, up to `Backoff`'s limit.
+    `get_status` is called on the loop and must return at once. Nothing that a broker does ends `run`, nor a database
+    that cannot be read: it waits and tries the next broker, ever more slowly, up to `Backoff`'s limit.
     """
 
     def __init__(
@@ -171,7 +212,9 @@ class Uplink:
         on_confirmed: Callable[[Sequence[str]], None],
         backoff: Backoff | None = None,
     ) -> None:
-        self._broker = broker(settings)
+        self._brokers = brokers(settings)
+        self._broker = self._brokers[0]
+        self._held = Held(settings.hold_s)
         self._keepalive_s = settings.keepalive_s
         self._base = "/".join(topic_level(part) for part in (settings.prefix, site, robot))
         self._gone = Status(online=False, robot=robot, site=site, reasons=("disconnected",))
@@ -207,6 +250,7 @@ class Uplink:
                         await self._serve(client)
                 except (aiomqtt.MqttError, StoreError, OSError, TimeoutError) as error:
                     self._failed(error)
+                    self._broker = self._brokers[(self._brokers.index(self._broker) + 1) % len(self._brokers)]
                     await asyncio.sleep(self._backoff.next_s())
         finally:
             self._reader.close()
@@ -231,26 +275,35 @@ class Uplink:
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         log.info("uplink: connected to %r as %s", self._broker, self._client_id)
+        assert self._news is not None
         said: bytes | None = None
+        line = asyncio.create_task(_until_cut(client))
+        line.add_done_callback(lambda _: self.wake())
         try:
-            while True:
-                assert self._news is not None
+            while not line.done():
                 self._news.clear()
-                status = msgspec.json.encode(self._get_status())
-                if status != said:
+                now_s, status = time.monotonic(), msgspec.json.encode(self._get_status())
+                sent = await self._send_batch(client)
+                # Only a word of now shows that the broker has lived since it confirmed what is held.
+                if status != said or (self._held.ripe(now_s) and not sent):
                     await client.publish(f"{self._base}/status", status, qos=1, retain=True)
                     said = status
-                sent = await self._send_batch(client)
+                if ripe := self._held.take(now_s):
+                    self._on_confirmed(ripe)
                 self._backoff.reset()
                 self.problem = ""
-                if not sent:
+                if not sent and not line.done():
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(self._news.wait(), _LOOK_EVERY_S)
+            line.result()
         except asyncio.CancelledError:
             with contextlib.suppress(Exception):  # on the way out: the last will says the same
                 goodbye = msgspec.json.encode(msgspec.structs.replace(self._gone, reasons=("stopped",)))
                 await client.publish(f"{self._base}/status", goodbye, qos=1, retain=True, timeout=1.0)
             raise
+        finally:
+            line.cancel()
+            await asyncio.gather(line, return_exceptions=True)
 
     async def _send_batch(self, client: aiomqtt.Client) -> int:
         """Sends the oldest events that have not been confirmed, all at once and in order; returns how many."""
@@ -261,9 +314,8 @@ class Uplink:
         tasks = [asyncio.ensure_future(self._send(client, event)) for event in batch]
         results = await asyncio.gather(*tasks, return_exceptions=True)
         done = [event for event, result in zip(batch, results, strict=True) if result is None]
-        if done:
-            self._on_confirmed([event.id for event in done])
-            self.sent += len(done)
+        self._held.add(time.monotonic(), done)
+        self.sent += len(done)
         failed = next((result for result in results if result is not None), None)
         if failed is not None:
             raise failed
@@ -274,10 +326,18 @@ class Uplink:
         await client.publish(event_topic(self._base, event.json), event.json, qos=1)
 
     def _failed(self, error: BaseException) -> None:
+        if (first := self._held.lose()) is not None:
+            self._confirmed_seq = min(self._confirmed_seq, first - 1)
         problem = f"{self._broker!r}: {error}"
         if problem != self.problem:
             log.warning("uplink: %s; events wait in the outbox", problem)
         self.problem = problem
+
+
+async def _until_cut(client: aiomqtt.Client) -> None:
+    """Raises MqttError when the line is cut; while nothing is sent, nobody else would notice."""
+    async for _ in client.messages:
+        pass
 
 
 _wire_log = logging.getLogger(f"{__name__}.wire")

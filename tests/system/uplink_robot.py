@@ -23,7 +23,7 @@ async def main(path: Path, port: int, total: int) -> None:
     with Store(path, outbox=True) as store:
         make = EventFactory("robot-1", "square", store.last_seq() + 1, lambda: uuid.uuid4().hex).make
         uplink = Uplink(
-            UplinkSettings(broker=f"mqtt://127.0.0.1:{port}"),
+            UplinkSettings(broker=f"mqtt://127.0.0.1:{port}", hold_s=1.0),
             "station",
             "robot-1",
             path,
