@@ -36,6 +36,8 @@ ACK_AFTER_S = 5.0
 PLATE_RATE_HZ = 1.0
 COVERED_C = 6.0
 """A scarf over the plate is so much cooler."""
+SLEW_C_PER_S = 0.1
+"""Errors follow the hour no faster than this, lest a quiet hour that is left out look like a leap of the sensor."""
 TRUTH_EVERY = 2
 """Truth is noted at every second thermal frame, 4.5 times a second."""
 _NOTHING: U8 = np.zeros((1, 1, 3), np.uint8)
@@ -51,6 +53,23 @@ class _Eyes:
         return [self._world.faces(frame.t_mono_ns) for frame in frames]
 
 
+class _Slow:
+    """A value that follows another one at most so fast; times must not go back."""
+
+    def __init__(self) -> None:
+        self._value: float | None = None
+        self._t_s = 0.0
+
+    def to(self, wanted: float, t_s: float) -> float:
+        """Returns the value at `t_s`."""
+        if self._value is None:
+            self._value = wanted
+        most = SLEW_C_PER_S * max(t_s - self._t_s, 0.0)
+        self._value += min(max(wanted - self._value, -most), most)
+        self._t_s = t_s
+        return self._value
+
+
 class World:
     """The day's square, and what its devices say of it, in played seconds."""
 
@@ -60,6 +79,8 @@ class World:
         self._renderer = ThermalRenderer(true_rig, day.seed)
         self._faces = TruthFaces(rig, LandmarkNoise(), day.seed)
         self._camera = rig.cameras[0]
+        self._drift = _Slow()
+        self._plate = _Slow()
 
     def at(self, played_s: float) -> SceneState:
         """Returns the square in the air of that hour."""
@@ -75,14 +96,19 @@ class World:
         size_px = self._camera.width_px, self._camera.height_px
         return CameraShot(self._camera.name, seq, at_ns(played_s), size_px, lambda scale: (_NOTHING, size_px))
 
+    def plate_off_c(self, played_s: float) -> float:
+        """Returns how far the plate is from its set point."""
+        return self._plate.to(self.day.sensor.plate_at(self.day.station_s(max(played_s, 0.0))), played_s)
+
     def thermal(self, seq: int, state: SceneState, played_s: float) -> ThermalFrame:
         """Returns the frame with the hour's drift, and the plate as it is."""
         day, station_s = self.day, self.day.station_s(max(played_s, 0.0))
         temp_c = self._renderer.render(state, played_s)
-        temp_c += np.float32(day.sensor.offset_at(station_s, state.ambient_c - day.air.believed_c))
+        drift_c = day.sensor.offset_at(station_s, state.ambient_c - day.air.believed_c)
+        temp_c += np.float32(self._drift.to(drift_c, played_s))
         left, top, width, height = self.rig.reference.roi_px
         plate = temp_c[top : top + height, left : left + width]
-        plate += np.float32(day.sensor.plate_at(station_s) * self.rig.reference.emissivity)
+        plate += np.float32(self.plate_off_c(played_s) * self.rig.reference.emissivity)
         if day.out(station_s) == "plate_covered":
             plate -= np.float32(COVERED_C)
         quantum = self.rig.traits.quantum_c
@@ -127,7 +153,7 @@ def play(day: Day) -> Played:
             note(pipeline.step(shots, (), now_ns, due), now_ns)
         elif device == "plate":
             if out != "plate_silent":
-                plate_c = rig.reference.temp_c + day.sensor.plate_at(day.station_s(taken_s))
+                plate_c = rig.reference.temp_c + world.plate_off_c(taken_s)
                 pipeline.hear_plate(PlateReading(seq, at_ns(taken_s), round(plate_c, 2), True))
         else:
             state = world.at(taken_s)

@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,11 +78,8 @@ class Broker:
 class Soak:
     """One run: simulators, robot, plate's controller and broker; `run` is the loop that samples and breaks."""
 
-    def __init__(
-        self, folder: Path, seconds: float, seed: int, sample_s: float, kinds: tuple[soak_plan.Kind, ...]
-    ) -> None:
-        self.folder, self.seconds, self.seed, self.sample_s = folder, seconds, seed, sample_s
-        self.plan = soak_plan.plan(seed, FIRST_FAULT_S, seconds, kinds)
+    def __init__(self, folder: Path, seconds: float, plan: Sequence[Planned], seed: int, sample_s: float) -> None:
+        self.folder, self.seconds, self.plan, self.seed, self.sample_s = folder, seconds, tuple(plan), seed, sample_s
         self.rows: list[dict[str, float]] = []
         self.events: list[Event] = []
         self._restarts = 0
@@ -420,11 +417,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="patrol-soak-") as name:
         seconds = options.hours * 3600
         if options.accelerated:
-            from soak_fast import FastSoak
+            from soak_fast import KINDS, FastSoak
 
-            found = FastSoak(Path(name), seconds, options.seed, options.sample, process_row).run(show)
+            planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, KINDS)
+            found = FastSoak(Path(name), seconds, planned, options.seed, options.sample, process_row).run(show)
         else:
-            found = Soak(Path(name), seconds, options.seed, options.sample, kinds).run(show)
+            planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, kinds)
+            found = Soak(Path(name), seconds, planned, options.seed, options.sample).run(show)
     return report(found, options.json, options.picture, show)
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import math
 import os
 import platform
 import random
@@ -75,10 +76,15 @@ class FastSoak:
     """`run` plays the hours; samples are taken every `sample_s` simulated seconds."""
 
     def __init__(
-        self, folder: Path, seconds: float, seed: int, sample_s: float, process_row: Callable[[int], Any]
+        self,
+        folder: Path,
+        seconds: float,
+        plan: Sequence[Planned],
+        seed: int,
+        sample_s: float,
+        process_row: Callable[[int], Any],
     ) -> None:
-        self.folder, self.seconds, self.seed, self.sample_s = folder, seconds, seed, sample_s
-        self.plan = soak_plan.plan(seed, 15.0, seconds, KINDS)
+        self.folder, self.seconds, self.plan, self.seed, self.sample_s = folder, seconds, tuple(plan), seed, sample_s
         self._process_row = process_row
         self._chance = random.Random(seed)
         self._images = FaultPlan.from_dicts(
@@ -123,15 +129,16 @@ class FastSoak:
                 if result.health is not None:
                     states.append(((now_ns - at_ns(0.0)) / 1e9, str(result.health.screening) == "available"))
 
-            for number in range(int(np.ceil(self.seconds / SCENE_S))):
+            for number in range(math.ceil(self.seconds / SCENE_S)):
                 begin_s = number * SCENE_S
+                length_s = min(SCENE_S, self.seconds - begin_s)
                 world = World(_day(self.seed, number), rig, true_rig)
                 eyes.world, eyes.offset_ns = world, round(begin_s * 1e9)
                 lines: list[Line] = []
                 known: set[int] = set()
                 told.clear()
                 drawn_faces.cache_clear()
-                for seq, (arrives_s, taken_s, device) in enumerate(schedule(rig, SCENE_S), start=1):
+                for seq, (arrives_s, taken_s, device) in enumerate(schedule(rig, length_s), start=1):
                     t_s, now_ns = begin_s + taken_s, at_ns(begin_s + arrives_s)
                     one = soak_plan.active(self.plan, t_s)
                     due = [Acknowledge(alarm_id, "soak") for t_ns, alarm_id in answers if t_ns <= now_ns]

@@ -1,0 +1,147 @@
+"""The soak itself: its schedule, its judgement, and a soak of seconds; `make soak` runs hours."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soak
+from soak_fast import FastSoak
+from soak_plan import EVERY, Kind, Planned, active, plan
+from soak_verdict import Came, constant, growth, judge, verdict, warm_up_s
+
+LOUD = Planned(Kind("stall", "thermal", loud=True), 100.0, 10.0)
+QUIET = Planned(Kind("garbage", ""), 100.0, 10.0)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_faults_leave_time_to_recover_and_every_kind_comes_before_any_again(seed: int) -> None:
+    planned = plan(seed, 15.0, 3600.0)
+    assert planned == plan(seed, 15.0, 3600.0) != plan(seed + 100, 15.0, 3600.0)
+    assert planned[0].at_s == 15.0 and len(planned) > 80
+    for before, after in itertools.pairwise(planned):
+        assert after.at_s >= before.end_s + before.kind.recover_s
+    assert planned[-1].end_s + planned[-1].kind.recover_s <= 3600.0
+    for start in range(0, len(planned) - len(EVERY) + 1, len(EVERY)):
+        assert {one.kind.title for one in planned[start : start + len(EVERY)]} == {kind.title for kind in EVERY}
+
+
+def test_what_is_active_when() -> None:
+    assert active([LOUD], 99.9) is None and active([LOUD], 100.0) is LOUD and active([LOUD], 110.0) is None
+    assert active([LOUD], 115.0, after_s=6.0) is LOUD
+    assert plan(1, 0.0, 3600.0, kinds=()) == () and plan(1, 0.0, 20.0) == ()
+
+
+def minutes(length_h: float, per_h: float, noise: float = 0.3, seed: int = 1) -> tuple[list[float], list[float]]:
+    t_s = np.arange(0.0, length_h * 3600, 5.0)
+    rng = np.random.default_rng(seed)
+    # Noise that lingers, as that of an allocator does.
+    lingering = np.convolve(rng.normal(0.0, noise, len(t_s) + 23), np.ones(24) / 24, "valid")
+    return t_s.tolist(), (160.0 + per_h * t_s / 3600 + 4.0 * lingering).tolist()
+
+
+@pytest.mark.parametrize("per_h", [0.0, 0.5, 3.0, -2.0])
+def test_growth_is_found_with_its_interval(per_h: float) -> None:
+    inside = 0
+    for seed in range(10):
+        found = growth(*minutes(3.0, per_h, seed=seed))
+        assert found is not None and found.low < found.per_h < found.high
+        assert abs(found.per_h - per_h) < 0.6
+        inside += found.low <= per_h <= found.high
+    assert inside >= 7
+
+
+def test_a_single_leap_and_single_peaks_do_not_move_the_slope() -> None:
+    t_s, values = minutes(2.0, 0.0, noise=0.05)
+    for index in range(0, len(values), 37):
+        values[index] += 50.0
+    found = growth(t_s, values)
+    assert found is not None and abs(found.per_h) < 0.1
+
+
+def test_minutes_say_nothing_about_hours() -> None:
+    assert growth(*minutes(0.2, 100.0)) is None
+    assert warm_up_s(100.0) == 25.0 and warm_up_s(36_000.0) == 900.0
+
+
+def test_constant() -> None:
+    assert constant([14, 14, 15, 14]) and constant([16, 14, 14, 14]) and constant([14])
+    assert not constant([14, 14, 14, 14, 15, 15, 16, 16])
+
+
+def judged(planned: Planned, *states: tuple[float, bool]) -> Came:
+    return judge(planned, [(1.0, True), *states], 140.0)
+
+
+def test_a_loud_fault_is_said_and_got_over() -> None:
+    came = judged(LOUD, (101.5, False), (114.0, True))
+    assert (came.detect_s, came.recover_s, came.problem) == (1.5, 4.0, "")
+    assert "never said" in judged(LOUD).problem
+    assert "after 5 s" in judged(LOUD, (105.0, False), (114.0, True)).problem
+    assert "did not recover" in judged(LOUD, (101.5, False), (114.0, True), (130.0, False)).problem
+    assert "20 s to recover" in judged(LOUD, (101.5, False), (130.0, True)).problem
+    assert "was not screening" in judged(LOUD, (90.0, False), (130.0, True)).problem
+    assert "was not screening" in judge(LOUD, [], 140.0).problem
+
+
+def test_a_quiet_fault_may_pass_unnoticed() -> None:
+    assert judged(QUIET) == Came(QUIET, None, None)
+    assert judged(QUIET, (102.0, False), (108.0, True)).recover_s == 0.0
+
+
+def columns(rss_per_h: float = 0.0, threads: float = 0.0) -> dict[str, list[float]]:
+    t_s, rss = minutes(2.0, rss_per_h, noise=0.05)
+    grown = [14 + float(int(threads * at_s / 3600)) for at_s in t_s]
+    return {"t_s": t_s, "rss_mb": rss, "threads": grown, "descriptors": [33.0] * len(t_s)}
+
+
+def test_the_verdict_names_what_is_wrong() -> None:
+    calm = [True] * len(columns()["t_s"])
+    fine = verdict(columns(), calm, [Came(LOUD, 1.0, 4.0)], {"false alarms": 0})
+    assert fine["problems"] == [] and fine["warm_up_s"] == 900.0 and fine["threads"] == [14.0, 14.0]
+    assert verdict(columns(), calm, [], {"false alarms": 2})["problems"] == ["false alarms: 2"]
+    assert "grows by" in verdict(columns(rss_per_h=2.0), calm, [], {})["problems"][0]
+    assert "threads grow" in verdict(columns(threads=3.0), calm, [], {})["problems"][0]
+    assert "thermal stall at 100 s: no" in verdict(columns(), calm, [Came(LOUD, None, None, "no")], {})["problems"][0]
+
+
+def event(at_s: float, kind: str, **data: Any) -> dict[str, Any]:
+    return {"t_mono_ns": round(at_s * 1e9), "type": kind, "data": data}
+
+
+def test_readings_of_an_unavailable_robot_are_counted() -> None:
+    lost, back = (
+        event(10.0, "health.changed", screening="unavailable"),
+        event(20.0, "health.changed", screening="available"),
+    )
+    still = event(14.0, "health.changed", screening="unavailable")
+    read, not_read = event(15.0, "screening.completed", reading={}), event(15.0, "screening.completed", reading=None)
+    assert soak.read_while_unavailable([lost, still, read, not_read, back]) == 1, "a second loss is part of the first"
+    assert soak.read_while_unavailable([lost, event(11.0, "screening.completed", reading={}), back]) == 0
+    assert soak.read_while_unavailable([lost, back, event(21.0, "screening.completed", reading={})]) == 0
+
+
+def test_a_minute_in_simulated_time(tmp_path: Path) -> None:
+    planned = [
+        Planned(Kind("stop", "front", loud=True), 20.0, 6.0),
+        Planned(Kind("stall", "thermal", loud=True), 40.0, 6.0),
+    ]
+    found = FastSoak(tmp_path, 60.0, planned, 2, 5.0, soak.process_row).run(print)
+    assert found["problems"] == [] and found["said_unavailable"] == 2 and found["false_alarms"] == 0
+    assert len(found["samples"]["t_s"]) == 12 and found["people_in_range"] > 0
+
+
+@pytest.mark.system
+def test_a_soak_of_seconds(tmp_path: Path) -> None:
+    cold, viewer = Kind("plate_cold", "", loud=True), Kind("viewer", "")
+    planned = [Planned(cold, 0.5, 2.0), Planned(viewer, 8.0, 1.0)]
+    found = soak.Soak(tmp_path, 10.0, planned, 3, 1.0).run(print)
+    assert found["problems"] == [] and found["faults"] == 2 and found["said_unavailable"] == 1
+    assert found["recover_s_max"] is not None and found["missing_numbers_in_the_store"] == 0
+    samples = found["samples"]
+    assert len(samples["t_s"]) >= 9 and min(samples["rss_mb"]) > 50 and max(samples["thermal_ms"]) > 0
+    assert soak.report(found, tmp_path / "soak.json", tmp_path / "soak.png", print) == 0
+    assert (tmp_path / "soak.png").stat().st_size > 10_000 and (tmp_path / "soak.json").stat().st_size > 1000
