@@ -8,6 +8,8 @@ file:walk.mp4, file:/path/dir?rate_hz=10&loop=1
 senxor:/dev/ttyACM0?fps=9                     thermal sensor, Meridian SenXor
 gymcu:/dev/ttyUSB0?baud=460800&rate_hz=8      thermal sensor, GY-MCU90640
 plate:/dev/ttyUSB1                            the reference plate's controller
+nmea:/dev/ttyACM1?baud=9600                   a satellite receiver that speaks NMEA 0183
+mqtt://127.0.0.1:1883/patrol/pose             poses of the robot's base: broker and topic
 gpiozero:?red=17&amber=27&green=22&siren=23   lamp and siren, by BCM pin; with buttons: &ack=5&test=6
 gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23
 gpiozero:?pin=24, gpiod:/dev/gpiochip0?pin=24 a pin that cuts a device's supply
@@ -40,7 +42,7 @@ class Address:
     @property
     def shown(self) -> str:
         """The address for logs and messages: passwords and query values of a URL are replaced by `***`."""
-        if self.scheme in ("http", "https"):
+        if self.scheme in _URLS:
             return _without_secrets(self.target)
         query = "&".join(f"{name}={_spell(value)}" for name, value in self.params.items())
         return f"{self.scheme}:{self.target}" + (f"?{query}" if query else "")
@@ -86,7 +88,7 @@ def parse(text: str) -> Address:
     scheme_name = scheme_name.lower()
     if not colon or scheme_name not in SCHEMES:
         raise ConfigError(_unknown_scheme(text.strip(), scheme_name))
-    if scheme_name in ("http", "https"):
+    if scheme_name in _URLS:
         return _parse_url(scheme_name, text.strip())
     scheme = SCHEMES[scheme_name]
     target, _, query = rest.partition("?")
@@ -112,7 +114,21 @@ def _parse_url(scheme: str, text: str) -> Address:
         ) from None
     if not host:
         raise ConfigError(f'address "{scheme}": the URL names no host (write for example {SCHEMES[scheme].example})')
+    if scheme == "mqtt" and (problem := _topic_problem(text)):
+        raise ConfigError(f'address "mqtt": {problem} (write for example {SCHEMES[scheme].example})')
     return Address(scheme, text)
+
+
+def _topic_problem(text: str) -> str:
+    parts = urlsplit(text)
+    if "@" in parts.netloc:
+        return "credentials do not belong into the address (put them into place.credentials_file)"
+    if parts.query or parts.fragment:
+        return "takes no parameters"
+    topic = unquote(parts.path.lstrip("/"))
+    if not topic or any(character in topic for character in "+#\0"):
+        return "the path is no topic to hear one robot on"
+    return ""
 
 
 def _parse_params(name: str, scheme: _Scheme, query: str) -> tuple[dict[str, Value], list[str]]:
@@ -242,6 +258,7 @@ def _pins_differ(params: Mapping[str, Value]) -> Iterable[str]:
         yield f"pin= is the pin of a supply and does not go with {', '.join(others)} (write two addresses)"
 
 
+_URLS = ("http", "https", "mqtt")
 INDICATOR_PINS = ("red", "amber", "green", "siren", "ack", "test")
 PIN_NAMES = (*INDICATOR_PINS, "pin")
 _PICTURE = {"width": _integer(16, 16384), "height": _integer(16, 16384), "fps": _number(0.1, 240)}
@@ -283,6 +300,8 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
             _gymcu_fits,
         ),
         "plate": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "plate:/dev/ttyUSB1"),
+        "nmea": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "nmea:/dev/serial/by-id/…?baud=9600"),
+        "mqtt": _Scheme("URL", {}, "mqtt://127.0.0.1:1883/patrol/pose"),
         "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23", _pins_differ),
         "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23", _pins_differ),
     }

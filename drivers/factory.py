@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Protocol
 
 from drivers.address import INDICATOR_PINS, PIN_NAMES, Address, parse
 from drivers.pins import Pins
 from robot.errors import ConfigError, DeviceError
-from robot.interfaces import Camera, Indicator, PlateSensor, PowerSwitch, ThermalSensor
+from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.types import ButtonPress, SirenRules
 
 CAMERA_SCHEMES = ("http", "https", "file", "v4l2", "picamera2", "gstreamer")
 THERMAL_SCHEMES = ("senxor", "gymcu")
 PLATE_SCHEMES = ("plate",)
+POSITION_SCHEMES = ("nmea", "mqtt")
 INDICATOR_SCHEMES = ("gpiozero", "gpiod")
 POWER_SCHEMES = INDICATOR_SCHEMES
 BUTTONS = ("ack", "test")
+
+
+class Login(Protocol):
+    """A user's name and password."""
+
+    @property
+    def username(self) -> str: ...
+
+    @property
+    def password(self) -> str: ...
 
 
 def open_camera(address_text: str, name: str) -> Camera:
@@ -67,6 +79,18 @@ def open_plate(address_text: str) -> PlateSensor:
     from drivers.plate_serial import SerialPlate
 
     return SerialPlate(address)
+
+
+def open_position(address_text: str, credentials: Login | None = None) -> PositionSource:
+    """Opens a source of positions. Raises ConfigError and DeviceError as `open_camera` does."""
+    address = _parsed(address_text, "a source of positions", POSITION_SCHEMES)
+    if address.scheme == "nmea":
+        from drivers.position_nmea import NmeaReceiver
+
+        return NmeaReceiver(address)
+    from drivers.position_mqtt import MqttPoses
+
+    return MqttPoses(address, *((credentials.username, credentials.password) if credentials else ()))
 
 
 def open_indicator(

@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib import metadata
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,9 +30,9 @@ from drivers.address import parse as parse_address
 from models.manifest import face_detector
 from models.prepare import prepared
 from models.session import YuNetSession
-from robot import calibrated, config
+from robot import calibrated, config, credentials
 from robot.attention import CROP_PX, CROPS_MAX
-from robot.capture import CaptureSet, Reader
+from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
 from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
@@ -65,7 +66,15 @@ from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.stuck import CameraStuck, ThermalStuck
 from robot.supervisor import ServiceNotifier, Supervisor
 from robot.tape import Acted, Ids, TapedPipeline, Told
-from robot.types import ButtonPress, CameraShot, IndicatorSignal, PlateReading, SirenRules, ThermalFrame
+from robot.types import (
+    ButtonPress,
+    CameraShot,
+    IndicatorSignal,
+    PlateReading,
+    PositionReading,
+    SirenRules,
+    ThermalFrame,
+)
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
 
@@ -77,6 +86,10 @@ TURN_S = 0.1
 """The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
 _RETENTION_EVERY_NS = 600 * 1_000_000_000
 _EXIT_BUG = 70
+_POSITIONS = 8
+"""Positions that wait at most: some are no position, and the last one must not push out the one before it."""
+_SILENT_PERIODS = 5.0
+"""A source of positions that says nothing for so many of its declared periods is opened again."""
 BUTTON = "button"
 """Who acknowledged, where a hand on the robot did."""
 DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
@@ -98,6 +111,7 @@ def problems(settings: Settings) -> list[str]:
     if settings.uplink.broker:
         found.extend(uplink_problems(settings.uplink))
     found.extend(record_problems(settings.record))
+    found.extend(_place_problems(settings))
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
@@ -122,6 +136,19 @@ def _stream_problems(stream: StreamSettings) -> list[str]:
     return found
 
 
+def _place_problems(settings: Settings) -> list[str]:
+    place = settings.place
+    if place.source.startswith("mqtt:") and find_spec("paho.mqtt") is None:
+        return [
+            "place.source: poses over MQTT need the extra fleet (pip install 'patrol-robot[fleet]', or leave it empty)"
+        ]
+    try:
+        credentials.read(place.credentials_file)
+    except ConfigError as error:
+        return [f"place.credentials_file: {problem}" for problem in error.problems]
+    return []
+
+
 def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
     pairs: list[tuple[str, str, tuple[str, ...]]] = [
         (f"cameras[{index}].address", camera.address, factory.CAMERA_SCHEMES)
@@ -130,6 +157,8 @@ def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
     pairs.append(("thermal.address", settings.thermal.address, factory.THERMAL_SCHEMES))
     if settings.reference.readback:
         pairs.append(("reference.readback", settings.reference.readback, factory.PLATE_SCHEMES))
+    if settings.place.source:
+        pairs.append(("place.source", settings.place.source, factory.POSITION_SCHEMES))
     if settings.indicator.address:
         pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
     pairs += [(where, address, factory.POWER_SCHEMES) for where, address in _supplies(settings)]
@@ -239,6 +268,7 @@ class App:
             detector, close, self._providers = open_detectors(settings)
             self._capture = self._make_capture()
             self._plate_said, self._plate = self._make_plate()
+            self._position_said, self._position = self._make_position()
             self._pipeline = self._make_pipeline(run, detector, close)
             self._evidence = Evidence(settings.evidence)
             self._warned: tuple[str, ...] = ()
@@ -261,8 +291,9 @@ class App:
         try:
             self._tell(self._opening_data())
             self._capture.start()
-            if self._plate is not None:
-                self._plate.start()
+            for beside in (self._plate, self._position):
+                if beside is not None:
+                    beside.start()
             thread = threading.Thread(target=self._guarded_loop, name="pipeline")
             thread.start()
             self.supervisor.wait()
@@ -274,8 +305,9 @@ class App:
                 return _EXIT_BUG
             self._capture.stop(timeout_s=5.0)
             self._evidence.close()
-            if self._plate is not None:
-                self._plate.stop(timeout_s=2.0)
+            for beside in (self._plate, self._position):
+                if beside is not None:
+                    beside.stop(timeout_s=2.0)
             self._tell([SystemStoppingData(reason=self.supervisor.reason)])
         finally:
             self.stream.stop(3.0)
@@ -315,6 +347,7 @@ class App:
 
         A thermal frame that comes meanwhile waits for one picture at most, not for all of them.
         """
+        self._hear()
         commands = [self._commands.popleft() for _ in range(len(self._commands))] + self._pressed()
         if thermals or commands or not shots:
             self._measure(thermals, commands)
@@ -330,6 +363,13 @@ class App:
         self._showing.update(thermals, time.monotonic_ns())
         if self._recorder is not None and state is not self._showing.state:
             self._recorder.state(self._showing.state)
+
+    def _hear(self) -> None:
+        """Takes what the plate's controller and the source of positions have said; waits for nothing."""
+        for said in self._plate_said.take():
+            self._pipeline.hear_plate(said)
+        for told in self._position_said.take():
+            self._pipeline.hear_position(told)
 
     def _pressed(self) -> list[Acknowledge]:
         """Returns what the buttons ask for: the alarms that stood when one was pressed, and none that came after."""
@@ -359,8 +399,6 @@ class App:
         self._pipeline.warn((*calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)), *self._warned))
 
     def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
-        for said in self._plate_said.take():
-            self._pipeline.hear_plate(said)
         start_ns = time.monotonic_ns()
         self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
         self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
@@ -404,7 +442,8 @@ class App:
 
     def _publish(self, data: Sequence[Data], t_mono_ns: int, t_unix_ns: int) -> list[bytes]:
         """Events go to the store first, then to the stream; a store that fails keeps them in memory and says so."""
-        events = [self._events.make(item, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns) for item in data]
+        place = self._pipeline.place(t_mono_ns)
+        events = [self._events.make(item, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns, place=place) for item in data]
         self._log.append(events)
         encoded = [encode(event) for event in events]
         for event, text in zip(events, encoded, strict=True):
@@ -525,6 +564,17 @@ class App:
             return said, None
         return said, Reader("plate", lambda: factory.open_plate(address), said, self.supervisor.fail)
 
+    def _make_position(self) -> tuple[Slot[PositionReading], Reader[PositionReading] | None]:
+        """Returns where the source of positions leaves what it says, and its reader where one is configured."""
+        said: Slot[PositionReading] = Slot(Wakeup(), _POSITIONS)
+        place = self.settings.place
+        if not place.source:
+            return said, None
+        silence_s = max(place.stale_s, _SILENT_PERIODS / place.rate_hz)
+        known = credentials.read(place.credentials_file)
+        opener = partial(factory.open_position, place.source, known)
+        return said, Reader("position", opener, said, self.supervisor.fail, silence_s=silence_s)
+
     def _make_uplink(self) -> Uplink | None:
         settings = self.settings
         if not settings.uplink.broker:
@@ -541,6 +591,10 @@ class App:
         self.metrics.watch_uplink(lambda: not uplink.problem, lambda: uplink.sent)
         return uplink
 
+    def _statuses(self) -> dict[str, ReaderStatus]:
+        beside = {} if self._position is None else {"position": self._position.status()}
+        return self._capture.statuses() | beside
+
     def _make_stream(self) -> StreamServer:
         def take(message: AcknowledgeMessage) -> None:
             self._commands.append(Acknowledge(message.alarm, message.by))
@@ -550,7 +604,7 @@ class App:
         def note(access: Access) -> None:
             self._audit.append(_audit_entry(access.principal, access.address, f"access {access.path}"))
 
-        self.metrics.watch(self._capture.statuses)
+        self.metrics.watch(self._statuses)
         self.metrics.watch_health(lambda: as_of(self._showing.state, time.monotonic_ns()))
         self.metrics.watch_unmatched(lambda: self._pipeline.unmatched_warm)
         return StreamServer(

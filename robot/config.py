@@ -23,7 +23,7 @@ FilePath = Annotated[str, Meta(min_length=1)]
 ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
 NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
 
-TAKEN_NAMES = ("thermal", "pipeline")
+TAKEN_NAMES = ("thermal", "pipeline", "position")
 """Streams that health, pictures and counters know beside the cameras."""
 
 
@@ -39,7 +39,9 @@ class RobotSettings(Section, frozen=True):
     name: Name
     site: Name = "site"
     place: Annotated[str, Meta(max_length=200)] = ""
-    """Where the robot is, in words; part of every event."""
+    """Where the robot is, in words; part of every event. With a [place] source it is the station or building around the position."""
+    place_zh: Annotated[str, Meta(max_length=200)] = ""
+    """The same in Chinese; empty: as `place`."""
 
 
 class CameraSettings(Section, frozen=True):
@@ -232,6 +234,40 @@ class UplinkSettings(Section, frozen=True):
     """Beyond so many unsent events the least important go first: coverage, then health and screenings; alarms never."""
 
 
+Corner = tuple[float, float]
+Corners = Annotated[tuple[Corner, ...], Meta(max_length=200)]
+
+
+class ZoneSettings(Section, frozen=True):
+    """A part of the station with a name that officers use; corners in one of the two ways."""
+
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name_zh: Annotated[str, Meta(max_length=100)] = ""
+    """Empty: as `name`."""
+    corners_deg: Corners = ()
+    """Latitude and longitude (WGS 84) of each corner, in order."""
+    corners_m: Corners = ()
+    """x and y of each corner on the base's map, in order."""
+    map: Annotated[str, Meta(max_length=100)] = ""
+    """The map that corners_m are of; empty: any."""
+
+
+class PlaceSettings(Section, frozen=True):
+    """Where a robot that moves gets its position from; without a source robot.place says it all."""
+
+    source: str = ""
+    """nmea:PORT?baud=9600 (a receiver) or mqtt://HOST:1883/TOPIC (poses of the robot's base, extra `fleet`); empty: none."""
+    rate_hz: Annotated[float, Meta(ge=0.1, le=50)] = 1.0
+    stale_s: Annotated[float, Meta(ge=0.5, le=600)] = 3.0
+    """A position older than this is told with its age …"""
+    lost_s: Annotated[float, Meta(ge=1, le=86400)] = 120.0
+    """… and one older than this not at all."""
+    credentials_file: str = ""
+    """A TOML file with username and password for the base's broker."""
+    zones: Annotated[tuple[ZoneSettings, ...], Meta(max_length=500)] = ()
+    """The first one that holds the position names it: small ones before those around them."""
+
+
 class CoverageSettings(Section, frozen=True):
     summary_s: Positive = 60.0
 
@@ -258,6 +294,7 @@ class Settings(Section, frozen=True):
     uplink: UplinkSettings = UplinkSettings()
     evidence: EvidenceSettings = EvidenceSettings()
     record: RecordSettings = RecordSettings()
+    place: PlaceSettings = PlaceSettings()
 
 
 def parse(table: dict[str, Any], base: Path) -> Settings:
@@ -305,6 +342,7 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
     night = _table(table, "indicator").get("night")
     if isinstance(night, list) and night and (len(night) != 2 or night[0] == night[1]):
         problems.append('indicator.night: give two different times, as ["22:00", "06:00"], or [] for none')
+    problems += _place_problems(_table(table, "place"))
     stream = _table(table, "stream")
     if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
         problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")
@@ -318,11 +356,39 @@ def _contradictions(table: dict[str, Any]) -> list[str]:
     return problems
 
 
+def _place_problems(place: dict[str, Any]) -> list[str]:
+    problems: list[str] = []
+    zones = place.get("zones")
+    for index, zone in enumerate(zones if isinstance(zones, list) else []):
+        given = [key for key in ("corners_deg", "corners_m") if isinstance(zone, dict) and zone.get(key)]
+        where = f"place.zones[{index}]"
+        if len(given) != 1:
+            problems.append(f"{where}: give its corners once, as corners_deg or as corners_m")
+        elif isinstance(zone[given[0]], list) and len(zone[given[0]]) < 3:
+            problems.append(f"{where}.{given[0]}: a zone has three corners or more")
+        elif given == ["corners_deg"] and not all(_on_earth(corner) for corner in zone["corners_deg"]):
+            problems.append(f"{where}.corners_deg: latitude (-90 to 90) comes first, then longitude (-180 to 180)")
+    if zones and not place.get("source"):
+        problems.append("place.zones: need positions (set place.source, or leave the zones out)")
+    stale_s, lost_s = place.get("stale_s", 3.0), place.get("lost_s", 120.0)
+    if isinstance(stale_s, int | float) and isinstance(lost_s, int | float) and lost_s <= stale_s:
+        problems.append(f"place.lost_s: {lost_s} is not above stale_s, {stale_s} (a position is old before it is lost)")
+    return problems
+
+
+def _on_earth(corner: Any) -> bool:
+    """Returns False for numbers that are no latitude and longitude; what is no pair of numbers is told elsewhere."""
+    if not (isinstance(corner, list) and len(corner) == 2 and all(isinstance(value, int | float) for value in corner)):
+        return True
+    return bool(abs(corner[0]) <= 90 and abs(corner[1]) <= 180)
+
+
 def _paths(table: dict[str, Any]) -> list[tuple[str, str]]:
     places = [("calibration", "file"), ("store", "path")]
     places += [("record", "folder"), ("evidence", "folder")]
     places += [("stream", key) for key in ("tokens_file", "tls_cert", "tls_key")]
     places += [("uplink", key) for key in UPLINK_FILES]
+    places += [("place", "credentials_file")]
     values = [(f"{section}.{key}", _table(table, section).get(key)) for section, key in places]
     cameras = table.get("cameras")
     for index, camera in enumerate(cameras if isinstance(cameras, list) else []):
@@ -372,6 +438,7 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
         evidence=msgspec.structs.replace(settings.evidence, folder=anchor(settings.evidence.folder)),
         record=msgspec.structs.replace(settings.record, folder=anchor(settings.record.folder)),
+        place=msgspec.structs.replace(settings.place, credentials_file=anchor(settings.place.credentials_file)),
         uplink=msgspec.structs.replace(uplink, **{key: anchor(getattr(uplink, key)) for key in UPLINK_FILES}),
         stream=msgspec.structs.replace(
             stream,

@@ -1,6 +1,6 @@
 """What the robot says to the world: one JSON object per event, `patrol.event/1`, numbered without gaps.
 
-    {"schema", "seq", "id", "type", "t_utc", "t_mono_ns", "robot", "place", "data"}
+    {"schema", "seq", "id", "type", "t_utc", "t_mono_ns", "robot", "place", "where", "data"}
 
 `type` decides what is in `data`; each pair is one class below. Fields may be added under the same schema name, never
 changed or removed: readers ignore what they do not know. docs/event-schema.json is generated from these classes.
@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, NamedTuple, get_args
 
 import msgspec
 from msgspec import Meta
@@ -164,6 +164,35 @@ class SystemStoppingData(Part, frozen=True):
     reason: str
 
 
+class WhereData(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The robot's own place when the event happened; what is not known is left out. `place` says the same in words."""
+
+    state: Annotated[
+        Literal["fixed", "fresh", "stale", "unknown"],
+        Meta(description="fixed: by the settings; stale: the last known one, age_s old; unknown: nothing is known"),
+    ]
+    age_s: Annotated[float, Meta(ge=0, description="how old the position was")] | None = None
+    place_zh: Annotated[str, Meta(description="`place` in Chinese, where it differs")] = ""
+    zone: Annotated[str, Meta(description="name of the zone of the settings that holds the position")] = ""
+    lat_deg: float | None = None
+    lon_deg: float | None = None
+    map: str = ""
+    x_m: float | None = None
+    y_m: float | None = None
+    heading_deg: Annotated[
+        float | None,
+        Meta(description="with lat_deg: clockwise from true north; with x_m: counter-clockwise from the map's x axis"),
+    ] = None
+    accuracy_m: Annotated[float, Meta(ge=0, description="standard uncertainty across the ground")] | None = None
+
+
+class Place(NamedTuple):
+    """Where the robot is: in English, and as data."""
+
+    text: str
+    where: WhereData
+
+
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     """The envelope. `seq` rises by one from event to event of one robot; `id` is unique for ever."""
 
@@ -174,6 +203,8 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
     t_mono_ns: NanoSeconds
     robot: str
     place: str
+    where: WhereData | None = None
+    """Null in events of versions that did not know it."""
 
 
 class ScreeningCompleted(_Event, frozen=True, tag="screening.completed"):
@@ -377,13 +408,16 @@ def device_data(devices: Mapping[str, Any]) -> dict[str, DeviceData]:
 
 
 class EventFactory:
-    """Puts envelopes around data, numbering from `next_seq` (one more than the store's last) without gaps."""
+    """Puts envelopes around data, numbering from `next_seq` (one more than the store's last) without gaps.
+
+    `place` is where the robot is as long as `make` is told nothing else.
+    """
 
     def __init__(self, robot: str, place: str, next_seq: int, new_id: Callable[[], str]) -> None:
         if next_seq < 1:
             raise ValueError(f"next_seq is {next_seq}; the first event of a robot has number 1")
         self._robot = robot
-        self._place = place
+        self._place = Place(place, WhereData(state="fixed"))
         self._next_seq = next_seq
         self._new_id = new_id
 
@@ -392,15 +426,17 @@ class EventFactory:
         """The number that the next event will get."""
         return self._next_seq
 
-    def make(self, data: Data, *, t_unix_ns: int, t_mono_ns: int) -> Event:
+    def make(self, data: Data, *, t_unix_ns: int, t_mono_ns: int, place: Place | None = None) -> Event:
         """Returns the finished event of `data`, at a time given on both clocks."""
+        place = place or self._place
         event: Event = _ENVELOPE_OF[type(data)](
             seq=self._next_seq,
             id=self._new_id(),
             t_utc=rfc3339(t_unix_ns),
             t_mono_ns=t_mono_ns,
             robot=self._robot,
-            place=self._place,
+            place=place.text,
+            where=place.where,
             data=data,
         )
         self._next_seq += 1

@@ -71,6 +71,13 @@ _COLUMNS = {
     "not_measured": "$.data.not_measured",
     "unmatched_warm": "$.data.unmatched_warm",
     "calibration_id": "$.data.calibration_id",
+    "place": "$.place",
+    "place_state": "$.where.state",
+    "place_age_s": "$.where.age_s",
+    "lat_deg": "$.where.lat_deg",
+    "lon_deg": "$.where.lon_deg",
+    "map_x_m": "$.where.x_m",
+    "map_y_m": "$.where.y_m",
 }
 _CSV = "text/csv; charset=utf-8"
 _JSON = "application/json"

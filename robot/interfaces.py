@@ -5,7 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from robot.types import CameraFrame, CameraShot, DeviceInfo, Faces, IndicatorSignal, PlateReading, ThermalFrame
+from robot.types import (
+    CameraFrame,
+    CameraShot,
+    DeviceInfo,
+    Faces,
+    IndicatorSignal,
+    PlateReading,
+    PositionReading,
+    ThermalFrame,
+)
 
 
 class Camera(Protocol):
@@ -56,6 +65,24 @@ class PlateSensor(Protocol):
         ...
 
     def read(self, timeout_s: float) -> PlateReading: ...
+
+    def close(self) -> None: ...
+
+
+class PositionSource(Protocol):
+    """A receiver, or the robot's base, that tells where the robot is; the same contract as a camera."""
+
+    @property
+    def info(self) -> DeviceInfo: ...
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Counts by kind (`bad_checksum`, `bad_line`, `bad_message`, `repeated`, …) since opening."""
+        ...
+
+    def read(self, timeout_s: float) -> PositionReading:
+        """Returns the next word of it, also that it does not know; raises DeviceTimeout and DeviceError as a camera does."""
+        ...
 
     def close(self) -> None: ...
 

@@ -14,7 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import ProtocolError
-from robot.events import CoverageData, DeviceData, Point
+from robot.events import CoverageData, DeviceData, Point, WhereData
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +42,9 @@ class LiveAlarm(Part, frozen=True):
     distance_m: float | None = None
     """How far away the person was when they were measured."""
     by: str | None = None
+    place: str = ""
+    """Where the robot was when it raised the alarm."""
+    place_zh: str = ""
 
 
 class Field(Part, frozen=True):
@@ -58,6 +61,8 @@ class LiveState(Part, frozen=True, kw_only=True):
     kind: Literal["state"] = "state"
     robot: str
     place: str
+    where: WhereData | None = None
+    """The robot's place as data, with its words in Chinese."""
     t_utc: str
     t_mono_ns: int | None = None
     """When this was made: an old state says that nobody makes new ones (see as_of)."""

@@ -18,10 +18,12 @@ from robot.alarm import Alarm, AlarmDesk, AlarmRules
 from robot.attention import AttentionRules
 from robot.config import Settings
 from robot.corrections import Conditions
+from robot.events import Place
 from robot.health import Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
 from robot.optics import Optic
+from robot.place import Whereabouts
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate_all, thermal_rois
 from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
@@ -35,6 +37,7 @@ from robot.types import (
     IndicatorSignal,
     NotMeasured,
     PlateReading,
+    PositionReading,
     Reading,
     Reason,
     Screening,
@@ -187,7 +190,11 @@ class Pipeline:
         )
         self._blobs = BlobFinder(self._thermal, self._limits.face_px_min, measurement.ambient_c, self._reference_roi)
         self._warm = WarmWatch(settings.attention.unmatched_s)
-        self._health = Health(rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}, cameras=front)
+        streams = rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}
+        streams |= {"position": settings.place.rate_hz} if settings.place.source else {}
+        self._health = Health(streams, cameras=front)
+        self._whereabouts = Whereabouts(settings.robot, settings.place)
+        self._alarm_places: dict[str, Place] = {}
         self._tracks: list[Track] = []
         self._rois: list[ThermalRoi] = []
         self._results: list[Reading | NotMeasured] = []
@@ -233,6 +240,19 @@ class Pipeline:
     def hear_plate(self, reading: PlateReading) -> None:
         """Takes in what the reference plate's own controller says."""
         self._reference.hear(reading)
+
+    def hear_position(self, reading: PositionReading) -> None:
+        """Takes in where the robot is, or that its source does not know."""
+        self._health.beat("position", reading.t_mono_ns)
+        self._whereabouts.hear(reading)
+
+    def place(self, now_ns: int) -> Place:
+        """Returns where the robot is at `now_ns`, as well as is known."""
+        return self._whereabouts.at(now_ns)
+
+    def alarm_place(self, alarm_id: str) -> Place | None:
+        """Returns where the robot was when it raised an alarm that is still open."""
+        return self._alarm_places.get(alarm_id)
 
     def _look(self, shots: Sequence[CameraShot], now_ns: int) -> None:
         """Faces of new pictures move the tracks on."""
@@ -307,6 +327,7 @@ class Pipeline:
     def _raise(self, now_ns: int, t_evidence_ns: int, due: Sequence[Verdict], result: StepResult) -> None:
         for verdict in due:
             alarm = self._desk.open(now_ns, verdict, self._new_id())
+            self._alarm_places[alarm.alarm_id] = self.place(now_ns)
             result.raised.append(Raised(alarm, self._place(verdict), t_evidence_ns))
 
     def _remember_places(self, tracks: Sequence[Track], t_ns: int) -> None:
@@ -343,6 +364,8 @@ class Pipeline:
             self._update_health(now_ns, result)
             self._settle(now_ns, result)
         result.cleared = self._desk.clear(now_ns)
+        for alarm in result.cleared:
+            self._alarm_places.pop(alarm.alarm_id, None)
         if (now_ns - self._coverage_since_ns) * 1e-9 >= self._settings.coverage.summary_s:
             result.coverage = self._coverage_report()
             self._coverage_since_ns = now_ns
@@ -376,6 +399,9 @@ class Pipeline:
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
         reference_ok = self._reference_state.valid or not self._needs_reference()
         self._health.set_condition("reference_lost", self._first_thermal_ns is None or reference_ok)
+        if self._settings.place.source:
+            trouble = self._whereabouts.trouble(now_ns)
+            self._health.set_valid("position", not trouble, trouble)
         self._health.set_warnings((*self._warnings, *(f"detail_shed_{what}" for what in self._looker.shed())))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):

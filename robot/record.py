@@ -25,7 +25,7 @@ from calibration.files import Calibration
 from robot import tape
 from robot.config import RecordSettings, Settings
 from robot.live import LiveState
-from robot.tape import Acted, Begin, Gap, Message
+from robot.tape import Acted, Begin, Gap, Located, Message
 from robot.types import CameraShot, ThermalFrame
 from robot.uniformity import Uniformity
 
@@ -198,6 +198,8 @@ class _Writer:
         self._segment = 0
         self._begun_s = self._free_due_s = 0.0
         self._given = (run.next_seq, 0, 0)
+        self._located: list[Located] = []
+        """The last position, and that there is none any more: a file in the middle of a run begins with them."""
         self.keep_until_s = 0.0
         self.keep_now = False
 
@@ -216,6 +218,8 @@ class _Writer:
             self._log("/patrol/state", msgspec.json.encode(item.state), item.t_unix_ns)
         if item.message is not None:
             self._log("/patrol/tape", tape.encode(item.message), item.t_unix_ns)
+        if isinstance(item.message, Located):
+            self._located = [*self._located[:1], item.message] if item.message.nowhere else [item.message]
         if isinstance(item.message, Acted):
             self._given = (item.message.next_seq, item.message.alarm_ids, item.message.event_ids)
             self._turn_over()
@@ -301,6 +305,8 @@ class _Writer:
         )
         self._begun_s = time.monotonic()
         self._log("/patrol/tape", tape.encode(begin), t_unix_ns)
+        for located in self._located:
+            self._log("/patrol/tape", tape.encode(located), t_unix_ns)
 
     def _turn_over(self) -> None:
         """Between two steps: files end when they are long enough, and a ring loses what is too old."""

@@ -25,7 +25,7 @@ from robot.events import EventFactory
 from robot.pipeline import Acknowledge, Pipeline, StepResult
 from robot.recording import Played, Recording
 from robot.report import step_data
-from robot.tape import Acted, Begin, Charged, Finished, Gap, Heard, Ids, Step, Told, Warned
+from robot.tape import Acted, Begin, Charged, Finished, Gap, Heard, Ids, Located, Step, Told, Warned
 from robot.types import U8, CameraShot, PlateReading, ThermalFrame
 
 Decode = Callable[[bytes, int], tuple[U8, tuple[int, int]] | None]
@@ -182,6 +182,8 @@ class _Player:
                 self._pipeline.charge(message.cost_ns)
             case Heard():
                 self._pipeline.hear_plate(PlateReading(message.seq, message.t_mono_ns, message.temp_c, message.steady))
+            case Located():
+                self._pipeline.hear_position(message.reading)
             case Warned():
                 self._pipeline.warn(message.codes)
             case Gap():
@@ -220,14 +222,18 @@ class _Player:
     def _act(self, result: StepResult, acted: Acted) -> None:
         data = step_data(result, self._calibration.id, acted.t_lamp_ns, acted.t_lamp_ns, acted.t_unix_ns)
         for item in data:
-            event = self._events.make(item, t_unix_ns=acted.t_unix_ns, t_mono_ns=acted.t_lamp_ns)
+            event = self._make(item, acted.t_unix_ns, acted.t_lamp_ns)
             self.result.events.append(schema.encode(event))
 
     def _tell(self, told: Told) -> None:
         for raw in told.events:
             data = schema.decode(bytes(raw)).data
-            event = self._events.make(data, t_unix_ns=told.t_unix_ns, t_mono_ns=told.t_mono_ns)
+            event = self._make(data, told.t_unix_ns, told.t_mono_ns)
             self.result.events.append(schema.encode(event))
+
+    def _make(self, data: schema.Data, t_unix_ns: int, t_mono_ns: int) -> schema.Event:
+        place = self._pipeline.place(t_mono_ns)
+        return self._events.make(data, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns, place=place)
 
 
 def _calibration(content: bytes) -> Calibration:

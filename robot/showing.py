@@ -75,9 +75,11 @@ class Showing:
         view = self._view = self._pipeline.view()
         coverage = self._pipeline.coverage
         unix_ns = self._unix_ns()
+        place = self._pipeline.place(now_ns)
         return LiveState(
             robot=self._settings.robot.name,
-            place=self._settings.robot.place,
+            place=place.text,
+            where=place.where,
             t_utc=rfc3339(unix_ns),
             t_mono_ns=now_ns,
             last_seq=self._last_seq(),
@@ -122,6 +124,7 @@ class Showing:
     def _alarm(self, alarm: Alarm, unix_minus_mono_ns: int) -> LiveAlarm:
         reading = alarm.verdict.reading
         assert reading is not None, "an alarm is raised on a reading only"
+        place = self._pipeline.alarm_place(alarm.alarm_id)
         return LiveAlarm(
             alarm=alarm.alarm_id,
             person=alarm.track_id,
@@ -131,6 +134,8 @@ class Showing:
             uncertainty_c=round(reading.uncertainty_c, 2),
             distance_m=round(reading.distance_m, 1),
             by=alarm.acknowledged_by or None,
+            place="" if place is None else place.text,
+            place_zh="" if place is None else place.where.place_zh,
         )
 
 

@@ -17,7 +17,15 @@ from calibration.files import Calibration
 from robot.config import Settings
 from robot.interfaces import FaceDetector
 from robot.pipeline import Acknowledge, Pipeline, StepResult
-from robot.types import CameraShot, PlateReading, ThermalFrame
+from robot.types import (
+    CameraShot,
+    GlobalPosition,
+    MapPosition,
+    NoPosition,
+    PlateReading,
+    PositionReading,
+    ThermalFrame,
+)
 
 SCHEMA = "patrol.tape/1"
 
@@ -99,6 +107,34 @@ class Heard(_Message, frozen=True):
     steady: bool
 
 
+class Located(_Message, frozen=True):
+    """Where the robot is; of the three the one that was told."""
+
+    seq: int
+    t_mono_ns: int
+    on_earth: GlobalPosition | None = None
+    on_map: MapPosition | None = None
+    nowhere: NoPosition | None = None
+
+    @staticmethod
+    def of(reading: PositionReading) -> Located:
+        """Returns the reading as a message."""
+        told = reading.position
+        return Located(
+            reading.seq,
+            reading.t_mono_ns,
+            told if isinstance(told, GlobalPosition) else None,
+            told if isinstance(told, MapPosition) else None,
+            told if isinstance(told, NoPosition) else None,
+        )
+
+    @property
+    def reading(self) -> PositionReading:
+        """The message as it was heard."""
+        told = self.on_earth or self.on_map or self.nowhere or NoPosition("")
+        return PositionReading(self.seq, self.t_mono_ns, told)
+
+
 class Warned(_Message, frozen=True):
     codes: tuple[str, ...]
 
@@ -109,7 +145,7 @@ class Gap(_Message, frozen=True):
     lost: int
 
 
-Message = Begin | Step | Finished | Acted | Told | Charged | Heard | Warned | Gap
+Message = Begin | Step | Finished | Acted | Told | Charged | Heard | Located | Warned | Gap
 encode = msgspec.json.Encoder().encode
 decode = msgspec.json.Decoder(Message).decode
 
@@ -176,6 +212,10 @@ class TapedPipeline(Pipeline):
     def hear_plate(self, reading: PlateReading) -> None:
         self._tape.put(Heard(reading.seq, reading.t_mono_ns, reading.temp_c, reading.steady))
         super().hear_plate(reading)
+
+    def hear_position(self, reading: PositionReading) -> None:
+        self._tape.put(Located.of(reading))
+        super().hear_position(reading)
 
     def warn(self, codes: tuple[str, ...]) -> None:
         self._tape.put(Warned(codes))

@@ -88,6 +88,47 @@ class PlateReading:
     """False while it heats up or reports a fault."""
 
 
+@dataclass(frozen=True, slots=True)
+class GlobalPosition:
+    """Where the robot is on the earth (WGS 84)."""
+
+    lat_deg: float
+    lon_deg: float
+    heading_deg: float | None = None
+    """Clockwise from true north; None: not told, or standing still."""
+    accuracy_m: float | None = None
+    """Standard uncertainty across the ground; None: not told."""
+
+
+@dataclass(frozen=True, slots=True)
+class MapPosition:
+    """Where the robot is on a map of its base."""
+
+    x_m: float
+    y_m: float
+    heading_deg: float | None = None
+    """Counter-clockwise from the map's x axis (ROS REP 103); None: not told."""
+    accuracy_m: float | None = None
+    map_name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NoPosition:
+    """The source is well but does not know where it is."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PositionReading:
+    """What a receiver or the robot's base says of where the robot is."""
+
+    seq: int
+    t_mono_ns: int
+    """When it arrived."""
+    position: GlobalPosition | MapPosition | NoPosition
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Faces:
     """Faces found in one frame of one camera (n may be 0), in full-size pixels."""

@@ -24,12 +24,12 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from robot import credentials
 from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError, StoreError
 from robot.live import LiveState
 from robot.store import StoredEvent, StoreReader
-from robot.strict_toml import convert, read_table
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -53,6 +53,8 @@ class Status(msgspec.Struct, frozen=True):
     site: str
     screening: str = "unavailable"
     reasons: tuple[str, ...] = ()
+    place: str = ""
+    """Where it is, in words; an old position says how old it is."""
     last_seq: int = 0
     """The newest event's number: as long as a lower one has arrived last, some are still on their way."""
 
@@ -65,13 +67,9 @@ def status_of(state: LiveState, site: str) -> Status:
         site=site,
         screening=state.screening,
         reasons=state.reasons,
+        place=state.place,
         last_seq=state.last_seq,
     )
-
-
-class _Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    username: str
-    password: str
 
 
 class Broker(msgspec.Struct, frozen=True):
@@ -106,10 +104,9 @@ def brokers(settings: UplinkSettings) -> tuple[Broker, ...]:
     """Returns the brokers that the settings name; raises ConfigError with every problem of addresses, credentials and TLS files."""
     problems: list[str] = []
     places = [_place(address.strip(), problems) for address in settings.broker.split(",")]
-    credentials, tls = None, None
+    known, tls = None, None
     try:
-        if settings.credentials_file:
-            credentials = convert(read_table(Path(settings.credentials_file)), _Credentials)
+        known = credentials.read(settings.credentials_file)
     except ConfigError as error:
         problems += [f"uplink.credentials_file: {problem}" for problem in error.problems]
     if any(scheme == "mqtts" for scheme, _, _ in places):
@@ -121,7 +118,7 @@ def brokers(settings: UplinkSettings) -> tuple[Broker, ...]:
         log.warning("the uplink sends its password without TLS: use mqtts:// unless the network is your own")
     if problems:
         raise ConfigError(problems)
-    username, password = (credentials.username, credentials.password) if credentials else (None, None)
+    username, password = (known.username, known.password) if known else (None, None)
     return tuple(
         Broker(host, port, username, password, tls if scheme == "mqtts" else None) for scheme, host, port in places
     )

@@ -83,6 +83,11 @@ class Board:
         return next((alarm for alarm in alarms if alarm.state == "raised"), None)
 
 
+def spoken(place: str, place_zh: str, language: str) -> str:
+    """Returns a place in that language, as far as it is known in it."""
+    return place_zh or place if language == "zh" else place
+
+
 def screen(board: Board, now_ns: int, language: str, may_acknowledge: bool) -> RenderableType:
     """Returns the whole screen as it should look at `now_ns`."""
     parts: list[RenderableType] = [_banner(board, now_ns, language)]
@@ -110,7 +115,8 @@ def _banner(board: Board, now_ns: int, language: str) -> RenderableType:
         old = word("old", language, age=f"{age_s:.0f} s")
         detail = "\n".join(filter(None, (old, board.problem)))
         return Panel(Line(f"{word('lost', language)}\n{detail}", style="bold white on red"), border_style="red")
-    where = f"{state.robot} · {state.place}" if state.place else state.robot
+    place = spoken(state.place, "" if state.where is None else state.where.place_zh, language)
+    where = f"{state.robot} · {place}" if place else state.robot
     if state.screening == "available":
         return Panel(Line(f"{word('available', language)} · {where}", style="bold green"), border_style="green")
     reasons = ", ".join(
@@ -128,9 +134,15 @@ def _alarms(state: LiveState, language: str) -> RenderableType:
         answered = alarm.state == "acknowledged"
         said = word("acknowledged", language, by=alarm.by) if answered else word("raised", language)
         figure = f"{alarm.body_c:.1f} ± {2 * alarm.uncertainty_c:.1f} °C"
+        place = spoken(alarm.place, alarm.place_zh, language)
         lines.append(
             Line(
-                f"{alarm.t_utc[11:19]}Z  {word('person', language)} {alarm.person}  {figure}  {said}",
+                "  ".join(
+                    filter(
+                        None,
+                        (f"{alarm.t_utc[11:19]}Z", f"{word('person', language)} {alarm.person}", figure, place, said),
+                    )
+                ),
                 style="yellow" if answered else "bold white on red",
             )
         )

@@ -48,6 +48,10 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
     run.add_argument("--port", type=_port, default=0, help="port of the cameras (default: a free one)")
     run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
+    run.add_argument("--position-link", type=Path, help="name of the receiver's line, in scenarios with a patrol")
+    run.add_argument(
+        "--pose-broker", default="", metavar="URL", help="tell positions as a base does, at mqtt://HOST:PORT/TOPIC"
+    )
     run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
     run.add_argument("--start-at", type=int, metavar="NS", help="second 0 of the scenario, on CLOCK_MONOTONIC")
@@ -223,7 +227,7 @@ def _run(options: argparse.Namespace) -> int:
     from simulators.devices import Station
 
     scenario = scenarios.load_scenario(options.scenario)
-    for path in filter(None, (options.thermal_link, options.truth)):
+    for path in filter(None, (options.thermal_link, options.truth, options.position_link)):
         path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="patrol-sim-") as temporary:
         station = Station(
@@ -236,6 +240,8 @@ def _run(options: argparse.Namespace) -> int:
             truth_path=options.truth,
             start_at_ns=options.start_at,
             rig=_uncalibrated_rig(scenario, options) if options.uncalibrated else None,
+            position_link=options.position_link,
+            pose_broker=options.pose_broker,
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: station.stop())
@@ -305,6 +311,7 @@ def _write_config(station: Station, folder: Path, stream_port: int, uncalibrated
         stream_port,
         station.scene.scenario.physiology.sd_c,
         calibration,
+        robot_config.place_toml(station.scene.scenario.patrol, str(addresses["position"])),
     )
 
 

@@ -20,11 +20,12 @@ from numpy.typing import NDArray
 
 from simulators.firmware_gymcu import GymcuFirmware
 from simulators.firmware_senxor import SenxorFirmware
+from simulators.position_devices import PosePublisher, ReceiverPty
 from simulators.pty import PtyDevice
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
-from simulators.scenario import CameraFault, Scenario, camera_faults, thermal_faults
+from simulators.scenario import CameraFault, Scenario, camera_faults, position_faults, thermal_faults
 from simulators.scene import Scene
 from simulators.server_mjpeg import MjpegServer
 from simulators.truth import RATE_HZ, TruthWriter, header
@@ -53,8 +54,11 @@ class Station:
         truth_path: Path | None = None,
         start_at_ns: int | None = None,
         rig: Rig | None = None,
+        position_link: Path | None = None,
+        pose_broker: str = "",
     ) -> None:
-        """`rig` stands in for the one that `rig_name` is the drawing of."""
+        """`rig` stands in for the one that `rig_name` is the drawing of. A scenario with a patrol tells the robot's position through a
+        receiver at `position_link`, or as a base does at `pose_broker` (mqtt://HOST:PORT/TOPIC)."""
         self.rig_name = rig_name or scenario.rig
         self.rig = rig or load_rig(self.rig_name, scenario.seed if seed is None else seed)
         self.scene = Scene(scenario, seed, self.rig)
@@ -70,6 +74,9 @@ class Station:
         self._truth_file: BinaryIO | None = None
         self._thermal_link = thermal_link
         self._pty: PtyDevice | None = None
+        self._position_link = position_link or thermal_link.with_name(f"{thermal_link.name}-position")
+        self._pose_broker = pose_broker
+        self._position: ReceiverPty | PosePublisher | None = None
         self._server = MjpegServer(host, port, [camera.name for camera in self.rig.cameras])
         self._visible = {camera.name: VisibleRenderer(camera, self.scene.seed) for camera in self.rig.cameras}
         self._thermal = ThermalRenderer(self.rig, self.scene.seed)
@@ -96,6 +103,9 @@ class Station:
             self._truth_file = self._truth_path.open("wb")
         self._server.start()
         self._pty = self._open_thermal()
+        self._position = self._open_position()
+        if self._position is not None:
+            self._position.start()
         self._spawn("cameras", self._run_cameras)
         if self._truth_file is not None:
             self._spawn("truth", self._run_truth)
@@ -116,6 +126,9 @@ class Station:
         if self._pty is not None:
             self._pty.close()
             self._pty = None
+        if self._position is not None:
+            self._position.close()
+            self._position = None
         self._server.stop()
         if self._truth_file is not None:
             self._truth_file.close()
@@ -134,6 +147,7 @@ class Station:
         return {
             "cameras": {camera.name: f"{base}/{camera.name}.mjpg" for camera in self.rig.cameras},
             "thermal": thermal_address(self.rig, self._thermal_link),
+            "position": self._position_address(),
             "truth": None if self._truth_path is None else str(self._truth_path),
             "t0_mono_ns": self.t0_mono_ns,
         }
@@ -179,6 +193,19 @@ class Station:
             faults=thermal_faults(self.scene.scenario, self.scene.seed),
             start_s=self.t0_mono_ns / 1e9,
         )
+
+    def _open_position(self) -> ReceiverPty | PosePublisher | None:
+        path, faults = self.scene.scenario.patrol, position_faults(self.scene.scenario)
+        if not path.path_m:
+            return None
+        if self._pose_broker:
+            return PosePublisher(path, self._pose_broker, self._now_s, faults)
+        return ReceiverPty(path, self._position_link, self._now_s, faults)
+
+    def _position_address(self) -> str:
+        if not self.scene.scenario.patrol.path_m:
+            return ""
+        return self._pose_broker or f"nmea:{self._position_link}"
 
     def _thermal_frame(self) -> NDArray[np.float32] | None:
         try:

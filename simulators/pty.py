@@ -138,7 +138,7 @@ class PtyDevice:
         self._path = os.ttyname(self._slave)
         self._link = link
         if link is not None:
-            _point(link, self._path)
+            point(link, self._path)
         self.firmware.power_cycle()
         self._known_baud = self._line_baud()
         self._sending = b""
@@ -263,7 +263,7 @@ class PtyDevice:
         os.write(self._wake_write, b"!")
 
 
-def _point(link: Path, target: str) -> None:
+def point(link: Path, target: str) -> None:
     """Makes `link` point to `target` in one step; refuses to replace anything but a link."""
     if link.exists() and not link.is_symlink():
         raise FileExistsError(f"{link} exists and is not a link (choose another name for the simulated device)")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from calibration import files
 from simulators.nameplate import PHYSIOLOGY_SD_C, calibration_of
+from simulators.patrol import PatrolFile, on_earth
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
@@ -25,14 +27,36 @@ def write(
     stream_port: int,
     physiology_sd_c: float = PHYSIOLOGY_SD_C,
     calibration: files.Calibration | None = None,
+    place: str = "",
 ) -> Path:
-    """Writes robot.toml and calibration.json (the rig's own, unless another is given) into `folder` and returns the former's path."""
+    """Writes robot.toml and calibration.json (the rig's own, unless another is given) into `folder` and returns the former's path.
+
+    `place` is the text of its [place] table.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     calibration = calibration or calibration_of(rig, ROBOT, dt.datetime.now(dt.UTC), physiology_sd_c)
     files.save(calibration, folder / CALIBRATION)
     path = folder / CONFIG
-    path.write_text(robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port), encoding="utf-8")
+    text = robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port)
+    path.write_text(f"{text}\n{place}" if place else text, encoding="utf-8")
     return path
+
+
+def place_toml(path: PatrolFile, source: str) -> str:
+    """Returns the [place] table for a patrol whose positions come from that address; empty where there is none."""
+    if not source:
+        return ""
+    poses = source.startswith("mqtt:")
+    zones = "".join(
+        f"[[place.zones]]\nname = {json.dumps(zone.name)}\nname_zh = {json.dumps(zone.name_zh, ensure_ascii=False)}\n"
+        + (
+            f"corners_m = {[list(corner) for corner in zone.corners_m]}\nmap = {json.dumps(path.map)}\n"
+            if poses
+            else f"corners_deg = {[[round(deg, 7) for deg in on_earth(path, *corner)] for corner in zone.corners_m]}\n"
+        )
+        for zone in path.zone
+    )
+    return f"[place]\nsource = {json.dumps(source)}\nrate_hz = {5 if poses else 1}\n{zones}"
 
 
 def robot_toml(
@@ -48,7 +72,8 @@ def robot_toml(
 [robot]
 name = "sim-1"
 site = "simulated"
-place = "West square (simulated)"
+place = "Simulated station"
+place_zh = "模拟车站"
 
 {tables}
 [thermal]

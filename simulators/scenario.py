@@ -19,11 +19,13 @@ from simulators import settings
 from simulators.faults import FaultPlan
 from simulators.held import PropFile
 from simulators.held import problems as prop_problems
+from simulators.patrol import PatrolFile, PositionFault
+from simulators.patrol import check as check_patrol
 from simulators.rig import DEFAULT_RIG
 
 FOLDER = Path(__file__).parent / "scenarios"
 
-THERMAL, ALL_CAMERAS = "thermal", "cameras"
+THERMAL, ALL_CAMERAS, POSITION = "thermal", "cameras", "position"
 """Devices of a [[fault]], beside the cameras' own names."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -137,8 +139,10 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hot_object: tuple[HotObjectFile, ...] = ()
     prop: tuple[PropFile, ...] = ()
     """Calibration targets held in front of the robot."""
+    patrol: PatrolFile = PatrolFile()
     fault: tuple[dict[str, Any], ...] = ()
-    """What breaks when. Device "thermal" takes the kinds and parameters of faults.py, cameras those of CameraFault."""
+    """What breaks when. Device "thermal" takes the kinds and parameters of faults.py, cameras those of CameraFault, "position" those
+    of PositionFault."""
     name: str = "unnamed"
     """Filled in from the file's name."""
 
@@ -184,6 +188,10 @@ def check(scenario: Scenario, source: str) -> None:
         if item.carried_by is not None and not 1 <= item.carried_by <= len(scenario.person):
             problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
     problems += prop_problems(scenario.prop)
+    try:
+        check_patrol(scenario.patrol)
+    except ConfigError as error:
+        problems += error.problems
     if problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
 
@@ -199,6 +207,11 @@ def camera_faults(scenario: Scenario, camera: str) -> tuple[CameraFault, ...]:
     return tuple(
         msgspec.convert(table, CameraFault) for table in scenario.fault if table["device"] in (camera, ALL_CAMERAS)
     )
+
+
+def position_faults(scenario: Scenario) -> tuple[PositionFault, ...]:
+    """Returns what breaks in what tells the robot its position."""
+    return tuple(msgspec.convert(table, PositionFault) for table in scenario.fault if table["device"] == POSITION)
 
 
 def _faults_problems(tables: dict[str, Any]) -> list[str]:
@@ -217,7 +230,9 @@ def _fault_problems(index: int, table: dict[str, Any]) -> list[str]:
     at = f"fault[{index}]"
     device = table.get("device")
     if not isinstance(device, str):
-        return [f'{at}.device: missing or no text (name "thermal", a camera, or "cameras")']
+        return [f'{at}.device: missing or no text (name "thermal", "position", a camera, or "cameras")']
+    if device == POSITION:
+        return problems_of(table, PositionFault, at)
     if device != THERMAL:
         return problems_of(table, CameraFault, at)
     try:

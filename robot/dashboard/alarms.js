@@ -1,7 +1,7 @@
 // Alarms: first, large, audible; acknowledged by name; one step from their evidence.
 import { at, button, element, setText } from "/dom.js";
 import { showEvidence } from "/evidence.js";
-import { clock, code, figure, t } from "/i18n.js";
+import { clock, code, figure, placeOf, t } from "/i18n.js";
 
 const CONFIRM_MS = 4000;
 const BEEP_MS = 2000;
@@ -41,10 +41,10 @@ export class Alarms {
     this.open.sort((a, b) => (b.state === "raised") - (a.state === "raised") || b.t_utc.localeCompare(a.t_utc));
   }
 
-  hear({ seq, type, t_utc, data }) {
+  hear({ seq, type, t_utc, place, where, data }) {
     if (type !== "alarm.raised" || this.open.some((alarm) => alarm.alarm === data.alarm)) return;
     const { alarm, person, reading } = data;
-    const entry = { seq, alarm, person, state: "raised", t_utc, body_c: reading.body_c, uncertainty_c: reading.uncertainty_c, distance_m: reading.distance_m };
+    const entry = { seq, alarm, person, state: "raised", t_utc, body_c: reading.body_c, uncertainty_c: reading.uncertainty_c, distance_m: reading.distance_m, place, place_zh: where?.place_zh ?? "" };
     this.early.set(alarm, entry);
     this.open = [entry, ...this.open];
     this.render();
@@ -89,6 +89,8 @@ export class Alarms {
     const about = element("div", "about",
       element("p", "advice", code("advice", "elevated")),
       element("p", "", `${t("person")} ${alarm.person}${away} · ${when}${raised ? "" : ` · ${t("acknowledgedBy", { by: alarm.by ?? "" })}`}`));
+    const place = placeOf(alarm.place, alarm.place_zh);
+    if (place) about.append(element("p", "where", `⌖ ${place}`));
     const node = element("article", `alarm ${alarm.state}`, element("p", "figure", `▲ ${figure(alarm.body_c, alarm.uncertainty_c)}`), about);
     node.dataset.alarm = alarm.alarm;
     const buttons = element("div", "row");

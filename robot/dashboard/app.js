@@ -2,7 +2,7 @@
 import { Alarms } from "/alarms.js";
 import { Connection } from "/connection.js";
 import { at, setText } from "/dom.js";
-import { applyLanguage, code, duration, loadCodes, switchLanguage, t } from "/i18n.js";
+import { applyLanguage, code, duration, loadCodes, placeOf, switchLanguage, t } from "/i18n.js";
 import { History } from "/history.js";
 import { renderCounts, renderDevices, renderEvents, renderPeople } from "/lists.js";
 import { drawMap } from "/map.js";
@@ -57,7 +57,8 @@ function askToken(why) {
 
 function render() {
   setText(at("robot"), state.robot);
-  setText(at("place"), state.place);
+  setText(at("place"), placeOf(state.place, state.where?.place_zh));
+  at("place").className = state.where?.state ?? "";
   alarms.render();
   if (at("page-live").hidden) return;
   renderPeople(state.people);

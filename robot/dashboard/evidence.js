@@ -1,6 +1,6 @@
 // What an alarm rests on: every step from the sensor's figure to the estimate, and the pictures if any were kept.
 import { ask, at, element, save, setText } from "/dom.js";
-import { clock, figure, t } from "/i18n.js";
+import { clock, figure, placeOf, t } from "/i18n.js";
 
 const STEPS = ["raw_c", "reference_correction_c", "emissivity_correction_c", "atmosphere_correction_c", "size_of_source_correction_c", "skin_c", "site_offset_c", "body_c"];
 const SUMS = new Set(["raw_c", "skin_c", "body_c"]);
@@ -29,14 +29,15 @@ const zipOf = (alarm) => `/evidence/${encodeURIComponent(alarm)}.zip`;
 
 async function numbersOf(alarm) {
   const answer = await ask(`/history?type=alarm.raised&limit=1&q=${encodeURIComponent(alarm)}`);
-  const data = (await answer.json()).events[0]?.data;
+  const { data, place, where } = (await answer.json()).events[0] ?? {};
   if (!data) return [];
   const signed = (value) => `${value < 0 ? "−" : "+"}${Math.abs(value).toFixed(2)} °C`;
   const steps = STEPS.map((name) => row(t(name), name === "body_c" ? figure(data.reading.body_c, data.reading.uncertainty_c)
     : SUMS.has(name) ? `${data.reading[name].toFixed(2)} °C` : signed(data.reading[name]), SUMS.has(name)));
   return [...steps,
     row(t("threshold"), `${data.threshold_c.toFixed(1)} °C`), row(t("readings"), String(data.readings)),
-    row(t("distance"), `${data.reading.distance_m.toFixed(1)} m`), row(t("place"), data.reading.roi), row(t("calibration"), data.calibration_id)];
+    row(t("distance"), `${data.reading.distance_m.toFixed(1)} m`), row(t("place"), data.reading.roi), row(t("calibration"), data.calibration_id),
+    row(t("robotPlace"), placeOf(place, where?.place_zh) || "–")];
 }
 
 function row(name, value, sum = false) {

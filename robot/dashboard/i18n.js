@@ -22,7 +22,7 @@ const WORDS = {
     thermalCrop: "Thermal picture of the face", faceCrop: "Camera picture of the face", loading: "Loading…", notRead: "The robot did not answer ({status}).",
     raw_c: "Read by the sensor", reference_correction_c: "Reference plate", emissivity_correction_c: "Emissivity of skin", atmosphere_correction_c: "Air in between",
     size_of_source_correction_c: "Size of the face", skin_c: "Skin", site_offset_c: "Skin to body", body_c: "Body estimate",
-    threshold: "Threshold", readings: "Readings", calibration: "Calibration", place: "Read at",
+    threshold: "Threshold", readings: "Readings", calibration: "Calibration", place: "Read at", robotPlace: "Place of the robot",
     from: "From", to: "To", kind: "Kind", anyKind: "Everything", text: "Text", search: "Search", csv: "Save as CSV", older: "Older events",
     time: "Time", what: "What", found: "{count} events", foundMore: "{count} events, there are more", nothingFound: "Nothing was found.",
     day: "Day", chart: "Temperatures of the day", chartNone: "Nobody was measured on this day.", baseline: "usual here (median of the last {people})",
@@ -55,7 +55,7 @@ const WORDS = {
     thermalCrop: "面部热成像", faceCrop: "面部摄像画面", loading: "正在加载…", notRead: "机器人没有应答({status})。",
     raw_c: "传感器读数", reference_correction_c: "参考源修正", emissivity_correction_c: "皮肤发射率修正", atmosphere_correction_c: "空气修正",
     size_of_source_correction_c: "面部大小修正", skin_c: "皮肤温度", site_offset_c: "皮肤到体温", body_c: "体温估计",
-    threshold: "阈值", readings: "读数次数", calibration: "校准", place: "读取部位",
+    threshold: "阈值", readings: "读数次数", calibration: "校准", place: "读取部位", robotPlace: "机器人位置",
     from: "从", to: "到", kind: "类别", anyKind: "全部", text: "文字", search: "搜索", csv: "保存为 CSV", older: "更早的事件",
     time: "时间", what: "内容", found: "{count} 条事件", foundMore: "{count} 条事件，还有更多", nothingFound: "没有找到。",
     day: "日期", chart: "当日体温", chartNone: "当天没有测量任何人。", baseline: "本地常态(最近 {people} 人的中位数)",
@@ -110,6 +110,11 @@ export function locale() {
 export function duration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(seconds < 10 ? 1 : 0)} s`;
   return seconds < 3600 ? `${Math.floor(seconds / 60)} min` : `${Math.floor(seconds / 3600)} h`;
+}
+
+/** A place in the reader's language, as far as it is known in it. */
+export function placeOf(place, placeZh) {
+  return (language === "zh" && placeZh) || place || "";
 }
 
 export function clock(tUtc) {

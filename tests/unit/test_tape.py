@@ -22,7 +22,7 @@ from small_station import Eyes, calibration, settings, thermal_frame
 from calibration import files
 from drivers.jpeg_image import decode as decode_jpeg
 from robot import record, tape
-from robot.config import RecordSettings
+from robot.config import CoverageSettings, PlaceSettings, RecordSettings, Settings, ZoneSettings
 from robot.errors import CalibrationError, RecordingError
 from robot.pipeline import StepResult
 from robot.record import Recorder, Run
@@ -30,7 +30,7 @@ from robot.recording import Recording
 from robot.replay import Parts, Replayed, differences, replay
 from robot.replay_view import report, said
 from robot.tape import Acted, Begin, Gap, Ids, Message, Step, TapedPipeline, Told, Warned
-from robot.types import CameraShot, PlateReading
+from robot.types import CameraShot, GlobalPosition, MapPosition, NoPosition, PlateReading, PositionReading
 
 TENTH_NS = 100_000_000
 RUNS = (f"{number:08}" for number in itertools.count())
@@ -42,6 +42,9 @@ MESSAGES = [
     Acted(1, 2, 3, 4, 5),
     tape.Heard(1, 2, 35.02, True),
     tape.Charged(12),
+    tape.Located.of(PositionReading(1, 2, GlobalPosition(31.2, 121.4, None, 4.5))),
+    tape.Located.of(PositionReading(2, 3, MapPosition(1.5, -2.0, 90.0, None, "hall"))),
+    tape.Located.of(PositionReading(3, 4, NoPosition("no fix"))),
     Warned(("calibration_expired",)),
     tape.Finished(9),
     Gap(4),
@@ -71,11 +74,19 @@ def shot(seq: int, t_ns: int) -> CameraShot:
     return CameraShot("front", seq, t_ns, (128, 72), lambda scale: decode_jpeg(jpeg, scale), jpeg)
 
 
+HALL = ZoneSettings(name="hall", name_zh="大厅", corners_m=((0, -9), (9, -9), (9, 9), (0, 9)))
+
+
+def position_at(index: int) -> MapPosition | NoPosition | None:
+    """A base that moves, is silent for a while, and loses itself at the end."""
+    return NoPosition("lost") if index > 50 else None if 10 < index < 45 else MapPosition(0.2 * index, 1.0)
+
+
 class Station:
     """A taped pipeline that is stepped as the program does it."""
 
-    def __init__(self, folder: Path, **values: Any) -> None:
-        self.settings, self.calibration = settings(), calibration()
+    def __init__(self, folder: Path, known: Settings | None = None, **values: Any) -> None:
+        self.settings, self.calibration = known or settings(), calibration()
         folder.mkdir(exist_ok=True)
         file = folder / "calibration.json"
         files.save(self.calibration, file)
@@ -99,7 +110,11 @@ class Station:
 
         def acted(result: StepResult, now_ns: int) -> None:
             made = [
-                events.encode(factory.make(data, t_unix_ns=now_ns + 3, t_mono_ns=now_ns + 2))
+                events.encode(
+                    factory.make(
+                        data, t_unix_ns=now_ns + 3, t_mono_ns=now_ns + 2, place=self.pipeline.place(now_ns + 2)
+                    )
+                )
                 for data in step_data(result, self.calibration.id, now_ns + 2, now_ns + 2, now_ns + 3)
             ]
             given = factory.next_seq, self.ids[0].used, self.ids[1].used
@@ -108,6 +123,8 @@ class Station:
         self.pipeline.warn(("calibration_nominal",))
         for index in range(1, steps + 1):
             now_ns = (index + 1) * TENTH_NS
+            if self.settings.place.source and (position := position_at(index)) is not None:
+                self.pipeline.hear_position(PositionReading(index, now_ns - 3, position))
             acted(self.pipeline.step([], [thermal_frame(now_ns - 5, PEOPLE)], now_ns), now_ns)
             acted(self.pipeline.step([shot(index, now_ns)], [], now_ns + 10), now_ns + 10)
             self.pipeline.charge(1000 * index)
@@ -142,6 +159,21 @@ def test_a_recording_gives_the_same_events_byte_for_byte(recorded: Station) -> N
     assert result.identical and len(result.events) >= 3 and not result.damaged
     assert result.steps == 120 and result.from_start and not result.changed
     assert "identical" in said(result, diff=True) and report(result, True)["differences"] == 0
+
+
+def test_places_are_on_the_tape_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = PlaceSettings(source="mqtt://127.0.0.1/pose", stale_s=1.0, lost_s=2.5, zones=(HALL,))
+    coverage = CoverageSettings(summary_s=0.5)
+    station = Station(tmp_path, msgspec.structs.replace(settings(), place=place, coverage=coverage))
+    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    station.run(60)
+    result = played(station)
+    assert result.identical and result.from_start and result.steps == 120
+    states = [msgspec.json.decode(event)["where"]["state"] for event in result.events]
+    assert [state for state, _ in itertools.groupby(states)][:4] == ["fresh", "stale", "unknown", "fresh"]
+    assert states[-1] == "stale", "lost, and said so at once"
+    told = [item.message for item in Recording(station.files[-1:]).messages()][1:3]
+    assert [type(one) for one in told] == [tape.Located, tape.Located], "a file begins with where the robot is"
 
 
 def test_the_frames_come_back_exactly(recorded: Station) -> None:

@@ -1,0 +1,155 @@
+"""[P] A robot on patrol: where it is at any second, and how a receiver or its base would tell that.
+
+The square around the robot stays its own: people come by wherever it is. NMEA 0183 sentences are written from the standard's field lists
+(GGA, RMC, GST), poses from docs/wiring.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from dataclasses import dataclass
+from functools import reduce
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from robot.errors import ConfigError
+
+_M_PER_DEG = 111_195.0
+_M_S_PER_KNOT = 0.514444
+_HDOP = 0.8
+_SD_M = 0.7
+"""North and east, each."""
+
+Seconds = Annotated[float, Meta(ge=0)]
+Point = tuple[float, float]
+
+
+class ZoneFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A part of the station that has a name."""
+
+    name: str
+    name_zh: str
+    corners_m: Annotated[tuple[Point, ...], Meta(min_length=3)]
+
+
+class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A way that the robot goes again and again; metres east and north of an origin."""
+
+    path_m: tuple[Point, ...] = ()
+    """Corners of the way, which ends where it begins; empty: the robot has no source of positions."""
+    speed_m_s: Annotated[float, Meta(gt=0, le=5)] = 0.8
+    origin_deg: Point = (31.249610, 121.455730)
+    """Latitude and longitude of (0, 0)."""
+    map: str = "station"
+    zone: tuple[ZoneFile, ...] = ()
+
+
+class PositionFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Something that breaks in what tells the position; [[fault]] with the device "position"."""
+
+    kind: Literal["no_fix", "garbage", "bad_checksum", "silence", "frozen", "unplug"]
+    """Lost itself, noise on the line, damage, nothing, the same position again and again, or gone (receivers only)."""
+    device: str
+    at_s: Seconds
+    for_s: Seconds = 1e9
+
+
+@dataclass(frozen=True, slots=True)
+class Pose:
+    """Where the robot is; heading in degrees, counter-clockwise from east."""
+
+    x_m: float
+    y_m: float
+    heading_deg: float
+    speed_m_s: float
+
+
+def check(patrol: PatrolFile) -> None:
+    """Raises ConfigError for a way that leads nowhere."""
+    if patrol.path_m and _length_m(patrol.path_m) <= 0:
+        raise ConfigError(["patrol.path_m: needs two different places at least"])
+
+
+def pose_at(patrol: PatrolFile, t_s: float) -> Pose:
+    """Returns where the robot is at that second."""
+    corners = patrol.path_m
+    left_m = (max(t_s, 0.0) * patrol.speed_m_s) % _length_m(corners)
+    for (x_m, y_m), (to_x_m, to_y_m) in _sides(corners):
+        side_m = math.dist((x_m, y_m), (to_x_m, to_y_m))
+        if left_m <= side_m and side_m > 0:
+            share = left_m / side_m
+            heading_deg = math.degrees(math.atan2(to_y_m - y_m, to_x_m - x_m)) % 360
+            return Pose(x_m + share * (to_x_m - x_m), y_m + share * (to_y_m - y_m), heading_deg, patrol.speed_m_s)
+        left_m -= side_m
+    return Pose(*corners[0], 0.0, patrol.speed_m_s)
+
+
+def on_earth(patrol: PatrolFile, x_m: float, y_m: float) -> Point:
+    """Returns latitude and longitude of a place on the map."""
+    lat_deg, lon_deg = patrol.origin_deg
+    return lat_deg + y_m / _M_PER_DEG, lon_deg + x_m / (_M_PER_DEG * math.cos(math.radians(lat_deg)))
+
+
+def sentences(patrol: PatrolFile, pose: Pose, at: dt.datetime, has_fix: bool = True) -> bytes:
+    """Returns what a receiver sends for one moment."""
+    time, date = f"{at:%H%M%S}.{at.microsecond // 10000:02d}", f"{at:%d%m%y}"
+    if not has_fix:
+        return b"".join(
+            map(_framed, (f"GNGGA,{time},,,,,0,00,99.99,,,,,,", f"GNRMC,{time},V,,,,,,,{date},,,N", "GNGST,,,,,,,,"))
+        )
+    lat_deg, lon_deg = on_earth(patrol, pose.x_m, pose.y_m)
+    place = f"{_minutes(lat_deg, 2)},{'NS'[lat_deg < 0]},{_minutes(lon_deg, 3)},{'EW'[lon_deg < 0]}"
+    course_deg = (90.0 - pose.heading_deg) % 360
+    return b"".join(
+        map(
+            _framed,
+            (
+                f"GNGST,{time},1.0,,,,{_SD_M:.1f},{_SD_M:.1f},1.5",
+                f"GNGGA,{time},{place},1,12,{_HDOP},8.0,M,10.0,M,,",
+                f"GNRMC,{time},A,{place},{pose.speed_m_s / _M_S_PER_KNOT:.2f},{course_deg:.1f},{date},,,A",
+            ),
+        )
+    )
+
+
+def message(patrol: PatrolFile, pose: Pose, at: dt.datetime, has_fix: bool = True) -> bytes:
+    """Returns what the robot's base publishes for one moment."""
+    t_utc = f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
+    if not has_fix:
+        return json.dumps({"valid": False, "t_utc": t_utc}).encode()
+    figures = {"x_m": pose.x_m, "y_m": pose.y_m, "heading_deg": pose.heading_deg, "accuracy_m": 0.05}
+    rounded = {name: round(value, 3) for name, value in figures.items()}
+    return json.dumps({"frame": "map", "map": patrol.map, **rounded, "t_utc": t_utc}).encode()
+
+
+def active(faults: tuple[PositionFault, ...], t_s: float) -> set[str]:
+    """Returns what is broken at that second."""
+    return {fault.kind for fault in faults if fault.at_s <= t_s < fault.at_s + fault.for_s}
+
+
+def damaged(data: bytes) -> bytes:
+    """Returns sentences with another digit in each, whose checksums no longer fit."""
+    return b"".join(line.replace(b".", b"0", 1) + b"\r\n" for line in data.split(b"\r\n")[:-1])
+
+
+def _framed(body: str) -> bytes:
+    checksum = reduce(lambda total, byte: total ^ byte, body.encode(), 0)
+    return f"${body}*{checksum:02X}\r\n".encode()
+
+
+def _minutes(value_deg: float, digits: int) -> str:
+    """Returns degrees as the standard writes them: ddmm.mmmmm."""
+    minutes = round(abs(value_deg) * 60, 5)
+    return f"{int(minutes // 60):0{digits}d}{minutes % 60:08.5f}"
+
+
+def _sides(corners: tuple[Point, ...]) -> list[tuple[Point, Point]]:
+    return list(zip(corners, (*corners[1:], *corners[:1]), strict=True))
+
+
+def _length_m(corners: tuple[Point, ...]) -> float:
+    return sum(math.dist(one, other) for one, other in _sides(corners))
