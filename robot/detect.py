@@ -135,7 +135,7 @@ class Fitter:
 
     def __init__(self, width_px: int, height_px: int, enlarge: bool = False) -> None:
         self._room: U8 = np.zeros((height_px, width_px, 3), np.uint8)
-        self._halves: U8 = np.zeros(0, np.uint8)
+        self._between: U8 = np.zeros(0, np.uint8)
         self._enlarge = enlarge
 
     def fit(self, image_bgr: U8) -> U8:
@@ -153,7 +153,10 @@ class Fitter:
         room = self._room[: placed.height_px, : placed.width_px]
         if (width_px, height_px) == (4 * placed.width_px, 4 * placed.height_px):
             # The middle 2 × 2 of every 4 × 4 pixels: the same faces as with all sixteen (docs/decisions/0010), for half the time.
-            cv2.resize(image_bgr, placed, dst=room, interpolation=cv2.INTER_LINEAR)
+            # Their rows are gathered first: one after the other they are read faster than with holes between them.
+            rows = self._room_for(2 * placed.height_px, width_px)
+            rows[::2], rows[1::2] = image_bgr[1::4], image_bgr[2::4]
+            cv2.resize(rows, placed, dst=room, interpolation=cv2.INTER_LINEAR)
             return room
         image = self._halved(image_bgr, room)
         if image.shape != room.shape:
@@ -174,14 +177,18 @@ class Fitter:
             height_px, width_px = height_px // 2, width_px // 2
             half = room
             if (height_px, width_px) != room.shape[:2]:
-                needed = at + height_px * width_px * 3
-                if needed > len(self._halves):
-                    self._halves = np.empty(needed, np.uint8)  # an earlier half lives on in `image`
-                half = self._halves[at:needed].reshape(height_px, width_px, 3)
-                at = needed
+                half = self._room_for(height_px, width_px, at)
+                at += half.size
             cv2.resize(image, (width_px, height_px), dst=half, interpolation=cv2.INTER_AREA)
             image = half
         return image
+
+    def _room_for(self, height_px: int, width_px: int, at: int = 0) -> U8:
+        """Returns a picture's worth of the memory for what lies between, from byte `at` on."""
+        needed = at + height_px * width_px * 3
+        if needed > len(self._between):
+            self._between = np.empty(needed, np.uint8)  # an earlier half lives on in the view that was handed out
+        return self._between[at:needed].reshape(height_px, width_px, 3)
 
 
 class GridDecoder:

@@ -15,6 +15,8 @@ _FOLD_LIMIT = 1.6
 """tan of 58°: beyond it a distortion polynomial may fold back into the picture, so such points count as outside."""
 _REFINEMENTS = 20
 _EXACT_PX = 1e-4
+_CLOSE_PX, _RIM = 5e-3, 0.1
+"""A detector's landmarks err by a pixel; how far beyond its edges a picture's faces may reach, as a share of its sides."""
 _SLOPE_MIN = 0.05
 """Where the polynomial is nearly flat it folds, and Newton's step would lead anywhere."""
 
@@ -37,8 +39,8 @@ class Optic:
                 [0.0, 0.0, 1.0],
             ]
         )
-        self._distortion = np.array(calibration.distortion)
-        self._lens = _lens(self._matrix, self._distortion)
+        self._distortion = np.array(calibration.distortion, dtype=np.float64).reshape(5)
+        self._mild = self._is_mild()
         rotation, _ = cv2.Rodrigues(np.array(calibration.rotation_vector, dtype=np.float64))
         self.rotation: F64 = rotation
         self.position_m: F64 = np.array(calibration.position_m)
@@ -56,12 +58,34 @@ class Optic:
         other._matrix = self._matrix.copy()
         other._matrix[:2] *= scale
         other._matrix[1, 2] += (height_px - self.height_px * scale) / 2
-        other._lens = _lens(other._matrix, self._distortion)
         return other
 
     def rays(self, points_px: NDArray[np.floating]) -> F64:
         """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2)."""
         return rays_through([self], [len(points_px)], points_px)
+
+    def undistorted(self, points_px: NDArray[np.floating]) -> F64:
+        """Returns where n pixels (n × 2) lie on the plane z = 1 before the lens (n × 2: right, down)."""
+        if self._mild:
+            mild: F64 = cv2.undistortPoints(np.asarray(points_px, np.float64)[:, None], self._matrix, self._distortion)
+            return mild[:, 0]
+        return self._by_newton(points_px)
+
+    def _by_newton(self, points_px: NDArray[np.floating]) -> F64:
+        """`undistorted` for every lens there is, for many times the work."""
+        focal, center = np.diag(self._matrix)[:2], self._matrix[:2, 2]
+        x, y = ((points_px - center) / focal).T
+        z = _undistorted(x + 1j * y, self._distortion, _EXACT_PX / float(focal.min()))
+        return np.stack([z.real, z.imag], axis=1)
+
+    def _is_mild(self) -> bool:
+        """Returns whether OpenCV's five fixed-point steps are close enough for this lens, over the picture and a rim around it."""
+        size_px = np.array([self.width_px, self.height_px])
+        across = np.linspace(-_RIM, 1 + _RIM, 9)
+        points_px = np.stack(np.meshgrid(across, across), axis=-1).reshape(-1, 2) * size_px
+        mild: F64 = cv2.undistortPoints(points_px[:, None], self._matrix, self._distortion)[:, 0]
+        apart = np.abs(mild - self._by_newton(points_px)).max()
+        return bool(apart * self.focal_px < _CLOSE_PX)
 
     def sees(self, points_m: F64) -> NDArray[np.bool_]:
         """Returns which of n points (n × 3) lie in the picture."""
@@ -92,23 +116,16 @@ class Optic:
 
 
 def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDArray[np.floating]) -> F64:
-    """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2), the first `counts[0]` of which are of the first lens, and so on.
-
-    All lenses at once, for there are many cameras and few points in each.
-    """
-    lens = np.repeat([optic._lens for optic in optics], counts, axis=0)
-    focal, center, bend, *radial = lens.T
-    plane = _undistorted(
-        ((points_px[:, 0] - center.real) / focal.real) + 1j * ((points_px[:, 1] - center.imag) / focal.imag),
-        bend,
-        [term.real for term in radial],
-        _EXACT_PX / float(focal.real.min(initial=np.inf)),
-    )
-    rays = np.ones((len(plane), 3))
-    rays[:, 0], rays[:, 1] = plane.real, plane.imag
-    rays /= np.sqrt(1 + plane.real**2 + plane.imag**2)[:, None]
-    rotation = np.repeat([optic.rotation for optic in optics], counts, axis=0)
-    turned: F64 = (rays[:, None, :] @ rotation)[:, 0]
+    """Returns unit vectors (n × 3, robot frame) towards n pixels (n × 2), the first `counts[0]` of which are of the first lens, and so on."""
+    seen, turned = np.ones((len(points_px), 3)), np.empty((len(points_px), 3))
+    begin = 0
+    for optic, count in zip(optics, counts, strict=True):
+        own = slice(begin, begin + count)
+        if count:
+            seen[own, :2] = optic.undistorted(points_px[own])
+            np.matmul(seen[own], optic.rotation, out=turned[own])
+        begin += count
+    turned /= length(turned)[:, None]
     return turned
 
 
@@ -118,22 +135,14 @@ def length(vectors: F64) -> F64:
     return lengths
 
 
-def _lens(matrix: F64, distortion: F64) -> NDArray[np.complex128]:
-    """Returns focal length and centre (x + iy), tangential terms (p₂ + ip₁), radial terms k₁, k₂, k₃."""
-    k1, k2, p1, p2, k3 = distortion.ravel().tolist()
-    return np.array(
-        [complex(matrix[0, 0], matrix[1, 1]), complex(matrix[0, 2], matrix[1, 2]), complex(p2, p1), k1, k2, k3]
-    )
-
-
-def _undistorted(seen: Complex, bend: Complex, radial: Sequence[F64], exact: float) -> Complex:
+def _undistorted(seen: Complex, distortion: F64, exact: float) -> Complex:
     """Returns the points of the plane z = 1 that OpenCV's model puts at `seen` (both x + iy), by Newton's method along the radius.
 
     In complex numbers that model is z·(1 + k₁r² + k₂r⁴ + k₃r⁶) + 2r²p + p̄z² with p = p₂ + ip₁.
     """
-    k1, k2, k3 = radial
+    k1, k2, p1, p2, k3 = distortion.tolist()
+    bend, bent = complex(p2, p1), complex(p2, -p1)
     z = seen
-    bent = np.conj(bend)
     for _ in range(_REFINEMENTS):
         r2 = z.real**2 + z.imag**2
         stretch = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))

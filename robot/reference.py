@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 
 from calibration.files import RadiometryCalibration, ReferenceCalibration
@@ -81,7 +82,8 @@ class ReferenceTracker:
         if self._reference is None:
             return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, "no reference plate in the calibration")
         patch = _inner(frame, self._reference.roi_px)
-        mean_c, spread_c = float(patch.mean()), float(patch.std())
+        mean, spread = cv2.meanStdDev(patch)
+        mean_c, spread_c = float(mean[0, 0]), float(spread[0, 0])
         problem = self._controller_problem(frame.t_mono_ns) or self._problem(mean_c, spread_c)
         if problem:
             self._steady_since_ns = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -22,6 +23,23 @@ def test_pixel_to_ray_and_back(optic: Optic, across: float, down: float, range_m
     seen, depth = optic.project(points)
     assert seen == pytest.approx(pixel, abs=1e-3)
     assert 0 < depth[0] <= range_m + 1e-9
+
+
+@given(st.sampled_from([*LENSES, lens(distortion=(-0.3, 0.0, 0.0, 0.0, 0.0))]), st.data())
+def test_rays_of_what_reaches_beyond_the_picture_are_numbers(optic: Optic, data: st.DataObject) -> None:
+    """A box may reach far beyond the picture's edge: whatever way is taken for a lens, its rays are unit vectors."""
+    pixel = [data.draw(st.floats(-1e6, 1e6)), data.draw(st.floats(-1e6, 1e6))]
+    assert np.linalg.norm(optic.rays(np.array([pixel]))) == pytest.approx(1.0)
+
+
+def test_lenses_of_both_kinds_are_tried_here() -> None:
+    """OpenCV's few steps serve lenses that bend little; a wide one takes Newton's, or its edges would be off."""
+    edge = np.array([[-60.0, -40.0], [1340.0, 750.0]])
+    for distortion, mild in (((-0.09, 0.02, 0.001, -0.001, 0.0), True), ((-0.3, 0.1, 0.0, 0.0, 0.0), False)):
+        optic = lens(fov_deg=90.0, distortion=distortion)
+        few_steps = cv2.undistortPoints(edge[:, None], optic._matrix, optic._distortion)[:, 0]
+        apart_px = np.abs(few_steps - optic._by_newton(edge)).max() * optic.focal_px
+        assert (apart_px < 0.01) == mild == np.array_equal(few_steps, optic.undistorted(edge))
 
 
 def test_rays_are_unit_vectors_in_the_robots_frame() -> None:
