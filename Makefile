@@ -6,11 +6,12 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run calibrate-demo faults fuzz test check lint types imports unit system bench install upgrade uninstall bundle clean
+.PHONY: help setup run calibrate-demo faults fuzz soak test check lint types imports unit system bench install upgrade uninstall bundle clean
 ARCH ?= aarch64
 PY ?= 3.11
 SECONDS ?= 30
 FLOOD ?= 1e8
+HOURS ?= 1
 
 help:  ## what there is
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,6 +44,9 @@ faults: $(STAMP)  ## the fault matrix: every row breaks one thing before the unc
 fuzz: $(STAMP)  ## every byte parser before a fuzzer (SECONDS=30 each), 10⁸ damaged bytes through each codec (FLOOD=1e8)
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --editable '.[fuzz]'
 	@$(BIN)/python tests/fuzz/fuzz_run.py --seconds $(SECONDS) --flood $(FLOOD) --json build/fuzz/fuzz.json $(ARGS)
+
+soak: $(STAMP)  ## the robot before its station for HOURS=1, random faults all the while; ARGS=--accelerated: in simulated time
+	@$(BIN)/python tests/soak/soak.py --hours $(HOURS) $(ARGS)
 
 test: check  ## every check that CI runs
 check: lint types imports unit system

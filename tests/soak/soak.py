@@ -78,8 +78,11 @@ class Broker:
 class Soak:
     """One run: simulators, robot, plate's controller and broker; `run` is the loop that samples and breaks."""
 
-    def __init__(self, folder: Path, seconds: float, plan: Sequence[Planned], seed: int, sample_s: float) -> None:
+    def __init__(
+        self, folder: Path, seconds: float, plan: Sequence[Planned], seed: int, sample_s: float, record: bool = False
+    ) -> None:
         self.folder, self.seconds, self.plan, self.seed, self.sample_s = folder, seconds, tuple(plan), seed, sample_s
+        self._record = record
         self.rows: list[dict[str, float]] = []
         self.events: list[Event] = []
         self._restarts = 0
@@ -117,9 +120,10 @@ class Soak:
         path.write_text(
             text.replace("[reference]\n", f'[reference]\nreadback = "plate:{self.plate.path}"\n', 1), encoding="utf-8"
         )
-        return (
-            "" if self.broker is None else f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker.port}"\nhold_s = 2.0\n'
-        )
+        settings = '[record]\nmode = "ring"\nfolder = "recordings"\nminutes = 1.0\n' if self._record else ""
+        if self.broker is not None:
+            settings += f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker.port}"\nhold_s = 2.0\n'
+        return settings
 
     def _broker(self, held: contextlib.ExitStack) -> Broker | None:
         if shutil.which("mosquitto") is None:
@@ -265,6 +269,7 @@ class Soak:
         cpu = (samples["cpu_s"][-1] - samples["cpu_s"][0]) / max(samples["t_s"][-1] - samples["t_s"][0], 1e-9)
         return {
             "mode": "real time",
+            "recording": self._record,
             "hours": round(self.seconds / 3600, 4),
             "seed": self.seed,
             "cores": os.cpu_count(),
@@ -402,6 +407,8 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--sample", type=float, default=5.0, metavar="S", help="seconds between samples")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="faults whose titles hold one of these words")
+    parser.add_argument("--record", action="store_true", help="the robot keeps a rolling recording all the while")
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="settings, truth, events and log stay here afterwards")
     parser.add_argument("--json", type=Path, default=Path("build/soak.json"), metavar="FILE")
     parser.add_argument("--picture", type=Path, default=Path("build/soak.png"), metavar="FILE")
     parser.add_argument(
@@ -414,7 +421,9 @@ def main() -> int:
 
     words = options.only or [""]
     kinds = tuple(kind for kind in soak_plan.EVERY if any(word in kind.title for word in words))
-    with tempfile.TemporaryDirectory(prefix="patrol-soak-") as name:
+    with contextlib.ExitStack() as held:
+        name = options.keep or held.enter_context(tempfile.TemporaryDirectory(prefix="patrol-soak-"))
+        Path(name).mkdir(parents=True, exist_ok=True)
         seconds = options.hours * 3600
         if options.accelerated:
             from soak_fast import KINDS, FastSoak
@@ -423,7 +432,7 @@ def main() -> int:
             found = FastSoak(Path(name), seconds, planned, options.seed, options.sample, process_row).run(show)
         else:
             planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, kinds)
-            found = Soak(Path(name), seconds, planned, options.seed, options.sample).run(show)
+            found = Soak(Path(name), seconds, planned, options.seed, options.sample, options.record).run(show)
     return report(found, options.json, options.picture, show)
 
 
