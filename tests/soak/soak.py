@@ -120,7 +120,7 @@ class Soak:
         path.write_text(
             text.replace("[reference]\n", f'[reference]\nreadback = "plate:{self.plate.path}"\n', 1), encoding="utf-8"
         )
-        settings = '[record]\nmode = "ring"\nfolder = "recordings"\nminutes = 1.0\n' if self._record else ""
+        settings = '[record]\nmode = "ring"\nfolder = "recordings"\nminutes = 1.0\nlimit_gb = 1.0\n' if self._record else ""
         if self.broker is not None:
             settings += f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker.port}"\nhold_s = 2.0\n'
         return settings
