@@ -120,7 +120,9 @@ class Soak:
         path.write_text(
             text.replace("[reference]\n", f'[reference]\nreadback = "plate:{self.plate.path}"\n', 1), encoding="utf-8"
         )
-        settings = '[record]\nmode = "ring"\nfolder = "recordings"\nminutes = 1.0\nlimit_gb = 1.0\n' if self._record else ""
+        settings = (
+            '[record]\nmode = "ring"\nfolder = "recordings"\nminutes = 1.0\nlimit_gb = 1.0\n' if self._record else ""
+        )
         if self.broker is not None:
             settings += f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker.port}"\nhold_s = 2.0\n'
         return settings
@@ -408,7 +410,9 @@ def main() -> int:
     parser.add_argument("--sample", type=float, default=5.0, metavar="S", help="seconds between samples")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="faults whose titles hold one of these words")
     parser.add_argument("--record", action="store_true", help="the robot keeps a rolling recording all the while")
-    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="settings, truth, events and log stay here afterwards")
+    parser.add_argument(
+        "--keep", type=Path, metavar="FOLDER", help="settings, truth, events and log stay here afterwards"
+    )
     parser.add_argument("--json", type=Path, default=Path("build/soak.json"), metavar="FILE")
     parser.add_argument("--picture", type=Path, default=Path("build/soak.png"), metavar="FILE")
     parser.add_argument(
