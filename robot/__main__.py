@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(command=_replay)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("fleet", "latency", "perception", "scale", "start", "store", "stream"))
+    bench.add_argument("name", choices=("fleet", "kills", "latency", "perception", "scale", "start", "store", "stream"))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument(
         "--duration", type=float, default=60.0, metavar="S", help="fleet, latency, stream: seconds (%(default)s)"
@@ -106,7 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument(
         "--rounds", type=int, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
     )
-    bench.add_argument("--kills", type=int, default=200, metavar="N", help="store: power cuts (%(default)s)")
+    bench.add_argument("--kills", type=int, metavar="N", help="kills, store: how many (50, 200)")
     bench.add_argument("--robots", type=int, default=100, metavar="N", help="fleet: how many (%(default)s)")
     bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
@@ -247,6 +247,13 @@ def _bench_fleet(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return figures, passed(figures)
 
 
+def _bench_kills(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_kills import KILLS, passed, run_bench
+
+    figures = run_bench(max(1, options.kills or KILLS))
+    return figures, passed(figures)
+
+
 def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_latency import run_bench
 
@@ -283,9 +290,9 @@ def _bench_start(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_store(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_store import passed, run_bench
+    from robot.bench_store import KILLS, passed, run_bench
 
-    figures = run_bench(options.kills)
+    figures = run_bench(max(1, options.kills or KILLS))
     return figures, passed(figures)
 
 
@@ -300,6 +307,7 @@ def _bench_stream(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 _BENCHES = {
     "fleet": _bench_fleet,
+    "kills": _bench_kills,
     "latency": _bench_latency,
     "perception": _bench_perception,
     "scale": _bench_scale,

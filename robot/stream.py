@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import threading
 import time
 from collections import deque
@@ -18,8 +19,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
-from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
+from websockets.protocol import State
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
@@ -67,7 +69,13 @@ class _EventClient:
         self.ws = ws
         self.subscriber = subscriber
         self.news = asyncio.Event()
+        self.idle = False
+        """True while its sender has nothing to send and waits for news."""
         self.dropped = False
+
+    def takes(self, item: Item) -> bool:
+        """True if this event is the very next one, and nothing before it is still on its way out of this process."""
+        return self.idle and self.subscriber.seq == item.seq - 1 and self.ws.transport.get_write_buffer_size() == 0
 
 
 class StreamServer:
@@ -114,6 +122,8 @@ class StreamServer:
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
         self._event_clients: set[_EventClient] = set()
+        self._said: dict[ServerConnection, int] = {}
+        """With which code the robot has closed connections that are not gone yet."""
         self._incoming: deque[Item] = deque(maxlen=self._limits.ring_events)
         self._drain_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -232,6 +242,7 @@ class StreamServer:
                 max_size=limits.message_bytes,
                 open_timeout=limits.auth_timeout_s,
                 close_timeout=limits.close_timeout_s,
+                ping_interval=None,  # _keep_alive() does, with a code that says what to do
                 server_header=None,
                 logger=_wire_log,
                 ssl=self._tls,
@@ -241,6 +252,8 @@ class StreamServer:
                 f"stream.port: cannot open {settings.host}:{settings.port} ({error.strerror or error}); "
                 "is another robot process running? Stop it or choose another stream.port"
             ) from error
+        for listening in server.sockets:  # connections inherit it; the kernel doubles it
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, limits.kernel_bytes // 2)
         self._port = server.sockets[0].getsockname()[1]
         return server
 
@@ -250,8 +263,8 @@ class StreamServer:
             async with asyncio.timeout(self._limits.close_timeout_s):
                 await server.wait_closed()
         except TimeoutError:  # a client that does not read cannot be told goodbye
-            for client in tuple(self._event_clients):
-                client.ws.transport.abort()
+            for ws in (*server.connections, *self._said):
+                ws.transport.abort()
 
     def _state_now(self) -> LiveState:
         return as_of(self._get_state(), time.monotonic_ns())
@@ -261,13 +274,23 @@ class StreamServer:
         self._drain_scheduled = False
         while self._incoming:
             item = self._incoming.popleft()
-            if not self._ring.push(item):
+            if self._ring.push(item):
+                self._pass_on(item)
+            else:
                 log.error("event %d published after %d: ignored", item.seq, self._ring.head_seq)
         for client in self._event_clients:
-            client.news.set()
+            if client.subscriber.seq < self._ring.head_seq:
+                client.news.set()
             if client.subscriber.too_slow and not client.dropped:
                 client.dropped = True
                 self._spawn(self._close(client.ws, ProtocolError(_SLOW, TOO_SLOW)))
+
+    def _pass_on(self, item: Item) -> None:
+        """Sends an event to all who wait for just this one: one frame for all, no task woken. Others are served by their senders."""
+        waiting = [client for client in self._event_clients if client.takes(item)]
+        broadcast([client.ws for client in waiting], item.json, text=True)
+        for client in waiting:
+            client.subscriber.sent(item.seq)
 
     async def _handle(self, ws: ServerConnection) -> None:
         """One client from handshake to farewell; whatever it does wrong stays with it."""
@@ -298,7 +321,8 @@ class StreamServer:
         finally:
             self._seats.release(address)
             self._clients_gauge.labels(path).dec()
-            self._closed_counter.labels(str(ws.close_code or 1006)).inc()
+            if self._said.pop(ws, None) is None:
+                self._closed_counter.labels(str(ws.close_code or 1006)).inc()
 
     async def _authenticate(self, ws: ServerConnection, address: str, path: str) -> Principal:
         if not self._tokens:
@@ -338,7 +362,9 @@ class StreamServer:
             else:
                 items = subscriber.next_items(_BATCH)
                 if not items:
+                    client.idle = True
                     await client.news.wait()
+                    client.idle = False
             for start in range(0, len(items), _BATCH):
                 await self._send_batch(client, items[start : start + _BATCH])
 
@@ -378,12 +404,23 @@ class StreamServer:
 
     @contextlib.contextmanager
     def _running(self, ws: ServerConnection, sending: Awaitable[None]) -> Iterator[None]:
-        """Runs the sender beside the receiver; if it fails, the connection is closed, which ends the receiver."""
-        task = asyncio.create_task(self._guard(ws, sending))
+        """Runs sender and pings beside the receiver; if one fails, the connection is closed, which ends the receiver."""
+        tasks = [asyncio.create_task(self._guard(ws, work)) for work in (sending, self._keep_alive(ws))]
         try:
             yield
         finally:
-            task.cancel()
+            for task in tasks:
+                task.cancel()
+
+    async def _keep_alive(self, ws: ServerConnection) -> None:
+        """Pings until cancelled; raises ProtocolError (4408) when no answer comes."""
+        while True:
+            await asyncio.sleep(self._limits.ping_every_s)
+            try:
+                async with asyncio.timeout(self._limits.pong_timeout_s):
+                    await (await ws.ping())
+            except TimeoutError:
+                raise ProtocolError("no answer to a ping; resume with since= the last seq you have", TOO_SLOW) from None
 
     async def _guard(self, ws: ServerConnection, work: Awaitable[None]) -> None:
         try:
@@ -400,9 +437,19 @@ class StreamServer:
             await self._close(ws, ProtocolError("internal error", INTERNAL_ERROR))
 
     async def _close(self, ws: ServerConnection, error: ProtocolError) -> None:
-        """Closes with the error's code; a client that does not read is cut off after the close timeout."""
+        """Closes with the error's code; a client that does not read is cut off after the close timeout.
+
+        Whoever is too slow is waited for longer: the code lies behind what is on the way to them, and tells them to resume.
+        """
+        if ws.state is State.CLOSED:
+            return
+        if ws not in self._said:
+            self._said[ws] = error.code
+            self._closed_counter.labels(str(error.code)).inc()
+        patience_s = self._limits.linger_s if error.code == TOO_SLOW else self._limits.close_timeout_s
+        ws.close_timeout = patience_s
         try:
-            async with asyncio.timeout(self._limits.close_timeout_s):
+            async with asyncio.timeout(patience_s):
                 await ws.close(error.code, close_reason(str(error)))
         except TimeoutError:
             ws.transport.abort()

@@ -50,6 +50,12 @@ class Limits:
     send_timeout_s: float = 10.0
     auth_timeout_s: float = 5.0
     close_timeout_s: float = 3.0
+    linger_s: float = 30.0
+    """How long who is dropped with 4408 may take to read what is on its way and, behind it, the code."""
+    kernel_bytes: int = 131_072
+    """What the kernel holds for one client; without a bound it takes megabytes, and nobody looks slow for minutes."""
+    ping_every_s: float = 20.0
+    pong_timeout_s: float = 20.0
     live_period_s: float = 0.25
     """Pictures and state leave at most this often."""
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import msgspec
@@ -36,8 +36,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 64
+IN_FLIGHT = 64
 """Events on the way at once: one round trip for many, and little to repeat after a cut."""
+BATCH = 512
+"""Events taken from the outbox at once. Whoever stops to wait after every few pays each time for acknowledgements that TCP delays."""
 _CONFIRM_S = 20.0
 """A broker that does not confirm in this time is taken for gone."""
 _LOOK_EVERY_S = 1.0
@@ -265,8 +267,8 @@ class Uplink:
             timeout=_CONFIRM_S,
             tls_context=self._broker.tls,
             will=aiomqtt.Will(f"{self._base}/status", msgspec.json.encode(self._gone), qos=1, retain=True),
-            max_inflight_messages=BATCH,
-            max_concurrent_outgoing_calls=BATCH + 1,
+            max_inflight_messages=IN_FLIGHT,
+            max_concurrent_outgoing_calls=IN_FLIGHT + 1,
             logger=_wire_log,
         )
 
@@ -280,10 +282,11 @@ class Uplink:
             while not line.done():
                 self._news.clear()
                 now_s, status = time.monotonic(), msgspec.json.encode(self._get_status())
-                sent = await self._send_batch(client)
+                sent = await self._send_batch(client, line)
                 # Only a word of now shows that the broker has lived since it confirmed what is held.
                 if status != said or (self._held.ripe(now_s) and not sent):
-                    await client.publish(f"{self._base}/status", status, qos=1, retain=True)
+                    telling = client.publish(f"{self._base}/status", status, qos=1, retain=True)
+                    await _unless_cut(line, asyncio.ensure_future(telling))
                     said = status
                 if ripe := self._held.take(now_s):
                     self._on_confirmed(ripe)
@@ -302,20 +305,22 @@ class Uplink:
             line.cancel()
             await asyncio.gather(line, return_exceptions=True)
 
-    async def _send_batch(self, client: aiomqtt.Client) -> int:
-        """Sends the oldest events that have not been confirmed, all at once and in order; returns how many."""
+    async def _send_batch(self, client: aiomqtt.Client, line: asyncio.Task[None]) -> int:
+        """Sends the oldest events that have not been confirmed, in order and IN_FLIGHT at once; returns how many."""
         assert self._loop is not None
         batch = await self._loop.run_in_executor(None, self._reader.outbox, self._confirmed_seq, BATCH)
         if not batch:
             return 0
         tasks = [asyncio.ensure_future(self._send(client, event)) for event in batch]
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-        done = [event for event, result in zip(batch, results, strict=True) if result is None]
-        self._held.add(time.monotonic(), done)
-        self.sent += len(done)
-        failed = next((result for result in results if result is not None), None)
-        if failed is not None:
-            raise failed
+        try:
+            await _unless_cut(line, asyncio.gather(*tasks))
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            done = [event for event, task in zip(batch, tasks, strict=True) if _went_well(task)]
+            self._held.add(time.monotonic(), done)
+            self.sent += len(done)
         self._confirmed_seq = batch[-1].seq
         return len(batch)
 
@@ -329,6 +334,22 @@ class Uplink:
         if problem != self.problem:
             log.warning("uplink: %s; events wait in the outbox", problem)
         self.problem = problem
+
+
+async def _unless_cut(line: asyncio.Task[None], work: asyncio.Future[Any]) -> None:
+    """Waits for `work`, or ends it when the line is cut: nobody will confirm anything any more. Raises what either raises."""
+    try:
+        await asyncio.wait([work, line], return_when=asyncio.FIRST_COMPLETED)
+        if not work.done():
+            line.result()
+        await work
+    finally:
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
+
+
+def _went_well(task: asyncio.Task[None]) -> bool:
+    return task.done() and not task.cancelled() and task.exception() is None
 
 
 async def _until_cut(client: aiomqtt.Client) -> None:

@@ -232,7 +232,7 @@ def test_slow_client_is_dropped_and_resumes(tmp_path: Path) -> None:
 
 
 def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
-    limits = Limits(send_timeout_s=0.3, close_timeout_s=0.3)
+    limits = Limits(send_timeout_s=0.3, close_timeout_s=0.3, linger_s=0.3)
     with running(tmp_path, limits=limits) as robot:
         robot.publish(400, padding=60_000)
 
@@ -243,6 +243,49 @@ def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
             await asyncio.to_thread(until, lambda: len(robot.stream._event_clients) == 1)
             await asyncio.to_thread(until, lambda: not robot.stream._event_clients, 10.0)
             client.transport.abort()
+
+        asyncio.run(run())
+
+
+def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
+    """The kernel takes little for it, so that it looks slow soon; the code waits behind what was on its way."""
+    with running(tmp_path, limits=Limits(send_timeout_s=0.5)) as robot:
+        dropped = robot.stream._closed_counter.labels("4408")._value
+
+        async def run() -> None:
+            sleeper = socket.socket()
+            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
+            sleeper.connect(("127.0.0.1", robot.stream.port))
+            client = await connect(robot.socket_url("/events?since=0"), sock=sleeper, max_queue=1, compression=None)
+            robot.publish(300, padding=2_000)
+            await asyncio.to_thread(until, lambda: dropped.get() == 1, 10.0)
+            got = []
+            with contextlib.suppress(ConnectionClosed):
+                while True:
+                    got.append(json.loads(await client.recv())["seq"])
+            assert client.close_code == 4408
+            assert got == list(range(1, len(got) + 1)) and len(got) < 300
+            async with connect(robot.socket_url(f"/events?since={got[-1]}")) as again:
+                assert await receive(again, 300 - len(got)) == list(range(len(got) + 1, 301))
+
+        asyncio.run(run())
+        assert dropped.get() == 1
+
+
+def test_a_client_that_does_not_answer_pings_is_dropped(tmp_path: Path) -> None:
+    limits = Limits(ping_every_s=0.1, pong_timeout_s=0.3, linger_s=5.0)
+    with running(tmp_path, limits=limits) as robot:
+
+        async def run() -> None:
+            async with connect(robot.socket_url("/events")) as quick:
+                deaf = await connect(robot.socket_url("/events"), ping_interval=None)
+                deaf.transport.pause_reading()
+                dropped = robot.stream._closed_counter.labels("4408")._value
+                await asyncio.to_thread(until, lambda: dropped.get() == 1)
+                deaf.transport.resume_reading()
+                assert (await closing(deaf))[0] == 4408
+                robot.publish()
+                assert await receive(quick, 1) == [1], "who answers stays"
 
         asyncio.run(run())
 
