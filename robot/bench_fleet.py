@@ -33,7 +33,7 @@ from robot.errors import ConfigError
 ROBOTS = 100
 KILL_EVENTS = 10_000
 _KILL_ROBOTS = 10
-_KILLS, _KILL_S = 20, 60.0
+_KILLS, _KILL_S = 20, 100.0
 _KILL_HOLD_S = 2.0
 """The broker saves every second, so this is enough; longer, and nothing would leave the outboxes between two kills."""
 _HOST = "127.0.0.1"
@@ -240,7 +240,7 @@ async def _kills(program: str, folder: Path, events: int, seed: int) -> dict[str
     try:
         async with centre.listening(broker.port):
             for _ in range(_KILLS):
-                await asyncio.sleep(chance.uniform(1.0, 5.0))
+                await asyncio.sleep(chance.uniform(2.0, 8.0))
                 who = chance.choice(("broker", "robots"))
                 victim: _Mosquitto | _Robots = broker if who == "broker" else robots
                 kills[who] += 1

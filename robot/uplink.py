@@ -40,6 +40,8 @@ IN_FLIGHT = 64
 """Events on the way at once: one round trip for many, and little to repeat after a cut."""
 BATCH = 512
 """Events taken from the outbox at once. Whoever stops to wait after every few pays each time for acknowledgements that TCP delays."""
+_CONNECT_S = 6.0
+"""A node of a cluster that is without a leader takes a connection and says nothing: the next one may do better."""
 _CONFIRM_S = 20.0
 """A broker that does not confirm in this time is taken for gone."""
 _LOOK_EVERY_S = 1.0
@@ -264,7 +266,7 @@ class Uplink:
             password=self._broker.password,
             identifier=self._client_id,
             keepalive=round(self._keepalive_s),
-            timeout=_CONFIRM_S,
+            timeout=_CONNECT_S,
             tls_context=self._broker.tls,
             will=aiomqtt.Will(f"{self._base}/status", msgspec.json.encode(self._gone), qos=1, retain=True),
             max_inflight_messages=IN_FLIGHT,
@@ -285,7 +287,7 @@ class Uplink:
                 sent = await self._send_batch(client, line)
                 # Only a word of now shows that the broker has lived since it confirmed what is held.
                 if status != said or (self._held.ripe(now_s) and not sent):
-                    telling = client.publish(f"{self._base}/status", status, qos=1, retain=True)
+                    telling = client.publish(f"{self._base}/status", status, qos=1, retain=True, timeout=_CONFIRM_S)
                     await _unless_cut(line, asyncio.ensure_future(telling))
                     said = status
                 if ripe := self._held.take(now_s):
@@ -325,7 +327,7 @@ class Uplink:
         return len(batch)
 
     async def _send(self, client: aiomqtt.Client, event: StoredEvent) -> None:
-        await client.publish(event_topic(self._base, event.json), event.json, qos=1)
+        await client.publish(event_topic(self._base, event.json), event.json, qos=1, timeout=_CONFIRM_S)
 
     def _failed(self, error: BaseException) -> None:
         if (first := self._held.lose()) is not None:

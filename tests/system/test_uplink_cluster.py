@@ -45,7 +45,7 @@ class Cluster:
                 f"server_name: node-{number}\nlisten: 127.0.0.1:{clients[number]}\n"
                 f"jetstream {{ store_dir: {folder}/node-{number} }}\n"
                 f"cluster {{ name: control, listen: 127.0.0.1:{routes[number]}, routes: [{urls}] }}\n"
-                f"mqtt {{ listen: 127.0.0.1:{self.mqtt[number]}, stream_replicas: 3 }}\n"
+                f"mqtt {{ listen: 127.0.0.1:{self.mqtt[number]}, stream_replicas: 3, ack_wait: 2s, max_ack_pending: 10000 }}\n"
             )
             with (folder / f"node-{number}.log").open("wb") as out:
                 self._processes.append(subprocess.Popen([str(SERVER), "-c", str(config)], stdout=out, stderr=out))
