@@ -1,7 +1,7 @@
 """`patrol bench fleet`: a hundred robots' uplinks on one broker, a cut, and what is left of events over killed brokers and robots.
 
-The robots are real: databases, outboxes, uplinks, connections (robot/bench_fleet_robots.py); so is the broker (mosquitto). The
-control centre is a subscriber with a lasting session. Delays are on the one monotonic clock of the machine, from making an event to its arrival.
+The robots are real: databases, outboxes, uplinks, connections (robot/bench_fleet_robots.py); so are the brokers (mosquitto, and where
+nats-server is installed a cluster of three, one of whose nodes is killed). The control centre is a subscriber with a lasting session. Delays are on the one monotonic clock of the machine, from making an event to its arrival.
 """
 
 from __future__ import annotations
@@ -13,8 +13,6 @@ import logging
 import os
 import platform
 import random
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -26,6 +24,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from robot.bench_fleet_brokers import HOST, Mosquitto, NatsCluster, program
 from robot.bench_fleet_robots import SITE
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
@@ -36,68 +35,33 @@ _KILL_ROBOTS = 10
 _KILLS, _KILL_S = 20, 100.0
 _KILL_HOLD_S = 2.0
 """The broker saves every second, so this is enough; longer, and nothing would leave the outboxes between two kills."""
-_HOST = "127.0.0.1"
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)  # cuts are what is measured here
 
 
 def run_bench(seconds: float, robots: int = ROBOTS, kill_events: int = KILL_EVENTS, seed: int = 1) -> dict[str, Any]:
     """Returns delays, costs, the recovery after a cut, and the events lost over kills. Raises ConfigError without mosquitto."""
-    program = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-    if program is None:
-        raise ConfigError("bench fleet needs a broker: apt-get install mosquitto")
     with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name:
-        figures = asyncio.run(_steady_and_cut(program, Path(name) / "steady", seconds, robots))
-        figures |= asyncio.run(_kills(program, Path(name) / "kills", kill_events, seed))
+        folder = Path(name)
+        figures = {"mosquitto": asyncio.run(_steady_and_cut(Mosquitto(folder / "one"), folder / "a", seconds, robots))}
+        figures |= asyncio.run(_kills(Mosquitto(folder / "two"), folder / "b", kill_events, seed))
+        if program("nats-server"):
+            cluster = NatsCluster(folder / "three")
+            figures["nats_cluster"] = asyncio.run(_steady_and_cut(cluster, folder / "c", seconds, robots))
     return figures | {"cores": os.cpu_count(), "machine": platform.machine(), "python": platform.python_version()}
 
 
 def passed(figures: dict[str, Any]) -> bool:
     """Returns whether nothing was lost, anywhere."""
-    return not figures["lost"] and not figures["kill_lost"]
-
-
-class _Mosquitto:
-    """A broker that saves what it has to keep every second, and can be killed."""
-
-    def __init__(self, program: str, folder: Path) -> None:
-        with socket.create_server((_HOST, 0)) as probe:
-            self.port = int(probe.getsockname()[1])
-        folder.mkdir(parents=True)
-        self._command = [program, "-c", str(folder / "mosquitto.conf")]
-        (folder / "mosquitto.conf").write_text(
-            f"listener {self.port} {_HOST}\nallow_anonymous true\npersistence true\npersistence_location {folder}/\n"
-            "autosave_on_changes true\nautosave_interval 1\nmax_queued_messages 0\nmax_inflight_messages 0\nuser root\n"
-        )
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        until_s = time.monotonic() + 10.0
-        while True:
-            try:
-                socket.create_connection((_HOST, self.port), 0.2).close()
-                return
-            except OSError:
-                if self._process.poll() is not None or time.monotonic() > until_s:
-                    raise ConfigError("mosquitto does not start") from None
-                time.sleep(0.02)
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def used(self) -> tuple[float, float]:
-        """Returns seconds of CPU and resident megabytes."""
-        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
-        tick, page = os.sysconf("SC_CLK_TCK"), os.sysconf("SC_PAGE_SIZE")
-        return (int(fields[11]) + int(fields[12])) / tick, int(fields[21]) * page / 2**20
+    return not figures["kill_lost"] and not any(
+        figures[name]["lost"] for name in ("mosquitto", "nats_cluster") if name in figures
+    )
 
 
 class _Robots:
-    def __init__(self, folder: Path, port: int, count: int, rate_hz: float, total: int, hold_s: float) -> None:
+    def __init__(self, folder: Path, address: str, count: int, rate_hz: float, total: int, hold_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        values = [folder, f"mqtt://{_HOST}:{port}", count, rate_hz, total, hold_s]
+        values = [folder, address, count, rate_hz, total, hold_s]
         self._command = [sys.executable, "-m", "robot.bench_fleet_robots", *map(str, values)]
         self.start()
 
@@ -170,7 +134,7 @@ class _Centre:
         while True:
             try:
                 async with aiomqtt.Client(
-                    _HOST, port, identifier="centre", clean_session=False, logger=_wire_log
+                    HOST, port, identifier="centre", clean_session=False, logger=_wire_log
                 ) as client:
                     await client.subscribe(f"{UplinkSettings().prefix}/{SITE}/#", qos=1)
                     async for message in client.messages:
@@ -189,21 +153,23 @@ async def _until(condition: Callable[[], bool], what: str, timeout_s: float = 18
     return time.monotonic() - begin_s
 
 
-async def _steady_and_cut(program: str, folder: Path, seconds: float, count: int) -> dict[str, Any]:
-    """One event a second and robot for so long; then the broker is dead for a third of the time while robots go on."""
-    broker, centre = _Mosquitto(program, folder / "broker"), _Centre()
+async def _steady_and_cut(broker: Mosquitto | NatsCluster, folder: Path, seconds: float, count: int) -> dict[str, Any]:
+    """One event a second and robot for so long; then the broker (of a cluster: a node) is dead for a third of the time while robots go on."""
+    centre = _Centre()
     cut_s = seconds / 3
     total = round(seconds + cut_s)
-    robots = _Robots(folder, broker.port, count, 1.0, total, UplinkSettings().hold_s)
+    robots: _Robots | None = None
     try:
-        async with centre.listening(broker.port):
+        broker.start()
+        await broker.ready()
+        robots = _Robots(folder, broker.address, count, 1.0, total, UplinkSettings().hold_s)
+        async with centre.listening(broker.centre_port):
             await _until(lambda: len(centre.online) >= count, "robots to come online")
-            begin_s = time.monotonic()
+            (begin_s, before_s), before = (time.monotonic(), broker.used()[0]), len(centre.ids)
             await asyncio.sleep(seconds - 2.0)
-            spent_s = time.monotonic() - begin_s
-            broker_s, broker_mb = broker.used()
-            delays_ms = np.array(centre.delays_ms)
-            arrived = len(centre.ids)
+            spent_s, (used_s, broker_mb) = time.monotonic() - begin_s, broker.used()
+            broker_s, arrived = used_s - before_s, len(centre.ids) - before
+            delays_ms = np.array(centre.delays_ms[before:])
             broker.kill()
             await asyncio.sleep(cut_s)
             broker.start()
@@ -211,8 +177,9 @@ async def _steady_and_cut(program: str, folder: Path, seconds: float, count: int
             await _until(robots.ended, "outboxes to become empty")
             used = robots.figures()
     finally:
-        robots.kill()
-        broker.kill()
+        if robots is not None:
+            robots.kill()
+        broker.close()
     return {
         "robots": count,
         "events": len(centre.ids),
@@ -230,19 +197,20 @@ async def _steady_and_cut(program: str, folder: Path, seconds: float, count: int
     }
 
 
-async def _kills(program: str, folder: Path, events: int, seed: int) -> dict[str, Any]:
+async def _kills(broker: Mosquitto, folder: Path, events: int, seed: int) -> dict[str, Any]:
     """Brokers and robots killed at random moments until every event has been made and confirmed."""
     chance = random.Random(seed)
-    broker, centre = _Mosquitto(program, folder / "broker"), _Centre()
+    centre = _Centre()
     total = events // _KILL_ROBOTS
-    robots = _Robots(folder, broker.port, _KILL_ROBOTS, total / _KILL_S, total, _KILL_HOLD_S)
+    broker.start()
+    robots = _Robots(folder, broker.address, _KILL_ROBOTS, total / _KILL_S, total, _KILL_HOLD_S)
     kills = {"broker": 0, "robots": 0}
     try:
-        async with centre.listening(broker.port):
+        async with centre.listening(broker.centre_port):
             for _ in range(_KILLS):
                 await asyncio.sleep(chance.uniform(2.0, 8.0))
                 who = chance.choice(("broker", "robots"))
-                victim: _Mosquitto | _Robots = broker if who == "broker" else robots
+                victim: Mosquitto | _Robots = broker if who == "broker" else robots
                 kills[who] += 1
                 victim.kill()
                 await asyncio.sleep(chance.uniform(0.0, 0.5))
@@ -252,7 +220,7 @@ async def _kills(program: str, folder: Path, events: int, seed: int) -> dict[str
                 await _until(lambda: centre.missing(_KILL_ROBOTS, total) == 0, "the last events", 20.0)
     finally:
         robots.kill()
-        broker.kill()
+        broker.close()
     return {
         "kill_events": _KILL_ROBOTS * total,
         "kills_of_broker": kills["broker"],

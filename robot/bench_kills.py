@@ -1,7 +1,8 @@
 """`patrol bench kills`: the robot's own process killed (SIGKILL) again and again under load, before a client that resumes.
 
 Robot and simulated station run as they do in life, in processes of their own. Coverage is told ten times a second and every passer-by
-raises an alarm, which the client acknowledges. Kills come at random moments, every fourth while the robot is still starting.
+raises an alarm, which the client acknowledges. Kills come at random moments, every fifth while the robot is still starting and every
+fifth right after an acknowledgement has come back.
 Afterwards the client must have heard every number once, the database must hold exactly what was heard, and every
 acknowledgement that was confirmed.
 """
@@ -33,7 +34,9 @@ from robot.store import StoreReader
 KILLS = 50
 _HOST = "127.0.0.1"
 _PATIENCE_S = 60.0
-_START_KILL_EVERY = 4
+_KINDS = 5
+_ALARM_S = 20.0
+"""So long a kill waits for an alarm's acknowledgement."""
 _SETTINGS = "\n[coverage]\nsummary_s = 0.1\n"
 _SCENARIO = "many-febrile"
 
@@ -74,13 +77,17 @@ def _killed(station: _Station, client: _Client, chance: random.Random, number: i
     """Starts the robot and kills it; returns the seconds from start to its first event, None if it was killed before that."""
     begin_s = time.monotonic()
     station.start()
-    if number % _START_KILL_EVERY == _START_KILL_EVERY - 1:
+    if number % _KINDS == 1:
         time.sleep(chance.uniform(0.2, 2.0))
         station.kill()
         return None
     client.wait_for_more(0.0)
     back_s = time.monotonic() - begin_s
-    time.sleep(chance.uniform(0.0, 4.0))
+    if number % _KINDS == 3:
+        client.wait_for_answer()
+        time.sleep(chance.uniform(0.0, 0.05))
+    else:
+        time.sleep(chance.uniform(0.0, 4.0))
     station.kill()
     return back_s
 
@@ -136,7 +143,7 @@ class _Client:
     def __init__(self, port: int) -> None:
         self._url = f"ws://{_HOST}:{port}/events"
         self.heard: dict[int, bytes] = {}
-        self.last_seq = self.gaps = self.repeats = self.refused = 0
+        self.last_seq = self.gaps = self.repeats = self.refused = self.answers = 0
         self._closing = threading.Event()
         self._changed = threading.Condition()
         self._thread = threading.Thread(target=self._follow, daemon=True)
@@ -149,6 +156,12 @@ class _Client:
             if not self._changed.wait_for(lambda: self.last_seq > before, _PATIENCE_S):
                 raise DeviceError("the robot does not come back; `patrol run --config FILE` shows why")
         time.sleep(seconds)
+
+    def wait_for_answer(self) -> None:
+        """Waits until an acknowledgement has come back, or for so long that none is to be expected."""
+        with self._changed:
+            before = self.answers
+            self._changed.wait_for(lambda: self.answers > before, _ALARM_S)
 
     def close(self) -> None:
         """Ends, once the robot is gone."""
@@ -174,6 +187,7 @@ class _Client:
                 self.gaps += event["seq"] > self.last_seq + 1
                 self.heard[event["seq"]] = message
                 self.last_seq = event["seq"]
+                self.answers += event["type"] == "alarm.acknowledged"
                 self._changed.notify()
             if event["type"] == "alarm.raised":
                 socket_.send(json.dumps({"op": "ack", "alarm": event["data"]["alarm"], "by": "bench"}))
