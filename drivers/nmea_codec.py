@@ -114,7 +114,12 @@ class NmeaCodec:
         has_fix = isinstance(position, GlobalPosition)
         before = self._speakers.get((talker, kind))
         self._speakers[talker, kind] = _Speaker(has_fix, t_ns, time)
-        self._speakers = {key: one for key, one in self._speakers.items() if t_ns - one.t_ns <= _LATELY_NS}
+        self._speakers = {
+            key: one
+            for key, one in self._speakers.items()
+            # What a talker's other sentences said a moment before is over when this one says "no fix".
+            if t_ns - one.t_ns <= _LATELY_NS and (has_fix or key[0] != talker or one.time == time)
+        }
         if max(self._speakers, key=self._rank) != (talker, kind):
             return None
         if has_fix and time and before is not None and before.has_fix and before.time == time:

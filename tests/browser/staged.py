@@ -37,6 +37,7 @@ PEOPLE = (
     LivePerson(person=3, position_m=(1.4, 0.3, 1.6), state="done", verdict="normal", body_c=36.6, uncertainty_c=0.2),
     LivePerson(person=4, position_m=(3.2, -1.0, 1.6), state="approaching", reason="too_far"),
 )
+PLACE = events.Place("West square", events.WhereData(state="fixed", place_zh="西广场"))
 
 
 def reading(body_c: float) -> ReadingData:
@@ -121,7 +122,7 @@ class Stage:
 
     def tell(self, data: Data, t_unix_ns: int | None = None) -> int:
         """Saves and publishes an event; returns its number. The state is left as it is."""
-        event = self._make(data, t_unix_ns=t_unix_ns or time.time_ns(), t_mono_ns=time.monotonic_ns())
+        event = self._make(data, t_unix_ns=t_unix_ns or time.time_ns(), t_mono_ns=time.monotonic_ns(), place=PLACE)
         self.store.append(event)
         self.stream.publish(event.seq, events.encode(event))
         return event.seq
@@ -144,6 +145,8 @@ class Stage:
                 body_c=body_c,
                 uncertainty_c=0.2,
                 distance_m=1.4,
+                place=PLACE.text,
+                place_zh=PLACE.where.place_zh,
             )
             elevated = msgspec.structs.replace(PEOPLE[0], verdict="elevated", body_c=body_c)
             self.change(alarms=(*self.state.alarms, shown), people=(elevated, PEOPLE[1]), last_seq=seq)

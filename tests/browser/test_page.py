@@ -15,6 +15,8 @@ import pytest
 from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
 from watched import Pages
 
+from robot.events import WhereData
+
 pytestmark = pytest.mark.system
 
 Keep = Callable[..., None]
@@ -96,6 +98,27 @@ def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
     assert page.evaluate(PALE_TEXT) == []
     assert page.evaluate(NAMELESS) == []
     keep(page, "desktop")
+
+
+def test_where_the_robot_is_and_where_each_alarm_happened(stage: Stage, pages: Pages, keep: Keep) -> None:
+    page = pages(stage.url)
+    ready(page)
+    stage.alarm("alarm-1")
+    card = page.locator(f"{CARD}[data-alarm=alarm-1]")
+    card.wait_for()
+    eventually(lambda: "West square" in card.inner_text())
+    where = WhereData(state="stale", age_s=12.0, place_zh="东广场（12 秒前）")
+    stage.change(place="East square (12 s ago)", where=where)
+    eventually(lambda: page.locator("#place").inner_text() == "East square (12 s ago)")
+    assert page.locator("#place").get_attribute("class") == "stale"
+    assert "West square" in card.inner_text(), "the alarm stays where it was"
+    keep(page, "place")
+    page.locator("#language").click()
+    eventually(lambda: page.locator("#place").inner_text() == "东广场（12 秒前）")
+    assert "西广场" in card.inner_text()
+    card.get_by_role("button", name="证据").click()
+    page.locator("#evidence-numbers tr").first.wait_for()
+    assert "机器人位置" in page.locator("#evidence-numbers").inner_text()
 
 
 def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage, pages: Pages, keep: Keep) -> None:

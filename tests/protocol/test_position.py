@@ -118,6 +118,16 @@ def test_a_system_without_a_fix_does_not_deny_that_of_another() -> None:
     assert len(told) == 3 and all(isinstance(one, GlobalPosition) for one in told)
 
 
+def test_no_fix_in_one_sentence_is_said_at_once() -> None:
+    codec = NmeaCodec()
+    moments = (dt.datetime(2026, 11, 26, 12, 0, second, tzinfo=dt.UTC) for second in range(4))
+    epochs = [
+        patrol.sentences(PATH, patrol.pose_at(PATH, 0.0), at, has_fix=number != 2) for number, at in enumerate(moments)
+    ]
+    told = said(codec, *epochs)
+    assert [type(one) for one in told] == [GlobalPosition, GlobalPosition, NoPosition, GlobalPosition]
+
+
 def test_a_receiver_that_stops_one_sentence_is_heard_through_another() -> None:
     codec = NmeaCodec()
     rmc = [framed(f"GPRMC,1200{n:02d},A,3114.9766,N,12127.3438,E,0.0,,261126,,,A") for n in range(10)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from broker import Mosquitto
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
+from whole_station import Event, Robot, fault, person, small_rig, station
 
 from drivers.factory import open_position
 from robot.credentials import Credentials
@@ -24,6 +26,7 @@ pytestmark = [
     pytest.mark.skipif(shutil.which("mosquitto") is None, reason="needs mosquitto (apt-get install mosquitto)"),
 ]
 
+RETURN_S = 5.0
 PATH = PatrolFile(path_m=((0, 0), (100, 0)), speed_m_s=2.0)
 
 
@@ -87,4 +90,76 @@ def test_a_broker_with_passwords(tmp_path: Path) -> None:
             open_position(address, wrong)
         assert "wrong" not in str(refused.value)
     open_position(address, Credentials("robot", "right")).close()
+    broker.kill()
+
+
+# The whole robot
+
+
+def told(robot: Robot, state: str, after: int = 0) -> Event:
+    """The first event of the robot with a place in that state."""
+    return robot.wait(lambda event: event["where"]["state"] == state, after=after)
+
+
+PATROL = """
+[patrol]
+path_m = [[0, 0], [40, 0]]
+speed_m_s = 1.0
+
+[[patrol.zone]]
+name = "west square"
+name_zh = "西广场"
+corners_m = [[-5, -5], [45, -5], [45, 5], [-5, 5]]
+"""
+STANDS = person((0.0, 1.3, 0.0), (60.0, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=1)
+OFTEN = "[coverage]\nsummary_s = 0.5"
+
+
+def test_a_receiver_through_everything_that_befalls_it(tmp_path: Path) -> None:
+    """Each fault is said, none holds screening back, and each position comes back within RETURN_S of the receiver's own return."""
+    faults = (("no_fix", 3.0, 1.5), ("garbage", 7.0, 4.0), ("unplug", 14.0, 4.0), ("frozen", 21.0, 4.0))
+    scenario = PATROL + STANDS + "".join(fault(kind, "position", at_s, for_s) for kind, at_s, for_s in faults)
+    rig = small_rig(tmp_path, cameras=["front"])
+    with station(tmp_path, scenario, rig=rig, settings=OFTEN) as (simulators, robot):
+        raised = robot.wait(lambda event: event["type"] == "alarm.raised")
+        assert (raised["place"], raised["where"]["place_zh"], raised["where"]["zone"]) == (
+            "Simulated station: west square", "模拟车站：西广场", "west square",
+        )  # fmt: skip
+        assert 0 < raised["where"]["accuracy_m"] < 2 and raised["where"]["heading_deg"] == pytest.approx(90, abs=1)
+        seq = raised["seq"]
+        for kind, at_s, for_s in faults:
+            stale = told(robot, "stale", seq)
+            begin_s = (stale["t_mono_ns"] - simulators.t0_mono_ns) / 1e9
+            assert at_s - 0.5 < begin_s < at_s + 5.5, (kind, robot.listener.story())
+            assert "s ago)" in stale["place"] and stale["where"]["age_s"] > 0
+            fresh = told(robot, "fresh", stale["seq"])
+            back_s = (fresh["t_mono_ns"] - simulators.t0_mono_ns) / 1e9 - at_s - for_s
+            assert back_s < RETURN_S, (kind, back_s)
+            seq = fresh["seq"]
+        health = [e for e in robot.listener.events if e["type"] == "health.changed" and e["seq"] > raised["seq"]]
+        assert all(event["data"]["screening"] == "available" for event in health)
+        said = [event["data"]["devices"]["position"] for event in health]
+        assert any(not one["alive"] or not one["valid"] for one in said) and said[-1]["valid"]
+        assert robot.faults("position")["bad_line"] > 0 and robot.faults("position")["repeated"] > 0
+        status, text = robot.get("healthz")
+        assert status == 200 and '"position"' in text
+
+
+def test_a_base_and_its_broker(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path / "mosquitto")
+    broker.start()
+    pose_broker = f"mqtt://127.0.0.1:{broker.port}/base/pose"
+    rig = small_rig(tmp_path, cameras=["front"])
+    arguments = ["--pose-broker", pose_broker]
+    with station(tmp_path, PATROL + STANDS, rig=rig, settings=OFTEN, arguments=arguments) as (_, robot):
+        raised = robot.wait(lambda event: event["type"] == "alarm.raised")
+        where = raised["where"]
+        assert (where["state"], where["map"], where["zone"]) == ("fresh", "station", "west square")
+        assert where["age_s"] < 1.0 and 0 <= where["x_m"] <= 40 and where["y_m"] == 0
+        broker.kill()
+        stale = told(robot, "stale", robot.last_seq)
+        broker.start()
+        begin_ns = time.monotonic_ns()
+        fresh = told(robot, "fresh", stale["seq"])
+        assert (fresh["t_mono_ns"] - begin_ns) / 1e9 < RETURN_S
     broker.kill()

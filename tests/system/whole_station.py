@@ -290,14 +290,15 @@ def station(
     rig: str | None = None,
     lead_s: float = LEAD_S,
     settings: str = "",
+    arguments: Sequence[str] = (),
 ) -> Iterator[tuple[Simulators, Robot]]:
     """Simulators and robot, screening by the scenario's second 0 if there is a lead; both have ended cleanly afterwards.
 
-    `settings` is appended to the robot's configuration.
+    `settings` is appended to the robot's configuration, `arguments` to the simulators' own.
     """
     start_ns = time.monotonic_ns() + round(lead_s * 1e9)
     config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(start_ns)]
-    with ends(Simulators(folder, scenario, *config, rig=rig)) as simulators:
+    with ends(Simulators(folder, scenario, *config, *arguments, rig=rig)) as simulators:
         configure(folder, settings)
         with ends(Robot(folder)) as robot:
             robot.available()
