@@ -91,7 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     replay.set_defaults(command=_replay)
 
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
-    bench.add_argument("name", choices=("fleet", "kills", "latency", "perception", "scale", "start", "store", "stream"))
+    bench.add_argument("name", choices=tuple(_BENCHES))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument(
         "--duration", type=float, default=60.0, metavar="S", help="fleet, latency, stream: seconds (%(default)s)"
@@ -108,7 +108,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     bench.add_argument("--kills", type=int, metavar="N", help="kills, store: how many (50, 200)")
     bench.add_argument("--robots", type=int, default=100, metavar="N", help="fleet: how many (%(default)s)")
-    bench.add_argument("--scenario", default="crowd", help="perception: what is recorded (%(default)s)")
+    bench.add_argument(
+        "--minutes", type=float, default=10.0, metavar="M", help="memory: of the robot's time (%(default)s)"
+    )
+    bench.add_argument("--scenario", default="crowd", help="memory, perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
     bench.set_defaults(command=_bench)
     return parser
@@ -261,6 +264,15 @@ def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     return figures, figures["lamp_p99_ms"] <= 50.0
 
 
+def _bench_memory(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
+    from robot.bench_memory import passed, run_bench
+    from robot.bench_station import record
+
+    parts = _bench_parts()
+    figures = run_bench(parts, record(parts, options.scenario, 90), options.minutes)
+    return figures, passed(figures)
+
+
 def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_perception import LEAD_IN, passed, run_bench
     from robot.bench_station import record, with_pictures
@@ -309,6 +321,7 @@ _BENCHES = {
     "fleet": _bench_fleet,
     "kills": _bench_kills,
     "latency": _bench_latency,
+    "memory": _bench_memory,
     "perception": _bench_perception,
     "scale": _bench_scale,
     "start": _bench_start,

@@ -19,7 +19,7 @@ from small_station import Eyes, S, calibration, settings, thermal_frame
 from calibration.files import Calibration
 from models.prepare import IMAGE_INPUT, prepared
 from models.session import YuNetSession, open_session
-from robot import bench_perception, bench_scale, bench_stages
+from robot import bench_memory, bench_perception, bench_scale, bench_stages
 from robot.bench_perception import Agreement
 from robot.bench_station import Parts, Recording, Tick, looking_at_all, with_pictures
 from robot.detect import Detector
@@ -205,6 +205,26 @@ def growth_bytes(step: Callable[[int], object], settle: int, times: int) -> int:
         return 3 * min(grown)
     finally:
         tracemalloc.stop()
+
+
+def test_memory_tells_a_pipeline_that_keeps_from_one_that_does_not(
+    parts: Parts, recording: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = bench_memory.run_bench(parts, recording, minutes=0.15)
+    assert json.loads(json.dumps(figures)) == figures
+    assert figures["steps"] >= 70  # nine ticks a second
+    assert figures["minutes"] == pytest.approx(0.15, abs=0.01)
+    kept: list[bytes] = []
+    step = Pipeline.step
+
+    def hoarding(*arguments: object) -> object:
+        kept.append(bytes(1000))
+        return step(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Pipeline, "step", hoarding)
+    leaking = bench_memory.run_bench(parts, recording, minutes=0.15)
+    assert leaking["traced_kb_per_min"] > figures["traced_kb_per_min"] + 500  # two steps a tick, 540 ticks a minute
+    assert not bench_memory.passed(leaking)
 
 
 def test_detecting_for_ever_needs_no_more_memory(yunet_path: Path) -> None:
