@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.camera_faults import CameraWire
 from simulators.firmware_gymcu import GymcuFirmware
 from simulators.firmware_senxor import SenxorFirmware
 from simulators.position_devices import PosePublisher, ReceiverPty
@@ -25,7 +26,7 @@ from simulators.pty import PtyDevice
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
-from simulators.scenario import CameraFault, Scenario, camera_faults, position_faults, thermal_faults
+from simulators.scenario import Scenario, camera_faults, position_faults, thermal_faults
 from simulators.scene import Scene
 from simulators.server_mjpeg import MjpegServer
 from simulators.truth import RATE_HZ, TruthWriter, header
@@ -66,8 +67,6 @@ class Station:
         """Frames by device, and `late` for camera frames left out because rendering fell behind."""
         self.failure: BaseException | None = None
         self._scene_lock = threading.Lock()
-        self._sent: dict[str, bytes] = {}
-        """The newest picture of each camera."""
         self._ended = threading.Event()
         self._threads: list[threading.Thread] = []
         self._truth_path = truth_path
@@ -80,7 +79,9 @@ class Station:
         self._server = MjpegServer(host, port, [camera.name for camera in self.rig.cameras])
         self._visible = {camera.name: VisibleRenderer(camera, self.scene.seed) for camera in self.rig.cameras}
         self._thermal = ThermalRenderer(self.rig, self.scene.seed)
-        self._faults = {camera.name: camera_faults(scenario, camera.name) for camera in self.rig.cameras}
+        self._wires = {
+            camera.name: CameraWire(camera_faults(scenario, camera.name), encode_jpeg) for camera in self.rig.cameras
+        }
         self._t0_ns = start_at_ns
         # A technician who was not quick enough, or whose robot was not, begins again.
         self._repeat_s = max((held.end_s for held in self.scene.held), default=-_PAUSE_S) + _PAUSE_S or None
@@ -236,20 +237,13 @@ class Station:
     def _send(self, camera: Optic) -> None:
         t_mono_ns = time.monotonic_ns()
         t_s = (t_mono_ns - self.t0_mono_ns) / 1e9
-        kinds = {fault.kind for fault in self._faults[camera.name] if _active(fault, t_s)}
-        if "stop" in kinds:
-            return
-        if "freeze" in kinds and camera.name in self._sent:
-            self._server.publish(camera.name, self._sent[camera.name], t_mono_ns)
-            return
-        picture = self._visible[camera.name].render(self.state_at(t_s), t_s)
-        if "black" in kinds:
-            picture = np.zeros_like(picture)
-        jpeg = self._sent[camera.name] = encode_jpeg(picture)
-        if "truncated_jpeg" in kinds:
-            jpeg = jpeg[: len(jpeg) // 2]
-        self._server.publish(camera.name, jpeg, t_mono_ns)
-        self.counts[camera.name] += 1
+
+        def take() -> NDArray[np.uint8]:
+            self.counts[camera.name] += 1
+            return self._visible[camera.name].render(self.state_at(t_s), t_s)
+
+        for jpeg, taken_ns in self._wires[camera.name].send(take, t_s, t_mono_ns):
+            self._server.publish(camera.name, jpeg, taken_ns)
 
     def _run_truth(self) -> None:
         assert self._truth_file is not None
@@ -272,7 +266,3 @@ def encode_jpeg(picture: NDArray[np.uint8]) -> bytes:
     """Returns the picture (height × width × 3, BGR) as a camera would compress it."""
     _, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     return data.tobytes()
-
-
-def _active(fault: CameraFault, t_s: float) -> bool:
-    return fault.at_s <= t_s < fault.at_s + fault.for_s

@@ -177,6 +177,14 @@ class Step(ImageFault):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen(ImageFault):
+    """The first picture of the window again and again; the plan keeps it."""
+
+    def image(self, temp_c: Image, t_s: float, rng: np.random.Generator) -> Image:
+        return temp_c
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WrongVariant(ImageFault):
     """Another variant of the sensor with the same frame size: the scale is off by `scale` around `around_c`."""
 
@@ -215,6 +223,7 @@ KINDS: Mapping[str, type[Fault]] = {
     "flooded": Flooded,
     "drift": Drift,
     "step": Step,
+    "frozen": Frozen,
     "wrong_variant": WrongVariant,
 }
 _NAMES = {cls: name for name, cls in KINDS.items()}
@@ -227,6 +236,7 @@ class FaultPlan:
         self.faults = tuple(faults)
         self.counts: dict[str, int] = {}
         self._seed = seed
+        self._kept: dict[int, Image] = {}
         self._rngs = [np.random.default_rng((seed, index)) for index in range(len(self.faults))]
 
     @classmethod
@@ -247,6 +257,8 @@ class FaultPlan:
             if isinstance(fault, ImageFault) and self._strikes(index, fault, t_s) and not self._cured(fault, t_s):
                 fixed = np.random.default_rng((self._seed, index, 1))
                 changed = fault.image(changed.astype(np.float64), t_s, fixed)
+                if isinstance(fault, Frozen):
+                    changed = self._kept.setdefault(index, changed)
         return changed
 
     def wire(self, t_s: float, data: bytes) -> bytes:

@@ -16,11 +16,13 @@ def line(temp_c: float, status: str = "OK") -> bytes:
 
 
 class PlatePty:
-    """Runs from `start` to `close`; `temp_c` and `status` may be changed meanwhile."""
+    """Runs from `start` to `close`; `temp_c`, `status` and `noise` (bytes before each line) may be changed meanwhile, `silent` says nothing."""
 
     def __init__(self, temp_c: float = 36.5, period_s: float = 1.0) -> None:
         self.temp_c = temp_c
         self.status = "OK"
+        self.noise = b""
+        self.silent = False
         self._period_s = period_s
         self._master, self._slave = os.openpty()
         tty.setraw(self._slave)
@@ -42,6 +44,8 @@ class PlatePty:
 
     def _run(self) -> None:
         while not self._stopping.wait(self._period_s):
+            if self.silent:
+                continue
             # Nobody listens and the line is full: what was to be said is lost, as on a real line.
             with contextlib.suppress(BlockingIOError):
-                os.write(self._master, line(self.temp_c, self.status))
+                os.write(self._master, self.noise + line(self.temp_c, self.status))

@@ -117,8 +117,8 @@ class HotObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class CameraFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Something that breaks in a camera; [[fault]] with a camera's name (or "cameras") as its device."""
 
-    kind: Literal["stop", "truncated_jpeg", "black", "freeze"]
-    """No pictures, pictures cut off in the middle, a lens cap, or the old picture again and again."""
+    kind: Literal["stop", "truncated_jpeg", "black", "freeze", "garbage", "wrong_size", "late", "out_of_order", "slow"]
+    """What happens then: docs/simulators.md, made by camera_faults.py."""
     device: str
     at_s: Seconds
     for_s: Seconds = 1e9

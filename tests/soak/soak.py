@@ -17,8 +17,6 @@ import re
 import resource
 import shutil
 import signal
-import socket
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,10 +28,11 @@ from urllib.parse import urlsplit
 
 sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("soak", "system", "faults"))
 
+import misuse
 import msgspec
 import soak_plan
 import soak_verdict
-from matrix import _flood, _garbage, _oversized, _visitors
+from broker import Mosquitto
 from soak_plan import Planned
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
@@ -55,24 +54,6 @@ ACK_AFTER_S = 3.0
 QUIET_AFTER_S = 12.0
 COLD_C = 24.0
 COLUMNS = ("t_s", "rss_mb", "threads", "descriptors", "cpu_s", "thermal_ms", "camera_ms", "drops", "events", "store_mb")
-
-
-class Broker:
-    """A mosquitto that can be away."""
-
-    def __init__(self, folder: Path, port: int) -> None:
-        self.port = port
-        self._command = ["mosquitto", "-c", str(folder / "mosquitto.conf")]
-        (folder / "mosquitto.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n", encoding="utf-8")
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.wait()
 
 
 class Soak:
@@ -127,12 +108,10 @@ class Soak:
             settings += f'[uplink]\nbroker = "mqtt://127.0.0.1:{self.broker.port}"\nhold_s = 2.0\n'
         return settings
 
-    def _broker(self, held: contextlib.ExitStack) -> Broker | None:
+    def _broker(self, held: contextlib.ExitStack) -> Mosquitto | None:
         if shutil.which("mosquitto") is None:
             return None
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            port = int(probe.getsockname()[1])
-        broker = Broker(self.folder, port)
+        broker = Mosquitto(self.folder / "mosquitto")
         broker.start()
         held.callback(broker.kill)
         return broker
@@ -208,16 +187,16 @@ class Soak:
         self._open.close()
 
     def _begin_garbage(self) -> None:
-        _garbage(self.robot)
+        misuse.garbage(self.robot)
 
     def _begin_oversized(self) -> None:
-        _oversized(self.robot)
+        misuse.oversized(self.robot)
 
     def _begin_flood(self) -> None:
-        _flood(self.robot)
+        misuse.flood(self.robot)
 
     def _begin_visitors(self) -> None:
-        _visitors(self.robot)
+        misuse.visitors(self.robot)
 
     def _begin_no_disk(self) -> None:
         resource.prlimit(self.robot.pid, resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))

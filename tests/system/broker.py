@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import time
@@ -34,6 +35,10 @@ class Mosquitto:
             except OSError:
                 assert time.monotonic() < end_s and self._process.poll() is None, "mosquitto did not start"
                 time.sleep(0.02)
+
+    def tell(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
 
     def kill(self) -> None:
         if self._process is not None:

@@ -134,3 +134,10 @@ def test_every_mistake_is_named_at_once() -> None:
     assert "faults[0].kind: unknown fault 'tron' (did you mean \"torn\"?" in text
     assert 'faults[1].keeps: "torn" has no such parameter (did you mean "keep"?' in text
     assert "faults[2].count: 'two' is not a int" in text
+
+
+def test_a_frozen_sensor_shows_the_first_picture_of_its_window() -> None:
+    frozen = plan({"kind": "frozen", "at_s": 5.0, "for_s": 5.0})
+    pictures = [frozen.image(t_s, IMAGE + t_s) for t_s in (4.0, 5.0, 7.0, 9.9, 10.0)]
+    for found, added in zip(pictures, (4.0, 5.0, 5.0, 5.0, 10.0), strict=True):
+        np.testing.assert_array_equal(found, IMAGE + added)
