@@ -1,28 +1,21 @@
-"""Power cuts: the unchanged robot before its station is killed with SIGKILL at random moments and started again, many times, over one store.
+"""Power cuts: the unchanged robot before its station is killed with SIGKILL at random moments and started again, over one store.
 
-`make cuts KILLS=200`, or `python tests/faults/power_cuts.py [--kills N] [--seed N] [--json FILE]`. People pass all the while, half of them
-with a fever, and a client answers every alarm at once. What a client has heard was acknowledged to it: afterwards it must be in the store, byte for byte.
+People pass all the while, half of them with a fever, and a client answers every alarm at once. What a client has heard was acknowledged to it:
+afterwards it must be in the store, byte for byte. `patrol bench kills` does the same hundreds of times.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import itertools
 import json
-import os
-import platform
 import random
 import sqlite3
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("system", "faults"))
 
 import misuse
 from websockets.exceptions import ConnectionClosed
@@ -115,40 +108,3 @@ def _intact(folder: Path) -> bool:
             (Path(name) / path.name).write_bytes(path.read_bytes())
         with contextlib.closing(sqlite3.connect(Path(name) / "events.sqlite3")) as db:
             return bool(db.execute("PRAGMA integrity_check").fetchone()[0] == "ok")
-
-
-def main() -> int:
-    """Returns 0 when nothing was lost."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--kills", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--json", type=Path, metavar="FILE")
-    options = parser.parse_args()
-    found: list[Cut] = []
-    for cut in cuts(options.kills, options.seed):
-        found.append(cut)
-        if len(found) % 10 == 0 or not cut.good:
-            print(f"{len(found)} cuts, {sum(one.heard for one in found)} events told, newest {cut}", flush=True)
-    restarts = sorted(one.restart_s for one in found)
-    figures: dict[str, Any] = {
-        "kills": len(found),
-        "seed": options.seed,
-        "events_told": sum(one.heard for one in found),
-        "told_and_lost": sum(one.lost for one in found),
-        "gaps": max(one.gaps for one in found),
-        "damaged": sum(not one.intact for one in found),
-        "restart_s_median": restarts[len(restarts) // 2],
-        "restart_s_max": restarts[-1],
-        "cores": os.cpu_count(),
-        "machine": platform.machine(),
-        "python": platform.python_version(),
-    }
-    print(json.dumps(figures))
-    if options.json is not None:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
-    return 0 if all(one.good for one in found) else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main())
