@@ -6,7 +6,7 @@ STAMP := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run calibrate-demo faults fuzz soak test check lint types imports unit system bench install upgrade uninstall bundle clean
+.PHONY: help setup run calibrate-demo faults fuzz soak test check lint types imports unit system bench install upgrade uninstall bundle prove-install clean
 ARCH ?= aarch64
 PY ?= 3.11
 SECONDS ?= 30
@@ -81,6 +81,10 @@ uninstall:  ## remove the robot; settings and events stay unless PURGE=1 (as roo
 
 bundle: $(STAMP)  ## everything for a robot without internet: make bundle ARCH=aarch64 PY=3.11
 	@systemd/bundle $(ARCH) $(PY) build
+
+prove-install: $(STAMP)  ## installs on fresh Debian roots under a systemd of their own and tries every promise (as root; ten minutes)
+	@mkdir -p build
+	@$(BIN)/python tests/install/prove.py --json build/install.json $(ARGS)
 
 clean:  ## remove the virtual environment and everything built
 	rm -rf $(VENV) build *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

@@ -16,6 +16,9 @@ from robot.types import F32, U8
 
 CPU = "CPUExecutionProvider"
 TENSORRT = "TensorrtExecutionProvider"
+CUDA = "CUDAExecutionProvider"
+BEST_FIRST = (TENSORRT, CUDA, CPU)
+"""Tried in this order where nobody names others."""
 STRIDES = (8, 16, 32)
 CHANNELS = 16
 """Of a grid's cell: cls and obj (before the sigmoid), four of the box, ten of the landmarks."""
@@ -31,8 +34,8 @@ class YuNetSession:
     looks at the first `count` slots. Not for use by two threads at once. Pictures run in turn unless the file was prepared for a batch:
     on a CPU one large batch is slower, as its activations leave the cache (docs/decisions/0002-detector-input.md).
 
-    `providers` is a list of preference; the CPU stands at its end in any case. A provider that is not compiled in, does not start,
-    or does not infer what the CPU infers is skipped, and `provider_notes` says why.
+    `providers` is a list of preference (empty: BEST_FIRST, as far as this onnxruntime has them); the CPU stands at its end in any case.
+    A provider that is not compiled in, does not start, or does not infer what the CPU infers is skipped, and `provider_notes` says why.
     Raises ModelError if the file is not one that models.prepare made, or cannot run at all.
     """
 
@@ -42,7 +45,7 @@ class YuNetSession:
         slots: int = 1,
         *,
         threads: int = 1,
-        providers: Sequence[str] = (CPU,),
+        providers: Sequence[str] = (),
     ) -> None:
         cpu = open_session(path, CPU, threads)
         self.model_sha256, self.recipe = _identity(path, cpu)
@@ -145,7 +148,7 @@ def _proven(path: Path, preferred: Sequence[str], threads: int, cpu: Any) -> tup
     """Returns the first preferred session that infers what the CPU does, and a note for each one passed over."""
     notes: list[str] = []
     available = ort.get_available_providers()
-    for provider in preferred:
+    for provider in preferred or [one for one in BEST_FIRST if one in available]:
         if provider == CPU:
             break
         if provider not in available:

@@ -10,7 +10,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -203,9 +203,8 @@ def _openers(settings: Settings) -> Openers:
     from models.session import YuNetSession
     from robot.doctor_run import Openers
 
-    def session(network_px: tuple[int, int]) -> YuNetSession:
-        detection = settings.detection
-        return YuNetSession(prepared(*network_px), threads=detection.threads, providers=detection.providers)
+    def session(network_px: tuple[int, int], providers: Sequence[str]) -> YuNetSession:
+        return YuNetSession(prepared(*network_px), threads=settings.detection.threads, providers=providers)
 
     def device_file(address: str) -> str | None:
         target = parse(address).target

@@ -13,7 +13,7 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
@@ -84,6 +84,8 @@ DeviceT = TypeVar("DeviceT", Camera, ThermalSensor)
 
 TURN_S = 0.1
 """The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
+_READY_S = 2.0
+"""So long the service manager waits for a step with picture and thermal frame; a device that is missing holds nothing up."""
 _RETENTION_EVERY_NS = 600 * 1_000_000_000
 _EXIT_BUG = 70
 _POSITIONS = 8
@@ -196,8 +198,18 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
     return found
 
 
-def open_detectors(settings: Settings) -> tuple[Detector, Detector | None, tuple[str, ...]]:
-    """Returns the detector for whole pictures, for attention the one for crops, and the execution providers that really run."""
+@dataclass(frozen=True, slots=True)
+class Inference:
+    """What the network really runs on."""
+
+    providers: tuple[str, ...]
+    """The first does the work."""
+    notes: tuple[str, ...]
+    """One line for each preferred provider that is not used."""
+
+
+def open_detectors(settings: Settings) -> tuple[Detector, Detector | None, Inference]:
+    """Returns the detector for whole pictures, for attention the one for crops, and what they run on."""
     detection = settings.detection
 
     def session(network_px: tuple[int, int], slots: int) -> YuNetSession:
@@ -209,13 +221,14 @@ def open_detectors(settings: Settings) -> tuple[Detector, Detector | None, tuple
     sessions = {network_px: session(network_px, len(settings.cameras)) for network_px in sizes}
     by_camera = {camera.name: sessions[camera.network_px] for camera in settings.cameras}
     first = next(iter(sessions.values()))
-    for note in first.provider_notes:
+    inference = Inference(first.providers, first.provider_notes)
+    for note in inference.notes:
         log.warning("%s", note)
     whole = Detector(first, by_camera, score_min=detection.score_min, nms_iou=detection.nms_iou)
     if not settings.attention.enabled:
-        return whole, None, first.providers
+        return whole, None, inference
     close = Detector(session(CROP_PX, CROPS_MAX), score_min=detection.score_min, nms_iou=detection.nms_iou)
-    return whole, close, first.providers
+    return whole, close, inference
 
 
 def made_with(settings: Settings, calibration: files.Calibration) -> dict[str, str]:
@@ -265,7 +278,7 @@ class App:
         self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         try:
             self._indicate(DARK)
-            detector, close, self._providers = open_detectors(settings)
+            detector, close, self._inference = open_detectors(settings)
             self._capture = self._make_capture()
             self._plate_said, self._plate = self._make_plate()
             self._position_said, self._position = self._make_position()
@@ -273,7 +286,13 @@ class App:
             self._evidence = Evidence(settings.evidence)
             self._warned: tuple[str, ...] = ()
             self._warn()
-            self._showing = Showing(self._pipeline, settings, time.time_ns, lambda: self._events.next_seq - 1)
+            self._showing = Showing(
+                self._pipeline,
+                settings,
+                time.time_ns,
+                lambda: self._events.next_seq - 1,
+                self._inference.providers,
+            )
             self._uplink = self._make_uplink()
             self.stream = self._make_stream()
             self.stream.start()
@@ -320,15 +339,19 @@ class App:
             self.supervisor.fail("pipeline", error)
 
     def _loop(self) -> None:
-        ready = False
         retention_due_ns = time.monotonic_ns()
+        awaited = {"picture", "thermal frame"}
+        ready_due_ns = retention_due_ns + round(_READY_S * 1e9)
         while not self.supervisor.stopping:
             shots, thermals = self._capture.wait(TURN_S)
             self._turn(shots, thermals)
             now_ns = time.monotonic_ns()
-            if not ready:
-                ready = True
-                self._notifier.tell("READY=1")
+            if awaited:
+                awaited -= {"picture"} if shots else set()
+                awaited -= {"thermal frame"} if thermals else set()
+                awaited = set() if now_ns >= ready_due_ns else awaited
+                if not awaited:
+                    self._notifier.tell("READY=1")
             self._notifier.progress(now_ns)
             self._write_audit()
             self._forget_sent()
@@ -386,7 +409,8 @@ class App:
 
     def _troubles(self) -> tuple[str, ...]:
         quiet = ("siren_quiet",) if self._night() and self._indicator is not None else ()
-        own = (*self._evidence.codes, *self._supplies.codes, *quiet)
+        fallback = ("provider_fallback",) if self._inference.notes else ()
+        own = (*self._evidence.codes, *self._supplies.codes, *quiet, *fallback)
         return own if self._recorder is None else (*own, *self._recorder.codes)
 
     def _night(self) -> bool:
@@ -500,7 +524,7 @@ class App:
                 version=metadata.version("patrol-robot"),
                 config_sha256=config.sha256(self.settings),
                 detector=face_detector().name,
-                providers=self._providers,
+                providers=self._inference.providers,
             ),
             CalibrationLoadedData(
                 calibration_id=calibration.id, valid_until=calibration.valid_until_utc, warnings=warnings

@@ -82,7 +82,8 @@ class DetectionSettings(Section, frozen=True):
     """Lowest score that the tracker gets to see."""
     nms_iou: Share = 0.3
     threads: Annotated[int, Meta(ge=1, le=4)] = 1
-    providers: tuple[str, ...] = ("CPUExecutionProvider",)
+    providers: tuple[str, ...] = ()
+    """ONNX Runtime's, best first; empty: the best that there is and that is proven."""
 
 
 class AttentionSettings(Section, frozen=True):

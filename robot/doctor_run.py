@@ -30,6 +30,7 @@ from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
+from robot.texts import WARNINGS
 from robot.types import U8, CameraShot, ThermalFrame
 from robot.uniformity import Uniformity
 from robot.warm import WARM_C
@@ -39,6 +40,7 @@ SECONDS = 6.0
 _PICTURES = 4
 """Of each camera, to see whether its pictures change."""
 _RUNS = 5
+_CPU = ("CPUExecutionProvider",)
 _HEALTH_S = 2.0
 _SAME_TIME_NS = 150_000_000
 """A picture and a thermal frame this close in time show people in the same place."""
@@ -66,8 +68,8 @@ class Openers:
     thermal: Callable[[str], ThermalSensor]
     indicator: Callable[[str], Indicator]
     supply: Callable[[str], PowerSwitch]
-    session: Callable[[tuple[int, int]], Session]
-    """For an input size."""
+    session: Callable[[tuple[int, int], Sequence[str]], Session]
+    """For an input size and preferred execution providers."""
     device_file: Callable[[str], str | None]
     """From an address to the file in /dev behind it, if there is one."""
 
@@ -91,7 +93,7 @@ def examine(
     """Returns every finding, and whether a running robot was asked in place of the devices; `say` hears what is being done."""
     findings = doctor.calibration_findings(calibration, settings, dt.datetime.now(dt.UTC))
     health = ask_robot(settings)
-    findings += _model(settings, openers, say)
+    findings += _model(settings, openers, health, say)
     if health is None:
         say(f"opening {len(settings.cameras) + 1} devices for {seconds:g} s")
         findings += _devices(settings, calibration, openers, seconds)
@@ -139,6 +141,9 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
     level = Level.OK if available else Level.FAIL
     found = "screening available" if available else f"screening unavailable: {why}"
     findings = [Finding(check="service", device="", level=level, found=found)]
+    for code in health.get("warnings") or ():
+        words = WARNINGS[code].en if code in WARNINGS else str(code)
+        findings.append(Finding(check="warning", device="", level=Level.WARN, found=words))
     devices: Mapping[str, Mapping[str, Any]] = health.get("devices") or {}
     for name, said in devices.items():
         good = bool(said.get("alive")) and bool(said.get("valid"))
@@ -149,11 +154,14 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
     return findings
 
 
-def _model(settings: Settings, openers: Openers, say: Callable[[str], None]) -> list[Finding]:
-    size_px = settings.cameras[0].network_px
+def _model(
+    settings: Settings, openers: Openers, health: Mapping[str, Any] | None, say: Callable[[str], None]
+) -> list[Finding]:
+    size_px, wanted = settings.cameras[0].network_px, settings.detection.providers
     say(f"face detector at {size_px[0]}×{size_px[1]}")
     try:
-        session = openers.session(size_px)
+        # An accelerator may have memory for one program only, and builds engines for minutes: a running robot says what it uses.
+        session = openers.session(size_px, wanted if health is None else _CPU)
     except ModelError as error:
         return [Finding(check="model", device="", level=Level.FAIL, found=str(error))]
     spent_ms = []
@@ -163,17 +171,25 @@ def _model(settings: Settings, openers: Openers, say: Callable[[str], None]) -> 
         spent_ms.append((time.monotonic_ns() - begin_ns) / 1e6)
     return [
         Finding(check="model", device="", level=Level.OK, found=f"sha256 {session.model_sha256[:16]}… as published"),
-        _provider(settings, session),
+        *_provider(settings, session.providers, session.provider_notes, health),
         doctor.inference(float(np.median(spent_ms))),
     ]
 
 
-def _provider(settings: Settings, session: Session) -> Finding:
-    used, wanted = session.providers[0], settings.detection.providers[0] if settings.detection.providers else ""
-    if not wanted or used == wanted:
-        return Finding(check="provider", device="", level=Level.OK, found=used)
-    found = f"{used} in place of {wanted}: {'; '.join(session.provider_notes)}"
-    return Finding(check="provider", device="", level=Level.WARN, found=found)
+def _provider(
+    settings: Settings, used: Sequence[str], notes: Sequence[str], health: Mapping[str, Any] | None
+) -> list[Finding]:
+    if health is not None:
+        used, notes = health.get("providers") or (), ()
+    if not used:
+        return []
+    wanted = settings.detection.providers[0] if settings.detection.providers else used[0]
+    if used[0] == wanted and not notes:
+        return [Finding(check="provider", device="", level=Level.OK, found=used[0])]
+    found = used[0] if used[0] == wanted else f"{used[0]} in place of {wanted}"
+    if notes:
+        found += f": {'; '.join(notes)}"
+    return [Finding(check="provider", device="", level=Level.WARN, found=found)]
 
 
 def _devices(settings: Settings, calibration: Calibration, openers: Openers, seconds: float) -> list[Finding]:
@@ -302,7 +318,7 @@ def _faces(
             continue
         detection = settings.detection
         detector = Detector(
-            openers.session(camera.network_px), score_min=detection.score_min, nms_iou=detection.nms_iou
+            openers.session(camera.network_px, _CPU), score_min=detection.score_min, nms_iou=detection.nms_iou
         )
         located = locate(detector.detect([frame])[0], optic.of_size(*frame.full_size_px))
         pixels, depths = thermal.project(located.positions_m)

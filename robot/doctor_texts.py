@@ -128,6 +128,10 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Switch of its supply", "设备供电开关"),
         Text("Set `power` to a free pin; check the group gpio", "将 power 设为空闲引脚；检查 gpio 组"),
     ),
+    "warning": (
+        Text("What the robot says beside", "机器人提示"),
+        Text("docs/fault-finding.md has it by these words", "参见 docs/fault-finding.md"),
+    ),
     "service": (
         Text("Robot's answer", "机器人应答"),
         Text("`journalctl -u patrol-robot -n 50` says why", "用 journalctl -u patrol-robot -n 50 查看原因"),

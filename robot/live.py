@@ -79,6 +79,8 @@ class LiveState(Part, frozen=True, kw_only=True):
     fields: dict[str, Field] = {}
     """Fields of view, by the name of the picture."""
     threshold_c: float | None = None
+    providers: tuple[str, ...] = ()
+    """What the face detector runs on (ONNX Runtime's execution providers), the first doing the work."""
 
 
 def wants_pictures(query: str) -> bool:

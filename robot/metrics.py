@@ -98,7 +98,14 @@ class _Health(Collector):
             warnings.add_metric([code], 1.0)
         alarms = GaugeMetricFamily("patrol_open_alarms", "Alarms that are raised or acknowledged")
         alarms.add_metric([], float(len(state.alarms)))
-        return [available, reasons, warnings, alarms, *_device_gauges(state), *_people(state)]
+        provider = GaugeMetricFamily(
+            "patrol_detector_provider",
+            "1 for the execution provider that the face detector runs on",
+            labels=["provider"],
+        )
+        for name in state.providers[:1]:
+            provider.add_metric([name], 1.0)
+        return [available, reasons, warnings, alarms, provider, *_device_gauges(state), *_people(state)]
 
 
 _DEVICE_GAUGES = {

@@ -26,12 +26,18 @@ class Showing:
     """`update` is the pipeline's side; `state` and `preview` are the stream's."""
 
     def __init__(
-        self, pipeline: Pipeline, settings: Settings, unix_ns: Callable[[], int], last_seq: Callable[[], int]
+        self,
+        pipeline: Pipeline,
+        settings: Settings,
+        unix_ns: Callable[[], int],
+        last_seq: Callable[[], int],
+        providers: tuple[str, ...] = (),
     ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._unix_ns = unix_ns
         self._last_seq = last_seq
+        self._providers = providers
         self._pictures: Mapping[str, tuple[CameraFrame, Faces]] = {}
         self._thermal: ThermalFrame | None = None
         self._view = pipeline.view()
@@ -101,6 +107,7 @@ class Showing:
             devices=device_data(view.health.devices),
             fields=self._fields,
             threshold_c=self._settings.screening.threshold_c,
+            providers=self._providers,
         )
 
     def _person(self, track: Track, view: View, now_ns: int) -> LivePerson:

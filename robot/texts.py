@@ -46,6 +46,7 @@ WARNINGS: dict[str, Text] = {
     "power_cycled_in_vain": Text(
         "A device stays lost although its power was cut: look at it", "设备断电重启后仍无法恢复：请检查"
     ),
+    "provider_fallback": Text("The accelerator for the face detector is not used", "人脸检测未使用加速器"),
     "power_switch_lost": Text("The power of a device cannot be switched", "无法控制设备电源"),
     "siren_quiet": Text(
         "Night: alarms are shown by the lamp, the siren is off or quiet", "夜间模式：警笛关闭或减弱，报警以灯光显示"

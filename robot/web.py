@@ -104,8 +104,10 @@ class Site:
             "screening": state.screening,
             "reasons": state.reasons,
             "explained": [texts.UNAVAILABLE[code].en for code in state.reasons if code in texts.UNAVAILABLE],
+            "warnings": state.warnings,
             "robot": state.robot,
             "devices": state.devices,
+            "providers": state.providers,
         }
         status = HTTPStatus.OK if available else HTTPStatus.SERVICE_UNAVAILABLE
         return Answer(status, msgspec.json.encode(body), _TYPES["json"], _FRESH)

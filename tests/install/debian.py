@@ -30,7 +30,15 @@ class Debian:
         (folder / "etc/machine-id").write_text("")
         lent = [f"--bind-ro={path}" for path in LENT if online and Path(path).exists()]
         network = ["--resolv-conf=copy-host"] if online else ["--private-network"]
-        container = ["systemd-nspawn", "--quiet", "--register=no", "--keep-unit", f"--directory={folder}", *network, *lent]
+        container = [
+            "systemd-nspawn",
+            "--quiet",
+            "--register=no",
+            "--keep-unit",
+            f"--directory={folder}",
+            *network,
+            *lent,
+        ]
         # Where processes are still counted by the old hierarchy of control groups, the new one is put in its place, for this one alone.
         script = (
             "stat -f -c %T /sys/fs/cgroup | grep -q cgroup2fs || mount -t cgroup2 none /sys/fs/cgroup; "
@@ -64,9 +72,17 @@ class Debian:
 
     def run(self, script: str, *, check: bool = True, timeout_s: float = 900.0) -> subprocess.CompletedProcess[str]:
         """Runs a shell script inside, as root, and returns what it said; raises RuntimeError when it fails and `check` is set."""
-        inside = ["env", "-i", "HOME=/root", "LANG=C.UTF-8", "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]
+        inside = [
+            "env",
+            "-i",
+            "HOME=/root",
+            "LANG=C.UTF-8",
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        ]
         command = ["nsenter", "--all", f"--target={self._leader}", *inside, "bash", "-c", script]
-        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False)
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
+        )
         if check and done.returncode:
             raise RuntimeError(f"{script}: code {done.returncode}\n{done.stdout}{done.stderr}")
         return done

@@ -71,7 +71,10 @@ class Trial:
         finally:
             row["seconds"] = round(time.monotonic() - begin_s, 1)
             figures = {name: row[name] for name in row.keys() - {"suite", "kind", "step", "good", "seconds"}}
-            print(f"{self.suite} {self.kind}: {'good' if row['good'] else 'BAD '} {row['seconds']:6.1f} s  {what} {figures or ''}", flush=True)
+            print(
+                f"{self.suite} {self.kind}: {'good' if row['good'] else 'BAD '} {row['seconds']:6.1f} s  {what} {figures or ''}",
+                flush=True,
+            )
 
 
 def expect(truth: object, what: str) -> None:
@@ -128,7 +131,9 @@ class Robot:
 
     def digest(self, *folders: str) -> str:
         """Returns one digest of every file below these folders."""
-        return self.machine.run(f"find {' '.join(folders)} -type f -o -type l | sort | xargs -d '\\n' cat | sha256sum").stdout
+        return self.machine.run(
+            f"find {' '.join(folders)} -type f -o -type l | sort | xargs -d '\\n' cat | sha256sum"
+        ).stdout
 
 
 def put_devices(machine: Debian) -> None:
@@ -138,16 +143,27 @@ def put_devices(machine: Debian) -> None:
     folder.mkdir(exist_ok=True)
     (folder / "trial.conf").write_text(DROP_IN)
     machine.run("systemctl daemon-reload; systemctl start patrol-devices")
-    waited("devices", lambda: machine.run("test -e /run/patrol-devices/robot.toml -a -e /run/patrol-devices/thermal", check=False).returncode == 0, 30)
+    waited(
+        "devices",
+        lambda: (
+            machine.run(
+                "test -e /run/patrol-devices/robot.toml -a -e /run/patrol-devices/thermal", check=False
+            ).returncode
+            == 0
+        ),
+        30,
+    )
     machine.run(
         "install -m644 /run/patrol-devices/*.toml /run/patrol-devices/*.json /etc/patrol/; "
-        f"sed -i 's#\"events.sqlite3\"#\"/var/lib/patrol/events.sqlite3\"#' {CONFIG}"
+        f'sed -i \'s#"events.sqlite3"#"/var/lib/patrol/events.sqlite3"#\' {CONFIG}'
     )
 
 
 def checkout(target: Path) -> None:
     """Copies what a clone of the repository has."""
-    names = subprocess.run(["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=REPOSITORY, capture_output=True, check=True).stdout.split(b"\0")
+    names = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=REPOSITORY, capture_output=True, check=True
+    ).stdout.split(b"\0")
     for name in filter(None, map(os.fsdecode, names)):
         if (REPOSITORY / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +220,9 @@ def runs(trial: Trial, robot: Robot) -> None:
         expect(machine.run(f"ps -o user= -p {pid}").stdout.strip() == "patrol", "another user")
         expect({"dialout", "video", "gpio"} <= set(machine.run("id -nG patrol").stdout.split()), "groups are missing")
     with trial.step("systemd verifies every unit in silence, and rates the service") as row:
-        verified = machine.run("systemd-analyze verify --man=no /etc/systemd/system/patrol-*.service /etc/systemd/system/patrol-*.timer")
+        verified = machine.run(
+            "systemd-analyze verify --man=no /etc/systemd/system/patrol-*.service /etc/systemd/system/patrol-*.timer"
+        )
         expect(not (verified.stdout + verified.stderr).strip(), verified.stdout + verified.stderr)
         rated = machine.run("systemd-analyze security --no-pager patrol-robot.service", check=False).stdout
         row["exposure"] = float(re.findall(r"exposure level for \S+ (\d+\.\d)", rated)[-1])
@@ -213,7 +231,9 @@ def runs(trial: Trial, robot: Robot) -> None:
 
 def robot_stop_s(machine: Debian) -> float:
     """Returns how long the last stop took, by systemd's own clock."""
-    shown = machine.run("systemctl show -p InactiveEnterTimestampMonotonic -p ActiveExitTimestampMonotonic patrol-robot").stdout
+    shown = machine.run(
+        "systemctl show -p InactiveEnterTimestampMonotonic -p ActiveExitTimestampMonotonic patrol-robot"
+    ).stdout
     times = dict(line.split("=") for line in shown.split())
     return max(0.0, (int(times["InactiveEnterTimestampMonotonic"]) - int(times["ActiveExitTimestampMonotonic"])) / 1e6)
 
@@ -227,7 +247,9 @@ def survives(trial: Trial, robot: Robot) -> None:
         row["restarted_s"] = waited("restart", lambda: robot.restarts == 1 and robot.active, within_s)
     with trial.step("one that is killed, too") as row:
         machine.run(f"kill -KILL {robot.shown('MainPID')}")
-        row["restarted_s"] = waited("restart", lambda: robot.restarts == 2 and robot.active, RESTART_S + READY_MAX_S + 2.0)
+        row["restarted_s"] = waited(
+            "restart", lambda: robot.restarts == 2 and robot.active, RESTART_S + READY_MAX_S + 2.0
+        )
     with trial.step("missing devices restart nothing; back again, it screens") as row:
         machine.run("systemctl stop patrol-devices")
         waited("unavailable", lambda: not robot.screens, 10)
@@ -238,7 +260,10 @@ def survives(trial: Trial, robot: Robot) -> None:
     with trial.step("stops at once, and leaves no process") as row:
         machine.run("systemctl stop patrol-robot")
         row["stop_s"] = round(robot_stop_s(machine), 2)
-        expect(row["stop_s"] <= STOP_MAX_S and robot.shown("Result") == "success", f"{row['stop_s']} s, {robot.shown('Result')}")
+        expect(
+            row["stop_s"] <= STOP_MAX_S and robot.shown("Result") == "success",
+            f"{row['stop_s']} s, {robot.shown('Result')}",
+        )
         expect(not machine.run("pgrep -f 'patrol run'", check=False).stdout, "a process is left")
         machine.run("systemctl start patrol-robot")
 
@@ -253,12 +278,24 @@ def upgrades(trial: Trial, robot: Robot, source: Path) -> None:
         row["release"] = robot.release
         expect(robot.release.startswith("0.9.1-") and robot.release != before and robot.active, "the old one is in use")
         expect(robot.digest("/etc/patrol") == settings, "settings are different")
-        version = machine.run("/opt/patrol/current/venv/bin/python -c 'from importlib import metadata; print(metadata.version(\"patrol-robot\"))'")
+        version = machine.run(
+            "/opt/patrol/current/venv/bin/python -c 'from importlib import metadata; print(metadata.version(\"patrol-robot\"))'"
+        )
         expect(version.stdout.strip() == "0.9.1", version.stdout)
     good = robot.release
     for what, path, pattern, replacement in (
-        ("which does not understand the sensor", "drivers/thermal_senxor.py", r"(    def read\(self[^\n]*\n)", r"\1        raise DeviceError('broken')\n"),
-        ("which does not start", "robot/app.py", r"(    def run\(self\)[^\n]*\n)", r"\1        raise RuntimeError('broken')\n"),
+        (
+            "which does not understand the sensor",
+            "drivers/thermal_senxor.py",
+            r"(    def read\(self[^\n]*\n)",
+            r"\1        raise DeviceError('broken')\n",
+        ),
+        (
+            "which does not start",
+            "robot/app.py",
+            r"(    def run\(self\)[^\n]*\n)",
+            r"\1        raise RuntimeError('broken')\n",
+        ),
     ):
         with trial.step(f"an upgrade to a version {what} is taken back"):
             kept = (source / path).read_text("utf-8")
@@ -277,11 +314,19 @@ def removal(trial: Trial, robot: Robot) -> None:
     machine.run("cp -r /opt/patrol/current/systemd /root/systemd")
     remove = "/root/systemd/install uninstall"
     with trial.step("uninstall leaves settings, calibration and events"):
-        machine.run("systemctl stop patrol-devices; rm -r /etc/systemd/system/patrol-devices.service /etc/systemd/system/patrol-robot.service.d")
+        machine.run(
+            "systemctl stop patrol-devices; rm -r /etc/systemd/system/patrol-devices.service /etc/systemd/system/patrol-robot.service.d"
+        )
         machine.run(remove)
-        expect(not left(machine) - {"/etc/patrol", "/var/lib/patrol", "/var/lib/patrol-simulation", "/var/cache/patrol", "/var/log/patrol"}, f"left: {left(machine)}")
+        expect(
+            not left(machine)
+            - {"/etc/patrol", "/var/lib/patrol", "/var/lib/patrol-simulation", "/var/cache/patrol", "/var/log/patrol"},
+            f"left: {left(machine)}",
+        )
         machine.run(f"test -s {CONFIG} -a -s /etc/patrol/calibration.json -a -s /var/lib/patrol/events.sqlite3")
-        expect(machine.run("systemctl status patrol-robot", check=False).returncode == 4, "systemd still knows the unit")
+        expect(
+            machine.run("systemctl status patrol-robot", check=False).returncode == 4, "systemd still knows the unit"
+        )
     with trial.step("uninstall with PURGE=1 leaves nothing"):
         machine.run(f"PURGE=1 {remove}")
         expect(not left(machine), f"left: {left(machine)}")
@@ -314,7 +359,11 @@ def offline(trial: Trial, machine: Debian, bundle: Path) -> None:
 def bundled(python: str) -> Path:
     """Returns the bundle for this computer's processor and that Python."""
     made = subprocess.run(
-        [REPOSITORY / "systemd/bundle", platform.machine(), python, BUILD], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, check=True
+        [REPOSITORY / "systemd/bundle", platform.machine(), python, BUILD],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        check=True,
     )
     return Path(made.stdout.splitlines()[-1])
 
@@ -327,7 +376,10 @@ def main() -> int:
     options = parser.parse_args()
     missing = [name for name in ("debootstrap", "systemd-nspawn", "nsenter") if shutil.which(name) is None]
     if missing or os.geteuid():
-        print(f"this needs root and {', '.join(missing) or 'nothing else'}: apt-get install debootstrap systemd-container", file=sys.stderr)
+        print(
+            f"this needs root and {', '.join(missing) or 'nothing else'}: apt-get install debootstrap systemd-container",
+            file=sys.stderr,
+        )
         return 2
     BUILD.mkdir(parents=True, exist_ok=True)
     rows: list[dict[str, Any]] = []

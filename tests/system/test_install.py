@@ -17,8 +17,8 @@ case "$1 $2" in
   "-m venv")
     shift 2; [ "$1" = --system-site-packages ] && shift
     mkdir -p "$1/bin"
-    printf '#!/bin/sh\\necho "$@" >> "{log}"\\n' > "$1/bin/pip"
-    printf '#!/bin/sh\\n[ "$1 $2" = "-m models" ] && mkdir -p "$XDG_CACHE_HOME/patrol/models/prepared" && touch "$XDG_CACHE_HOME/patrol/models/prepared/a.onnx"\\nexit 0\\n' > "$1/bin/python"
+    printf '#!/bin/sh\\necho "$@" >> "{log}"\\nexit $(cat "{pip}")\\n' > "$1/bin/pip"
+    printf '#!/bin/sh\\n[ "$2 $3" = "-m models" ] && mkdir -p "$XDG_CACHE_HOME/patrol/models/prepared" && touch "$XDG_CACHE_HOME/patrol/models/prepared/a.onnx"\\n[ "$2" = -c ] && exit $(cat "{imports}")\\nexit 0\\n' > "$1/bin/python"
     printf '#!/bin/sh\\necho "patrol $1" >> "{log}"\\n[ "$1" = doctor ] && exit $(cat "{fit}")\\nexit $(cat "{config}")\\n' > "$1/bin/patrol"
     chmod +x "$1"/bin/* ;;
 esac
@@ -31,9 +31,12 @@ class Machine:
 
     def __init__(self, folder: Path) -> None:
         self.root, self.source = folder / "root", folder / "source"
-        self.log, self.fit, self.config = folder / "log", folder / "fit", folder / "config"
-        for name, code in (("fit", "0"), ("config", "0")):
-            (folder / name).write_text(code)
+        self.log = folder / "log"
+        codes = {name: folder / name for name in ("fit", "config", "pip", "imports")}
+        """What the fake programs end with."""
+        for path in codes.values():
+            path.write_text("0")
+        self.fit, self.config, self.pip, self.imports = codes.values()
         self.log.write_text("")
         for name in ("systemd", "configs"):
             shutil.copytree(REPOSITORY / name, self.source / name)
@@ -41,7 +44,7 @@ class Machine:
         (self.source / "robot").mkdir()
         (self.source / "robot/app.py").write_text("1")
         self.python = folder / "python"
-        self.python.write_text(FAKE_PYTHON.format(log=self.log, fit=self.fit, config=self.config))
+        self.python.write_text(FAKE_PYTHON.format(log=self.log, **codes))
         self.python.chmod(0o755)
 
     def run(self, command: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -77,6 +80,8 @@ def test_everything_is_put_in_place_and_again_changes_nothing(machine: Machine) 
         "patrol/robot.toml",
     ):
         assert (etc / name).is_file(), name
+    for name in ("patrol", "patrol-calibrate", "patrol-sim"):
+        assert os.access(machine.root / "usr/local/bin" / name, os.X_OK)
     release = machine.root / "opt/patrol/releases" / machine.current
     assert (release / "models/a.onnx").exists() and (release / "complete").exists()
     assert str((machine.root / "opt/patrol/current").readlink()) == f"/opt/patrol/releases/{machine.current}"
@@ -92,6 +97,35 @@ def test_an_interrupted_installation_is_finished(machine: Machine) -> None:
     complete = machine.root / "opt/patrol/releases" / machine.current / "complete"
     complete.unlink()
     assert machine.run("install").returncode == 0 and complete.exists()
+
+
+def test_a_release_whose_packages_cannot_be_had_or_loaded_is_never_used(machine: Machine) -> None:
+    for part, code in ((machine.pip, "1"), (machine.imports, "1")):
+        part.write_text(code)
+        done = machine.run("install")
+        assert done.returncode == 1 and not (machine.root / "opt/patrol/current").is_symlink()
+        part.write_text("0")
+    assert "cannot be used" in done.stderr and "libgl1" in done.stderr
+    assert machine.run("install").returncode == 0
+
+
+def test_wheels_of_the_station_take_the_place_of_packages(machine: Machine) -> None:
+    machine.run("install")
+    before = machine.current
+    wheel = machine.root / "etc/patrol/wheels/onnxruntime_gpu-1.24-cp312-cp312-linux_aarch64.whl"
+    wheel.parent.mkdir()
+    wheel.write_text("x")
+    assert machine.run("upgrade").returncode == 0 and machine.current != before
+    log = machine.log.read_text()
+    assert "uninstall --quiet --yes onnxruntime" in log and str(wheel) in log
+
+
+def test_a_jetson_uses_its_own_libraries_where_they_work(machine: Machine) -> None:
+    (machine.root / "etc").mkdir(parents=True)
+    (machine.root / "etc/nv_tegra_release").touch()
+    assert machine.run("install").returncode == 0
+    assert (machine.root / "etc/systemd/system/patrol-robot.service.d/jetson.conf").is_file()
+    assert "gstreamer" in (machine.root / "etc/patrol/robot.toml").read_text()
 
 
 def test_wrong_settings_are_told_and_nothing_is_started(machine: Machine) -> None:
@@ -120,8 +154,12 @@ def test_an_upgrade_that_its_doctor_finds_unfit_is_taken_back(machine: Machine) 
     patrol = machine.root / "opt/patrol/releases" / before / "venv/bin/patrol"
     patrol.write_text("#!/bin/sh\nexit 0\n")
     machine.fit.write_text("1")
+    unit = machine.root / "etc/systemd/system/patrol-robot.service"
+    text = unit.read_text()
+    (machine.source / "systemd/patrol-robot.service").write_text(text.replace("WatchdogSec=10", "WatchdogSec=9"))
     done = machine.run("upgrade")
     assert done.returncode == 1 and "not fit for duty" in done.stderr and machine.current == before
+    assert unit.read_text() == text, "the old release has its own units"
 
 
 def test_an_upgrade_of_a_robot_that_was_unfit_before_stays(machine: Machine) -> None:
@@ -156,6 +194,14 @@ def test_removing_keeps_what_is_the_stations(machine: Machine) -> None:
     assert left == {"etc/patrol/robot.toml"} and (machine.root / "var/lib/patrol").exists()
     assert machine.run("uninstall", PURGE="1").returncode == 0
     assert not [path for path in machine.root.rglob("*") if path.is_file()]
+
+
+def test_what_others_put_beside_the_units_stays(machine: Machine) -> None:
+    machine.run("install")
+    own = machine.root / "etc/systemd/system/patrol-robot.service.d/own.conf"
+    own.parent.mkdir()
+    own.write_text("[Service]\n")
+    assert machine.run("uninstall").returncode == 0 and own.exists()
 
 
 def test_a_damaged_bundle_is_refused(machine: Machine) -> None:
