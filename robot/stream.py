@@ -27,7 +27,7 @@ from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, wants_pictures
 from robot.store import StoreReader
-from robot.stream_door import Desk, Door, tls_context
+from robot.stream_door import Desk, Door, address_of, tls_context, visitors
 from robot.stream_live import LiveView, send_words
 from robot.stream_session import (
     FORBIDDEN,
@@ -117,10 +117,13 @@ class StreamServer:
         self._previews = tuple(previews)
         self._on_command = on_command
         self._on_access = on_access
-        self._door = Door(settings, self._tokens, Site(self._state_now, registry, bool(self._tokens)), desks, on_access)
+        site = Site(self._state_now, registry, bool(self._tokens))
+        self._door = Door(settings, self._tokens, site, desks, on_access, self._limits)
         self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
         self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
+        waiting = self._limits.at_the_door
+        self._visitors = Seats(settings.max_clients + waiting, self._limits.per_address + waiting)
         self._event_clients: set[_EventClient] = set()
         self._said: dict[ServerConnection, int] = {}
         """With which code the robot has closed connections that are not gone yet."""
@@ -240,12 +243,14 @@ class StreamServer:
                 process_request=self._door.answer,
                 compression=None,  # small messages on a local network: not worth 64 KiB and a deflate for each client
                 max_size=limits.message_bytes,
-                open_timeout=limits.auth_timeout_s,
+                create_connection=visitors(self._visitors, limits),
+                open_timeout=limits.answer_s,
                 close_timeout=limits.close_timeout_s,
                 ping_interval=None,  # _keep_alive() does, with a code that says what to do
                 server_header=None,
                 logger=_wire_log,
                 ssl=self._tls,
+                ssl_handshake_timeout=limits.auth_timeout_s if self._tls else None,
             )
         except OSError as error:
             raise ConfigError(
@@ -296,7 +301,7 @@ class StreamServer:
         """One client from handshake to farewell; whatever it does wrong stays with it."""
         assert ws.request is not None
         path, _, query = ws.request.path.partition("?")
-        address = str((ws.remote_address or ("?",))[0])
+        address = address_of(ws)
         if not self._seats.take(address):
             await self._close(ws, ProtocolError("too many connections", 1013))
             return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,11 +13,25 @@ from http import HTTPStatus
 
 from websockets.asyncio.server import ServerConnection
 from websockets.datastructures import Headers
+from websockets.frames import Frame
 from websockets.http11 import Request, Response
+from websockets.protocol import Event
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError
-from robot.stream_session import LOCAL, Access, Principal, RateLimit, Tokens, bearer, host_allowed, origin_allowed
+from robot.stream_session import (
+    LOCAL,
+    Access,
+    Limits,
+    Principal,
+    RateLimit,
+    Rates,
+    Seats,
+    Tokens,
+    bearer,
+    host_allowed,
+    origin_allowed,
+)
 from robot.web import SECURITY_HEADERS, SOCKETS, Answer, Site
 
 log = logging.getLogger(__name__)
@@ -30,6 +45,52 @@ _WAITING_MAX = 4
 _PER_S, _BURST = 10.0, 40
 """Requests at all desks together; each one is a line in the audit log, which the pipeline's thread writes."""
 _LOGGED_CHARS = 200
+_SECRET = re.compile(r"(?i)([?&][^=&]*(?:token|password|secret)[^=&]*=)[^&]*")
+"""A token belongs into a header; where somebody puts it into an address all the same, the audit log does not keep it."""
+
+
+def visitors(seats: Seats, limits: Limits) -> type[ServerConnection]:
+    """Returns a kind of connection that is cut at once where there is no seat for it, soon where no whole request comes, and
+    when it floods the robot with frames."""
+
+    class Visitor(ServerConnection):
+        _address: str | None = None
+        _patience: asyncio.TimerHandle | None = None
+
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            super().connection_made(transport)
+            address = address_of(self)
+            if not seats.take(address):
+                self.transport.abort()
+                return
+            self._address = address
+            self._patience = self.loop.call_later(limits.auth_timeout_s, self._lose_patience)
+            self._frames = RateLimit(limits.frames_per_s, limits.frame_burst)
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            if self._patience is not None:
+                self._patience.cancel()
+            if self._address is not None:
+                seats.release(self._address)
+                self._address = None
+            super().connection_lost(exc)
+
+        def process_event(self, event: Event) -> None:
+            if isinstance(event, Frame) and not self._frames.allow(self.loop.time()):
+                self.transport.abort()
+                return
+            super().process_event(event)
+
+        def _lose_patience(self) -> None:
+            if getattr(self, "request", None) is None:
+                self.transport.abort()
+
+    return Visitor
+
+
+def address_of(ws: ServerConnection) -> str:
+    """Returns where a connection comes from; a question mark for one that is gone already."""
+    return str((ws.remote_address or ("?",))[0])
 
 
 class Door:
@@ -46,9 +107,14 @@ class Door:
         site: Site,
         desks: Mapping[str, Desk] | None = None,
         on_access: Callable[[Access], None] | None = None,
+        limits: Limits | None = None,
     ) -> None:
+        limits = limits or Limits()
         self._settings = settings
         self._tokens = tokens
+        self._answer_s = limits.answer_s
+        self._close_timeout_s = limits.close_timeout_s
+        self._rates = Rates(limits.requests_per_s, limits.request_burst)
         self._site = site
         self._desks = dict(desks or {})
         self._on_access = on_access
@@ -62,6 +128,11 @@ class Door:
 
     def answer(self, ws: ServerConnection, request: Request) -> Response | Awaitable[Response] | None:
         """Answers everything that is not a websocket, and refuses websockets that may not even open."""
+        ws.close_timeout = self._answer_s
+        if not self._rates.allow(address_of(ws), time.monotonic()):
+            return _response(
+                Answer(HTTPStatus.TOO_MANY_REQUESTS, b"Too many requests.\n", headers={"Retry-After": "1"})
+            )
         path, _, query = request.path.partition("?")
         host, origin = request.headers.get("Host"), request.headers.get("Origin")
         if not host_allowed(host, self._settings.origins, bool(self._tokens)):
@@ -70,6 +141,7 @@ class Door:
         if path in SOCKETS and upgrade and request.method == "GET":
             if not origin_allowed(origin, host, self._settings.origins):
                 return _response(Answer(HTTPStatus.FORBIDDEN, b"Pages of this origin may not connect.\n"))
+            ws.close_timeout = self._close_timeout_s
             return None
         if (desk := self._desks.get("/".join(path.split("/")[:2]))) and request.method in ("GET", "HEAD"):
             return self._at_desk(desk, ws, request, path, query)
@@ -93,8 +165,7 @@ class Door:
             busy = Answer(HTTPStatus.SERVICE_UNAVAILABLE, b"Busy, ask again.\n", headers={"Retry-After": "1"})
             return _response(busy)
         if self._on_access is not None:
-            address = str((ws.remote_address or ("?",))[0])
-            self._on_access(Access(principal, address, request.path[:_LOGGED_CHARS]))
+            self._on_access(Access(principal, address_of(ws), _SECRET.sub(r"\1…", request.path)[:_LOGGED_CHARS]))
         self._waiting += 1
         try:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, desk, principal, path, query)

@@ -43,6 +43,16 @@ class Limits:
     messages_per_s: float = 5.0
     message_burst: int = 20
     per_address: int = 32
+    at_the_door: int = 32
+    """Connections beyond those that are websockets, from one address and in total: requests for pages, and whoever has not said yet what it wants."""
+    requests_per_s: float = 50.0
+    request_burst: int = 300
+    """Requests from one address; a page is some twenty."""
+    answer_s: float = 30.0
+    """How long somebody may take to read an answer: a day's history over a bad line."""
+    frames_per_s: float = 50.0
+    frame_burst: int = 200
+    """Frames of any kind; messages have a limit of their own, pings and pieces of messages cost something, too."""
     lag_events: int = 1000
     """How far a live subscriber may fall behind before it is dropped with 4408."""
     ring_events: int = 2048
@@ -310,6 +320,22 @@ class RateLimit:
             return False
         self._permits -= 1.0
         return True
+
+
+class Rates:
+    """A rate limit for each address; remembers so many addresses, those heard lately."""
+
+    def __init__(self, per_s: float, burst: int, addresses: int = 1024) -> None:
+        self._per_s, self._burst, self._addresses = per_s, burst, addresses
+        self._known: dict[str, RateLimit] = {}
+
+    def allow(self, address: str, now_s: float) -> bool:
+        """True if one more from there is within the rate."""
+        rate = self._known.pop(address, None) or RateLimit(self._per_s, self._burst)
+        self._known[address] = rate  # at the end: the one heard last
+        if len(self._known) > self._addresses:
+            del self._known[next(iter(self._known))]
+        return rate.allow(now_s)
 
 
 class Seats:

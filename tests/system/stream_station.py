@@ -7,7 +7,7 @@ import http.client
 import itertools
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from robot.events import EventFactory
 from robot.live import LiveState, Preview
 from robot.store import Store
 from robot.stream import StreamServer
+from robot.stream_door import Desk
 from robot.stream_session import Access, Acknowledge, Limits
 
 STATE = LiveState(
@@ -35,7 +36,13 @@ TOKENS = {"viewer": "viewer-token-0000", "operator": "operator-token-00", "techn
 class Robot:
     """A store and a stream with somebody who publishes; what the application does, without the rest of the robot."""
 
-    def __init__(self, folder: Path, settings: StreamSettings | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        settings: StreamSettings | None = None,
+        limits: Limits | None = None,
+        desks: Mapping[str, Desk] | None = None,
+    ) -> None:
         self.store = Store(folder / "events.sqlite3")
         self.make = EventFactory("robot-1", "square", self.store.last_seq() + 1, lambda: uuid.uuid4().hex).make
         self.state = STATE
@@ -53,6 +60,7 @@ class Robot:
             on_access=self.accesses.append,
             registry=CollectorRegistry(),
             limits=limits,
+            desks=desks,
         )
 
     def preview(self, name: str, may_see_faces: bool) -> Preview | None:
