@@ -1,7 +1,7 @@
 // Alarms: first, large, audible; acknowledged by name; one step from their evidence.
-import { at, button, element, setText } from "/dom.js";
+import { at, button, element, setText, sign } from "/dom.js";
 import { showEvidence } from "/evidence.js";
-import { clock, code, figure, placeOf, t } from "/i18n.js";
+import { clock, code, duration, figure, placeOf, t } from "/i18n.js";
 
 const CONFIRM_MS = 4000;
 const BEEP_MS = 2000;
@@ -89,8 +89,13 @@ export class Alarms {
     const about = element("div", "about",
       element("p", "advice", code("advice", "elevated")),
       element("p", "", `${t("person")} ${alarm.person}${away} · ${when}${raised ? "" : ` · ${t("acknowledgedBy", { by: alarm.by ?? "" })}`}`));
+    if (raised) {
+      const waits = element("p", "waits");
+      waits.dataset.since = alarm.t_utc;
+      about.append(waits);
+    }
     const place = placeOf(alarm.place, alarm.place_zh);
-    if (place) about.append(element("p", "where", `⌖ ${place}`));
+    if (place) about.append(element("p", "where", sign("pin"), ` ${place}`));
     const node = element("article", `alarm ${alarm.state}`, element("p", "figure", `▲ ${figure(alarm.body_c, alarm.uncertainty_c)}`), about);
     node.dataset.alarm = alarm.alarm;
     const buttons = element("div", "row");
@@ -103,6 +108,14 @@ export class Alarms {
     buttons.append(button(t("evidence"), "", () => showEvidence(alarm)));
     node.append(buttons);
     return node;
+  }
+
+  /** Says how long each alarm has been waiting, by the robot's own clock. */
+  tellAges(robotNow) {
+    for (const waits of document.querySelectorAll("#alarms .waits")) {
+      const seconds = Math.max(0, (robotNow - Date.parse(waits.dataset.since)) / 1000);
+      setText(waits, seconds < 3 ? "" : t("waits", { age: duration(Math.floor(seconds)) }));
+    }
   }
 
   acknowledge(alarm) {
@@ -162,7 +175,7 @@ export class Alarms {
   }
 
   renderSound() {
-    at("sound").textContent = `${this.sound ? "🔔" : "🔇"} ${t(this.sound ? "soundOn" : "soundOff")}`;
+    at("sound").replaceChildren(sign(this.sound ? "bell" : "silent"), ` ${t(this.sound ? "soundOn" : "soundOff")}`);
     at("sound").setAttribute("aria-pressed", String(this.sound !== null));
   }
 }

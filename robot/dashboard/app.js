@@ -148,4 +148,5 @@ setInterval(() => {
   if (document.hidden && changed && state) alarms.render();
   renderBanner();
   tellAges();
+  if (state) alarms.tellAges(Date.parse(state.t_utc) + performance.now() - heard);
 }, 500);

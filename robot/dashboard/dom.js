@@ -15,6 +15,25 @@ export function button(text, className, onClick) {
   return node;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+const SIGNS = {  // drawn, not letters: a robot's screen need not have a font with pictures in it
+  bell: "M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6M10 19a2 2 0 0 0 4 0",
+  silent: "M12 3a6 6 0 0 0-6 6v4l-2 3h16l-2-3V9a6 6 0 0 0-6-6M10 19a2 2 0 0 0 4 0M4 4l16 16",
+  pin: "M12 21c-4-5-6-8-6-11a6 6 0 0 1 12 0c0 3-2 6-6 11M12 12a2 2 0 1 0 0-4 2 2 0 0 0 0 4",
+};
+
+/** A small picture beside words that say the same. */
+export function sign(name) {
+  const picture = document.createElementNS(SVG, "svg");
+  picture.setAttribute("class", "sign");
+  picture.setAttribute("viewBox", "0 0 24 24");
+  picture.setAttribute("aria-hidden", "true");
+  const line = document.createElementNS(SVG, "path");
+  line.setAttribute("d", SIGNS[name]);
+  picture.append(line);
+  return picture;
+}
+
 export function setText(node, text) {  // a live region speaks at every write: write only what has changed
   if (node.textContent !== text) node.textContent = text;
 }

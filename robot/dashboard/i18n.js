@@ -5,7 +5,7 @@ const WORDS = {
     available: "Screening available", unavailable: "SCREENING UNAVAILABLE", waiting: "Connecting to the robot…",
     lost: "NO CONNECTION TO THE ROBOT", lostDetail: "What you see is old and may be wrong.",
     nobodyMeasured: "Nobody is being measured now. No alarm does not mean that nobody has a high temperature.",
-    age: "as of {age} ago", alarms: "Alarms", noAlarms: "No alarm.", acknowledge: "Acknowledge", sending: "Sending…",
+    age: "as of {age} ago", alarms: "Alarms", noAlarms: "No alarm.", acknowledge: "Acknowledge", waits: "unanswered for {age}", enlarge: "Enlarge {name}", sending: "Sending…",
     acknowledgedBy: "Acknowledged by {by}", needName: "Please enter your name first.", notConfirmed: "Not confirmed by the robot. Please try again.",
     mayNot: "Your token does not allow acknowledging alarms.", alarmSpoken: "Alarm. Person {person}, {figure}.",
     toAlarms: "Skip to alarms", live: "Live", history: "History", pages: "Pages", alarmTitle: "ALARM",
@@ -18,6 +18,8 @@ const WORDS = {
     token: "Access token", signIn: "Sign in", badToken: "The robot does not know this token.", displayToken: "This token is for the passers-by's screen only.",
     footer: "Body-temperature estimates from thermal images; ± is two standard uncertainties (95 %). Not a diagnosis.",
     mapLabel: "People around the robot from above, robot in the middle, ahead is up; the table below says the same", thermalField: "thermal",
+    "device.thermal": "thermal", "device.pipeline": "image processing", "device.plate": "reference plate",
+    "device.front": "front", "device.left": "left", "device.right": "right", "device.rear": "rear", "device.rear_left": "rear left", "device.rear_right": "rear right",
     evidence: "Evidence", close: "Close", noEvidence: "No pictures were kept of this alarm.", evidenceOf: "Evidence: person {person}, {time}", evidenceZip: "Save everything (zip)",
     thermalCrop: "Thermal picture of the face", faceCrop: "Camera picture of the face", loading: "Loading…", notRead: "The robot did not answer ({status}).",
     raw_c: "Read by the sensor", reference_correction_c: "Reference plate", emissivity_correction_c: "Emissivity of skin", atmosphere_correction_c: "Air in between",
@@ -38,7 +40,7 @@ const WORDS = {
     available: "测温筛查可用", unavailable: "测温筛查不可用", waiting: "正在连接机器人…",
     lost: "与机器人的连接已断开", lostDetail: "当前画面已过时，可能不准确。",
     nobodyMeasured: "当前未对任何人测温。没有警报不代表没有人体温偏高。",
-    age: "{age} 前的数据", alarms: "警报", noAlarms: "没有警报。", acknowledge: "确认", sending: "正在发送…",
+    age: "{age} 前的数据", alarms: "警报", noAlarms: "没有警报。", acknowledge: "确认", waits: "已等待 {age}", enlarge: "放大 {name}", sending: "正在发送…",
     acknowledgedBy: "已由 {by} 确认", needName: "请先填写您的姓名。", notConfirmed: "机器人未确认，请重试。",
     mayNot: "您的令牌无权确认警报。", alarmSpoken: "警报。人员 {person}，{figure}。",
     toAlarms: "跳到警报", live: "实时", history: "历史", pages: "页面", alarmTitle: "警报",
@@ -51,6 +53,8 @@ const WORDS = {
     token: "访问令牌", signIn: "登录", badToken: "机器人不认识此令牌。", displayToken: "此令牌仅用于行人提示屏。",
     footer: "根据热成像画面得出的体温估计值；± 为两倍标准不确定度(95 %)。不是诊断结果。",
     mapLabel: "机器人周围人员的俯视图，机器人居中，上方为前方；下表内容相同", thermalField: "热成像",
+    "device.thermal": "热成像", "device.pipeline": "图像处理", "device.plate": "参考源",
+    "device.front": "前方", "device.left": "左侧", "device.right": "右侧", "device.rear": "后方", "device.rear_left": "左后方", "device.rear_right": "右后方",
     evidence: "证据", close: "关闭", noEvidence: "此警报没有保存图像。", evidenceOf: "证据：人员 {person}，{time}", evidenceZip: "全部保存(zip)",
     thermalCrop: "面部热成像", faceCrop: "面部摄像画面", loading: "正在加载…", notRead: "机器人没有应答({status})。",
     raw_c: "传感器读数", reference_correction_c: "参考源修正", emissivity_correction_c: "皮肤发射率修正", atmosphere_correction_c: "空气修正",
@@ -77,6 +81,11 @@ export async function loadCodes() {
 
 export function t(key, values = {}) {
   return (WORDS[language][key] ?? WORDS.en[key] ?? key).replace(/\{(\w+)\}/g, (_, name) => values[name] ?? "");
+}
+
+/** What people call a device; one that has no word here keeps the name that it has in the settings. */
+export function deviceName(name) {
+  return WORDS[language][`device.${name}`] ?? name.replaceAll("_", " ");
 }
 
 export function code(group, name) {

@@ -1,5 +1,5 @@
 // The view from above: robot in the middle, ahead is up; range rings, fields of view, people.
-import { figure, t } from "/i18n.js";
+import { deviceName, figure, t } from "/i18n.js";
 import { COLOUR } from "/views.js";
 
 const REACH_M = 5;  // people further away are drawn at the rim
@@ -45,7 +45,7 @@ function drawField(pen, centre, scale, name, { heading_deg, half_deg }) {
   pen.fillStyle = thermal ? "#ffc983" : "#a9b8c9";
   const away = thermal ? REACH_M * scale * 0.92 : REACH_M * scale + 20;
   const angle = bearing(heading_deg);
-  pen.fillText(thermal ? t("thermalField") : name, centre[0] + away * Math.cos(angle), centre[1] + away * Math.sin(angle) + 6);
+  pen.fillText(thermal ? t("thermalField") : deviceName(name), centre[0] + away * Math.cos(angle), centre[1] + away * Math.sin(angle) + 6);
 }
 
 function drawRings(pen, centre, scale) {

@@ -1,6 +1,6 @@
 // Pictures from /live. A picture: header length (4 bytes, big-endian), JSON header, JPEG; the thermal one is grey and coloured here.
-import { at, element } from "/dom.js";
-import { duration, figure, t } from "/i18n.js";
+import { at, button, element, setText } from "/dom.js";
+import { deviceName, duration, figure, t } from "/i18n.js";
 import { PALETTE, colourise } from "/palette.js";
 
 export const COLOUR = { normal: "#7fe0b0", elevated: "#ff9d94", not_measured: "#c3ccd6", pending: "#8cc8ff" };
@@ -8,6 +8,7 @@ const STALE_MS = 2000;
 const SCALE_PX = 74;  // strip beside the thermal picture
 const decoder = new TextDecoder();
 const views = new Map();
+let large = "thermal";
 
 export function show(buffer) {
   const size = new DataView(buffer).getUint32(0);
@@ -22,14 +23,28 @@ function create(header) {
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
   canvas.setAttribute("aria-label", header.name);
-  const name = element("span");
+  const name = button("", "", () => enlarge(header.name));
   const age = element("span", "picture-age");
   const box = element("figure", header.kind, canvas, element("figcaption", "", name, age));
   const view = { box, canvas, name, age, busy: false, order: header.kind === "thermal" ? "" : header.name };
   views.set(header.name, view);
   const sorted = [...views.values()].sort((a, b) => a.order.localeCompare(b.order));
   at("views").replaceChildren(...sorted.map((one) => one.box));
+  mark();
   return view;
+}
+
+/** Gives the large place to a view; pressed again, the thermal picture has it back. */
+function enlarge(name) {
+  large = large === name ? "thermal" : name;
+  mark();
+}
+
+function mark() {
+  for (const [one, view] of views) {
+    view.box.classList.toggle("large", one === large);
+    view.name.setAttribute("aria-pressed", String(one === large));
+  }
 }
 
 async function draw(view) {
@@ -55,6 +70,7 @@ function paint(view, header, bitmap) {
   const [width, height] = [bitmap.width * scale, bitmap.height * scale];
   if (canvas.width !== width + (thermal ? SCALE_PX : 0)) canvas.width = width + (thermal ? SCALE_PX : 0);
   if (canvas.height !== height) canvas.height = height;
+  const unit = Math.max(canvas.width / Math.max(canvas.clientWidth, 160), canvas.height / Math.max(canvas.clientHeight, 90));  // canvas pixels for one on the screen
   const pen = canvas.getContext("2d", { willReadFrequently: thermal });
   pen.imageSmoothingQuality = "high";
   pen.drawImage(bitmap, 0, 0, width, height);
@@ -62,12 +78,13 @@ function paint(view, header, bitmap) {
     const image = pen.getImageData(0, 0, width, height);
     colourise(image);
     pen.putImageData(image, 0, 0);
-    drawScale(pen, width, height, header);
+    drawScale(pen, width, height, header, Math.min(17, Math.max(15, 10 * unit)));
   }
-  const unit = canvas.width / Math.max(canvas.clientWidth, 160);  // canvas pixels for one on the screen
   for (const box of header.boxes) drawBox(pen, box, scale, unit, width, height);
-  view.name.textContent = thermal ? t("thermal") : header.name;
-  const told = [view.name.textContent, ...header.boxes.map(words)].filter(Boolean).join("; ");
+  const called = thermal ? t("thermal") : deviceName(header.name);
+  setText(view.name, called);
+  view.name.setAttribute("aria-label", t("enlarge", { name: called }));
+  const told = [called, ...header.boxes.map(words)].filter(Boolean).join("; ");
   if (canvas.getAttribute("aria-label") !== told) canvas.setAttribute("aria-label", told);
 }
 
@@ -98,7 +115,7 @@ function drawBox(pen, box, scale, unit, width, height) {
   lines.forEach((line, index) => pen.fillText(line, left + letter * 0.3, top + letter * (0.25 + 1.2 * index)));
 }
 
-function drawScale(pen, left, height, { min_c, max_c }) {
+function drawScale(pen, left, height, { min_c, max_c }, letter) {
   const [top, bottom] = [14, height - 14];
   pen.fillStyle = "#0b0f14";
   pen.fillRect(left, 0, SCALE_PX, height);
@@ -110,7 +127,7 @@ function drawScale(pen, left, height, { min_c, max_c }) {
   if (min_c == null) return;
   const step = [0.5, 1, 2, 5, 10, 20, 50].find((one) => (max_c - min_c) / one <= 8) ?? 100;
   pen.fillStyle = "#eaf0f6";
-  pen.font = "15px system-ui";
+  pen.font = `${letter}px system-ui`;
   pen.textAlign = "left";
   pen.textBaseline = "middle";
   for (let value = Math.ceil(min_c / step) * step; value <= max_c + 1e-6; value += step) {

@@ -81,8 +81,9 @@ def eventually(what: Callable[[], bool], timeout_s: float = 5.0) -> None:
 def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
     page = pages(stage.url)
     ready(page)
-    names = page.locator("#views figcaption span:first-child").all_inner_texts()
-    assert names == ["Thermal", *sorted(CAMERAS)]
+    page.wait_for_function("() => [...document.querySelectorAll('#views button')].every((one) => one.textContent)")
+    names = page.locator("#views figcaption button").all_inner_texts()
+    assert names == ["Thermal", *(name.replace("_", " ") for name in sorted(CAMERAS))]
     told = page.locator("#views figure.thermal canvas").get_attribute("aria-label")
     assert told == "Thermal; Person 3, not elevated, 36.6 ± 0.4 °C, 1.4 m"
     assert page.locator("#banner").get_attribute("class") == "banner available"
@@ -119,6 +120,21 @@ def test_where_the_robot_is_and_where_each_alarm_happened(stage: Stage, pages: P
     card.get_by_role("button", name="证据").click()
     page.locator("#evidence-numbers tr").first.wait_for()
     assert "机器人位置" in page.locator("#evidence-numbers").inner_text()
+
+
+def test_any_view_can_be_the_large_one(stage: Stage, pages: Pages, keep: Keep) -> None:
+    page = pages(stage.url)
+    ready(page)
+    page.get_by_role("button", name="Enlarge front").click()
+    assert page.locator("#views figure.large").count() == 1
+    wide = {
+        name: page.get_by_role("button", name=f"Enlarge {name}").locator("../..").bounding_box()["width"]
+        for name in ("front", "left", "Thermal")
+    }
+    assert wide["front"] > 1.9 * wide["left"] and wide["Thermal"] == wide["left"]
+    keep(page, "enlarged", full_page=False)
+    page.get_by_role("button", name="Enlarge front").click()
+    assert "thermal" in page.locator("#views figure.large").get_attribute("class")
 
 
 def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage, pages: Pages, keep: Keep) -> None:

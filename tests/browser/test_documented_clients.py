@@ -1,0 +1,73 @@
+"""The clients in docs/events.md, run as they stand there: in Python, and in a real browser."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from staged import Stage
+from watched import Pages
+
+pytestmark = pytest.mark.system
+
+PAGE = (Path(__file__).parents[2] / "docs" / "events.md").read_text(encoding="utf-8")
+DEFAULT = "ws://127.0.0.1:8765/events"
+
+
+def documented(language: str, stage: Stage) -> str:
+    """The one block of code in this language, with the address of this robot in place of the default one."""
+    (code,) = re.findall(rf"```{language}\n(.*?)```", PAGE, re.DOTALL)
+    assert code.count(DEFAULT) == 1
+    return str(code.replace(DEFAULT, stage.url.replace("http", "ws", 1) + "events"))
+
+
+def test_the_client_in_python(tmp_path: Path) -> None:
+    stage = Stage(tmp_path)
+    port = stage.stream.port
+    stage.alarm("first", 38.1)
+    code = documented("python", stage).replace("time.sleep(2)", "time.sleep(0.1)")
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as client:
+        assert client.stdout is not None
+        try:
+            assert "West square: estimate 38.1 °C" in client.stdout.readline()
+            stage.alarm("second", 38.2)
+            assert "estimate 38.2 °C" in client.stdout.readline()
+            stage.close()
+            stage = Stage(tmp_path, port=port)
+            stage.alarm("after a restart", 38.3)
+            assert "estimate 38.3 °C" in client.stdout.readline(), "nothing twice, nothing lost"
+        finally:
+            client.kill()
+            stage.close()
+
+
+def test_the_client_in_a_browser(tmp_path: Path, pages: Pages) -> None:
+    stage = Stage(tmp_path)
+    port = stage.stream.port
+    stage.alarm("first", 38.1)
+    page: Any = pages(f"{stage.url}healthz")  # a page of the robot's own, on which nothing else runs
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "log" else None)
+    page.evaluate(documented("js", stage).replace("setTimeout(follow, 2000", "setTimeout(follow, 100"))
+    expected = ["West square 38.1 °C", "West square 38.2 °C", "West square 38.3 °C"]
+
+    def heard(count: int) -> None:
+        for _ in range(100):
+            if len(said) >= count:
+                break
+            page.wait_for_timeout(50)
+        assert said == expected[:count]
+
+    heard(1)
+    stage.alarm("second", 38.2)
+    heard(2)
+    stage.close()
+    stage = Stage(tmp_path, port=port)
+    stage.alarm("after a restart", 38.3)
+    heard(3)
+    stage.close()
+    pages.expected = "WebSocket|503|favicon|404"
