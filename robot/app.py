@@ -87,6 +87,8 @@ TURN_S = 0.1
 _READY_S = 2.0
 """So long the service manager waits for a step with picture and thermal frame; a device that is missing holds nothing up."""
 _RETENTION_EVERY_NS = 600 * 1_000_000_000
+_RETENTION_BITE, _RETENTION_AGAIN_NS = 200, 500_000_000
+"""Old events go in bites of some milliseconds, because lamp and siren wait meanwhile; after a long pause there are many bites."""
 _EXIT_BUG = 70
 _POSITIONS = 8
 """Positions that wait at most: some are no position, and the last one must not push out the one before it."""
@@ -356,8 +358,8 @@ class App:
             self._write_audit()
             self._forget_sent()
             if now_ns >= retention_due_ns:
-                retention_due_ns = now_ns + _RETENTION_EVERY_NS
-                self._enforce_retention()
+                more = self._enforce_retention()
+                retention_due_ns = now_ns + (_RETENTION_AGAIN_NS if more else _RETENTION_EVERY_NS)
                 self._warn()
             elif self._troubles() != self._warned:
                 self._warn()
@@ -494,15 +496,18 @@ class App:
                 return
             self._audit.popleft()
 
-    def _enforce_retention(self) -> None:
+    def _enforce_retention(self) -> bool:
+        """Forgets some of what is too old; returns whether there is more of it."""
+        hours = self.settings.store.retention_hours
         try:
-            self._log.store.enforce_retention(time.time_ns(), hours=self.settings.store.retention_hours)
+            old = self._log.store.enforce_retention(time.time_ns(), hours=hours, limit=_RETENTION_BITE)
             gone = self._log.store.trim_outbox(self.settings.uplink.outbox_events)
         except StoreError as error:
             log.error("old events cannot be removed: %s", error)
-            return
+            return False
         if gone:
             log.warning("the outbox is full: %d events that are no alarms will not be sent", gone)
+        return old == _RETENTION_BITE
 
     def _forget_sent(self) -> None:
         """What the broker has confirmed leaves the outbox; this thread alone writes to the database."""
