@@ -20,6 +20,7 @@ from calibration.files import Calibration, OpticCalibration
 from robot.config import Settings
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
+from robot.texts import Text
 from robot.types import F32, U8, ThermalFrame
 
 SCHEMA = "patrol.doctor/1"
@@ -45,6 +46,7 @@ HOT_LOOK_C, HOT_BAD_C = 75.0, 84.0
 """A Raspberry Pi slows down from 80 °C on and more so at 85 °C."""
 CLOCK_LOOK_S = 1.0
 USB_HIGH_MBIT = 480.0
+UNTOLD = Text("this computer does not tell", "本机不提供")
 
 
 class Level(enum.StrEnum):
@@ -62,7 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Key of robot/doctor_texts.py."""
     device: str
     level: Level
-    found: str
+    found: Text
     """In words and numbers, for people."""
     value: float | None = None
     unit: str = ""
@@ -83,8 +85,15 @@ class Stream:
     faults: Mapping[str, int]
     error: str = ""
     """Why it could not be opened, or stopped."""
+    model: str = ""
+    """What the device calls itself."""
     grey: Sequence[U8] = ()
     """Some pictures, reduced, grey; cameras only."""
+
+
+def same(text: str) -> Text:
+    """Returns what reads alike in every language: numbers, names, and errors, which are in English as in the log."""
+    return Text(text, text)
 
 
 def graded(value: float, look: float, bad: float) -> Level:
@@ -95,10 +104,11 @@ def graded(value: float, look: float, bad: float) -> Level:
 def stream(one: Stream) -> list[Finding]:
     """Returns opening, rate, time stamps and faults of a device."""
     if one.error and not one.t_mono_ns:
-        return [Finding(check="open", device=one.name, level=Level.FAIL, found=one.error)]
-    opened = Finding(check="open", device=one.name, level=Level.OK, found=f"{one.size_px[0]}×{one.size_px[1]}")
+        return [Finding(check="open", device=one.name, level=Level.FAIL, found=same(one.error))]
+    sends = same(f"{one.model}, {one.size_px[0]}×{one.size_px[1]}".lstrip(", "))
+    opened = Finding(check="open", device=one.name, level=Level.OK, found=sends)
     if one.error:
-        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=one.error)
+        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=same(one.error))
     return [opened, _rate(one), _timestamps(one), _faults(one)]
 
 
@@ -113,7 +123,7 @@ def rate(device: str, rate_hz: float, declared_hz: float) -> Finding:
     """Returns the finding about a frame rate."""
     share = rate_hz / declared_hz
     level = Level.OK if share >= RATE_GOOD else Level.WARN if share >= RATE_SHARE else Level.FAIL
-    found = f"{rate_hz:.1f} Hz of {declared_hz:g} Hz"
+    found = Text(f"{rate_hz:.1f} Hz of {declared_hz:g} Hz", f"{rate_hz:.1f} Hz（应为 {declared_hz:g} Hz）")
     limit_hz = RATE_SHARE * declared_hz
     return Finding(check="rate", device=device, level=level, found=found, value=rate_hz, unit="Hz", limit=limit_hz)
 
@@ -123,12 +133,14 @@ def _timestamps(one: Stream) -> Finding:
     steps_s = np.diff(times) / 1e9
     ages_s = (arrived - times) / 1e9
     worst_s, gap_s = float(ages_s.max()), float(steps_s.max()) if len(steps_s) else 0.0
-    found = f"age {1000 * float(np.median(ages_s)):.0f} ms, longest pause {1000 * gap_s:.0f} ms"
+    age_ms, pause_ms = f"{1000 * float(np.median(ages_s)):.0f} ms", f"{1000 * gap_s:.0f} ms"
+    found = Text(f"age {age_ms}, longest pause {pause_ms}", f"延迟 {age_ms}，最长间隔 {pause_ms}")
     level = Level.OK
     if gap_s > GAP_PERIODS / one.declared_hz or worst_s > AGE_MAX_S:
         level = Level.WARN
     if bool((steps_s <= 0).any()) or float(ages_s.min()) < 0 or float(np.median(ages_s)) > AGE_MAX_S:
-        level, found = Level.FAIL, f"{found}; not rising, in the future or too old"
+        level = Level.FAIL
+        found = Text(f"{found.en}; not rising, in the future or too old", f"{found.zh}；未递增、超前或过旧")
     return Finding(
         check="timestamps", device=one.name, level=level, found=found, value=worst_s, unit="s", limit=AGE_MAX_S
     )
@@ -138,27 +150,33 @@ def _faults(one: Stream) -> Finding:
     counted = {kind: count for kind, count in one.faults.items() if count}
     total, frames = sum(counted.values()), len(one.t_mono_ns)
     level = graded(total / max(frames, 1), 0.0, 0.05)
-    found = ", ".join(f"{kind} {count}" for kind, count in sorted(counted.items())) or f"none in {frames} frames"
+    counts = ", ".join(f"{kind} {count}" for kind, count in sorted(counted.items()))
+    found = same(counts) if counts else Text(f"none in {frames} frames", f"{frames} 帧中无错误")
     return Finding(check="faults", device=one.name, level=level, found=found, value=float(total))
 
 
 def size(one: Stream, optic: OpticCalibration) -> Finding:
     """Returns whether a device sends pictures of the calibrated size (or, for a camera, of its proportions)."""
     wanted = (optic.width_px, optic.height_px)
-    same = one.size_px == wanted
-    found = f"{one.size_px[0]}×{one.size_px[1]}" + ("" if same else f", calibrated {wanted[0]}×{wanted[1]}")
-    return Finding(check="size", device=one.name, level=Level.OK if same else Level.FAIL, found=found)
+    good = one.size_px == wanted
+    sent, calibrated = f"{one.size_px[0]}×{one.size_px[1]}", f"{wanted[0]}×{wanted[1]}"
+    found = same(sent) if good else Text(f"{sent}, calibrated {calibrated}", f"{sent}，标定时为 {calibrated}")
+    return Finding(check="size", device=one.name, level=Level.OK if good else Level.FAIL, found=found)
 
 
 def pictures(one: Stream) -> list[Finding]:
     """Returns exposure, and whether the picture changes, of a camera."""
     if not one.grey:
-        return [Finding(check="exposure", device=one.name, level=Level.FAIL, found="no picture can be decoded")]
+        found = Text("no picture can be decoded", "画面无法解码")
+        return [Finding(check="exposure", device=one.name, level=Level.FAIL, found=found)]
     last = one.grey[-1]
     mean = float(last.mean())
     clipped = float(np.mean((last >= 252) | (last <= 3)))
     good = DARK_LEVEL <= mean <= LIGHT_LEVEL and clipped <= CLIPPED_SHARE
-    found = f"mean {mean:.0f} of 255, {100 * clipped:.0f} % black or white"
+    found = Text(
+        f"mean {mean:.0f} of 255, {100 * clipped:.0f} % black or white",
+        f"平均亮度 {mean:.0f}/255，{100 * clipped:.0f} % 过暗或过曝",
+    )
     level = Level.OK if good else Level.WARN
     exposure = Finding(check="exposure", device=one.name, level=level, found=found, value=mean, limit=DARK_LEVEL)
     if len(one.grey) < 2:
@@ -168,7 +186,13 @@ def pictures(one: Stream) -> list[Finding]:
     level = Level.OK if moved > 0 else Level.WARN
     return [
         exposure,
-        Finding(check="alive", device=one.name, level=level, found=f"differs by {moved:.2f} of 255", value=moved),
+        Finding(
+            check="alive",
+            device=one.name,
+            level=level,
+            found=Text(f"differs by {moved:.2f} of 255", f"相邻画面相差 {moved:.2f}/255"),
+            value=moved,
+        ),
     ]
 
 
@@ -184,13 +208,17 @@ def noise(frames: Sequence[F32], calibration: Calibration) -> Finding:
     """
     expected_c = calibration.radiometry.netd_c
     if len(frames) < 4:
-        return Finding(check="noise", device="thermal", level=Level.SKIP, found=f"{len(frames)} frames are too few")
+        found = Text(f"{len(frames)} frames are too few", f"仅 {len(frames)} 帧，不足以判断")
+        return Finding(check="noise", device="thermal", level=Level.SKIP, found=found)
     changes = np.diff(np.stack(frames), axis=0)
     measured_c = float(np.nanmedian(np.nanstd(changes, axis=0))) / math.sqrt(2)
     # What the wire rounds to is noise too, of a uniform distribution.
     floor_c = math.hypot(expected_c, calibration.radiometry.quantum_c / math.sqrt(12))
     level = graded(measured_c, NOISE_LOOK * floor_c, NOISE_BAD * floor_c)
-    found = f"{1000 * measured_c:.0f} mK, calibrated {1000 * expected_c:.0f} mK"
+    found = Text(
+        f"{1000 * measured_c:.0f} mK, calibrated {1000 * expected_c:.0f} mK",
+        f"{1000 * measured_c:.0f} mK，标定值 {1000 * expected_c:.0f} mK",
+    )
     return Finding(
         check="noise",
         device="thermal",
@@ -208,7 +236,8 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
     needed = rules.required and settings.screening.policy != "cohort"
     if calibration.reference is None:
         level = Level.FAIL if needed else Level.SKIP
-        return Finding(check="reference", device="thermal", level=level, found="no plate in the calibration")
+        found = Text("no plate in the calibration", "标定中没有温度参考源")
+        return Finding(check="reference", device="thermal", level=level, found=found)
     reflected_c = settings.measurement.reflected_c
     tracker = ReferenceTracker(
         calibration.reference,
@@ -221,8 +250,10 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
         state = tracker.observe(frame)
     if state is None or not state.valid:
         level = Level.FAIL if needed else Level.WARN
-        return Finding(check="reference", device="thermal", level=level, found=state.detail if state else "no frames")
-    found = f"correction {state.correction_c:+.2f} ± {2 * state.uncertainty_c:.2f} °C"
+        found = same(state.detail) if state else Text("no frames", "无数据帧")
+        return Finding(check="reference", device="thermal", level=level, found=found)
+    correction = f"{state.correction_c:+.2f} ± {2 * state.uncertainty_c:.2f} °C"
+    found = Text(f"correction {correction}", f"修正 {correction}")
     level = graded(abs(state.correction_c), rules.tolerance_c / 2, rules.tolerance_c)
     return Finding(
         check="reference",
@@ -242,14 +273,18 @@ def calibration_findings(calibration: Calibration, settings: Settings, now_utc: 
     age_days, left_days = (now_utc - made).total_seconds() / 86400, (until - now_utc).total_seconds() / 86400
     refused = files.expired(calibration, now_utc) and settings.calibration.expired == "refuse"
     level = Level.FAIL if refused else Level.WARN if left_days < EXPIRES_SOON_DAYS else Level.OK
-    found = f"{calibration.id}: {age_days:.0f} days old, valid until {until.date()}"
+    found = Text(
+        f"{calibration.id}: {age_days:.0f} days old, valid until {until.date()}",
+        f"{calibration.id}：已 {age_days:.0f} 天，有效至 {until.date()}",
+    )
+    parts = ", ".join(calibration.nominal)
     findings = [
         Finding(check="calibration_age", device="", level=level, found=found, value=age_days, unit="days"),
         Finding(
             check="calibration_nominal",
             device="",
             level=Level.WARN if calibration.nominal else Level.OK,
-            found=f"from datasheets: {', '.join(calibration.nominal)}" if calibration.nominal else "measured",
+            found=Text(f"from datasheets: {parts}", f"标称值：{parts}") if parts else Text("measured", "实测"),
         ),
     ]
     optics = {
@@ -259,7 +294,7 @@ def calibration_findings(calibration: Calibration, settings: Settings, now_utc: 
     }
     for name, optic in (optics | {"thermal": calibration.thermal}).items():
         level = graded(optic.residual_px, RESIDUAL_LOOK_PX, RESIDUAL_BAD_PX)
-        found = f"residual {optic.residual_px:.2f} px when it was made"
+        found = Text(f"residual {optic.residual_px:.2f} px when it was made", f"标定时残差 {optic.residual_px:.2f} px")
         findings.append(
             Finding(
                 check="registration",
@@ -281,7 +316,7 @@ def inference(ms: float) -> Finding:
         check="inference",
         device="",
         level=level,
-        found=f"{ms:.1f} ms a picture",
+        found=Text(f"{ms:.1f} ms a picture", f"每幅 {ms:.1f} ms"),
         value=ms,
         unit="ms",
         limit=INFERENCE_BAD_MS,
@@ -291,25 +326,28 @@ def inference(ms: float) -> Finding:
 def disk(free_bytes: int, share: float) -> Finding:
     """Returns the finding about the room that is left where the events are."""
     level = graded(-free_bytes, -FREE_LOOK_BYTES, -FREE_BAD_BYTES)
-    found = f"{free_bytes / 1e9:.1f} GB free ({100 * share:.0f} %)"
+    room = f"{free_bytes / 1e9:.1f} GB"
+    found = Text(f"{room} free ({100 * share:.0f} %)", f"剩余 {room} ({100 * share:.0f} %)")
     return Finding(check="disk", device="", level=level, found=found, value=free_bytes, unit="B", limit=FREE_BAD_BYTES)
 
 
 def disk_write(seconds: float | None, problem: str) -> Finding:
     """Returns the finding about a small file's way to the disk."""
     if seconds is None:
-        return Finding(check="disk_write", device="", level=Level.FAIL, found=problem)
+        return Finding(check="disk_write", device="", level=Level.FAIL, found=same(problem))
     level = graded(seconds, WRITE_LOOK_S, WRITE_BAD_S)
-    found = f"{1000 * seconds:.1f} ms for a durable write"
+    found = Text(f"{1000 * seconds:.1f} ms for a durable write", f"落盘写入 {1000 * seconds:.1f} ms")
     return Finding(check="disk_write", device="", level=level, found=found, value=seconds, unit="s", limit=WRITE_BAD_S)
 
 
 def clock(synchronised: bool | None, error_s: float) -> Finding:
     """Returns whether the kernel's clock is disciplined (events carry its time)."""
     if synchronised is None:
-        return Finding(check="clock", device="", level=Level.SKIP, found="this system does not tell")
+        return Finding(check="clock", device="", level=Level.SKIP, found=UNTOLD)
     good = synchronised and error_s <= CLOCK_LOOK_S
-    found = f"at most {error_s:.2g} s off" if synchronised else "not synchronised"
+    found = Text("not synchronised", "未同步")
+    if synchronised:
+        found = Text(f"at most {error_s:.2g} s off", f"误差不超过 {error_s:.2g} 秒")
     return Finding(
         check="clock", device="", level=Level.OK if good else Level.WARN, found=found, value=error_s, unit="s"
     )
@@ -318,13 +356,13 @@ def clock(synchronised: bool | None, error_s: float) -> Finding:
 def temperature(hottest_c: float | None) -> Finding:
     """Returns the finding about the computer's hottest sensor."""
     if hottest_c is None:
-        return Finding(check="temperature", device="", level=Level.SKIP, found="this computer does not tell")
+        return Finding(check="temperature", device="", level=Level.SKIP, found=UNTOLD)
     level = graded(hottest_c, HOT_LOOK_C, HOT_BAD_C)
     return Finding(
         check="temperature",
         device="",
         level=level,
-        found=f"{hottest_c:.0f} °C",
+        found=same(f"{hottest_c:.0f} °C"),
         value=hottest_c,
         unit="°C",
         limit=HOT_BAD_C,
@@ -334,16 +372,19 @@ def temperature(hottest_c: float | None) -> Finding:
 def power(flags: int | None) -> Finding:
     """Returns the finding about the Pi's throttling flags (bit 0 under-voltage now, 16 since the start; 2 and 18 throttled)."""
     if flags is None:
-        return Finding(check="power", device="", level=Level.SKIP, found="this computer does not tell")
+        return Finding(check="power", device="", level=Level.SKIP, found=UNTOLD)
     words = {
-        0: "under-voltage now",
-        2: "slowed down now",
-        16: "under-voltage since the start",
-        18: "slowed down before",
+        0: Text("under-voltage now", "当前欠压"),
+        2: Text("slowed down now", "当前已降频"),
+        16: Text("under-voltage since the start", "开机后曾欠压"),
+        18: Text("slowed down before", "曾降频"),
     }
     told = [text for bit, text in words.items() if flags >> bit & 1]
     level = Level.FAIL if flags & 0b101 else Level.WARN if told else Level.OK
-    return Finding(check="power", device="", level=level, found=", ".join(told) or "steady", value=float(flags))
+    found = (
+        Text(", ".join(one.en for one in told), "，".join(one.zh for one in told)) if told else Text("steady", "稳定")
+    )
+    return Finding(check="power", device="", level=level, found=found, value=float(flags))
 
 
 def usb(device: str, mbit: float, kind: str) -> Finding:
@@ -352,7 +393,7 @@ def usb(device: str, mbit: float, kind: str) -> Finding:
     limit = USB_HIGH_MBIT if kind == "camera" else None
     level = Level.FAIL if slow else Level.OK
     return Finding(
-        check="usb", device=device, level=level, found=f"{mbit:g} Mbit/s", value=mbit, unit="Mbit/s", limit=limit
+        check="usb", device=device, level=level, found=same(f"{mbit:g} Mbit/s"), value=mbit, unit="Mbit/s", limit=limit
     )
 
 

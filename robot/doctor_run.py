@@ -25,12 +25,12 @@ from calibration.files import Calibration
 from robot import calibrated, computer, doctor
 from robot.config import Settings
 from robot.detect import Detector, FaceSession
-from robot.doctor import Finding, Level, Stream
+from robot.doctor import Finding, Level, Stream, same
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
-from robot.texts import WARNINGS
+from robot.texts import UNAVAILABLE, WARNINGS, Text
 from robot.types import U8, CameraShot, ThermalFrame
 from robot.uniformity import Uniformity
 from robot.warm import WARM_C
@@ -83,6 +83,7 @@ class _Seen:
     t_arrived_ns: list[int] = field(default_factory=list)
     faults: Mapping[str, int] = field(default_factory=dict)
     error: str = ""
+    model: str = ""
     shots: list[CameraShot] = field(default_factory=list)
     frames: list[ThermalFrame] = field(default_factory=list)
 
@@ -139,15 +140,20 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
     available = health.get("screening") == "available"
     why = "; ".join(health.get("explained") or health.get("reasons") or ())
     level = Level.OK if available else Level.FAIL
-    found = "screening available" if available else f"screening unavailable: {why}"
+    codes = health.get("reasons") or ()
+    why_zh = "；".join(UNAVAILABLE[code].zh for code in codes if code in UNAVAILABLE)
+    found = Text(f"screening unavailable: {why}", f"筛查不可用：{why_zh}")
+    if available:
+        found = Text("screening available", "筛查可用")
     findings = [Finding(check="service", device="", level=level, found=found)]
     for code in health.get("warnings") or ():
-        words = WARNINGS[code].en if code in WARNINGS else str(code)
+        words = WARNINGS.get(code) or same(str(code))
         findings.append(Finding(check="warning", device="", level=Level.WARN, found=words))
     devices: Mapping[str, Mapping[str, Any]] = health.get("devices") or {}
     for name, said in devices.items():
         good = bool(said.get("alive")) and bool(said.get("valid"))
-        words = str(said.get("detail") or ("sends usable frames" if good else "silent"))
+        plain = Text("sends usable frames", "数据正常") if good else Text("silent", "无数据")
+        words = same(str(said["detail"])) if said.get("detail") else plain
         findings.append(Finding(check="open", device=name, level=Level.OK if good else Level.FAIL, found=words))
         if said.get("alive") and said.get("declared_hz"):
             findings.append(doctor.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
@@ -163,14 +169,15 @@ def _model(
         # An accelerator may have memory for one program only, and builds engines for minutes: a running robot says what it uses.
         session = openers.session(size_px, wanted if health is None else _CPU)
     except ModelError as error:
-        return [Finding(check="model", device="", level=Level.FAIL, found=str(error))]
+        return [Finding(check="model", device="", level=Level.FAIL, found=same(str(error)))]
     spent_ms = []
     for _ in range(_RUNS):
         begin_ns = time.monotonic_ns()
         session.run(1)
         spent_ms.append((time.monotonic_ns() - begin_ns) / 1e6)
+    digest = f"sha256 {session.model_sha256[:16]}…"
     return [
-        Finding(check="model", device="", level=Level.OK, found=f"sha256 {session.model_sha256[:16]}… as published"),
+        Finding(check="model", device="", level=Level.OK, found=Text(f"{digest} as published", f"{digest} 与发布一致")),
         *_provider(settings, session.providers, session.provider_notes, health),
         doctor.inference(float(np.median(spent_ms))),
     ]
@@ -185,10 +192,11 @@ def _provider(
         return []
     wanted = settings.detection.providers[0] if settings.detection.providers else used[0]
     if used[0] == wanted and not notes:
-        return [Finding(check="provider", device="", level=Level.OK, found=used[0])]
-    found = used[0] if used[0] == wanted else f"{used[0]} in place of {wanted}"
-    if notes:
-        found += f": {'; '.join(notes)}"
+        return [Finding(check="provider", device="", level=Level.OK, found=same(used[0]))]
+    why = f": {'; '.join(notes)}" if notes else ""
+    found = Text(f"{used[0]} in place of {wanted}{why}", f"{used[0]}，而非 {wanted}{why}")
+    if used[0] == wanted:
+        found = same(f"{used[0]}{why}")
     return [Finding(check="provider", device="", level=Level.WARN, found=found)]
 
 
@@ -272,6 +280,7 @@ def _watch(
         seen.error = str(error)
         return
     try:
+        seen.model = device.info.model
         calibrated.check_device(name, optic, device.info)
         while (left_s := until_s - time.monotonic()) > 0:
             try:
@@ -291,7 +300,17 @@ def _watch(
 
 
 def _stream(name: str, declared_hz: float, seen: _Seen, seconds: float) -> Stream:
-    return Stream(name, declared_hz, seen.t_mono_ns, seen.t_arrived_ns, seconds, seen.size_px, seen.faults, seen.error)
+    return Stream(
+        name,
+        declared_hz,
+        seen.t_mono_ns,
+        seen.t_arrived_ns,
+        seconds,
+        seen.size_px,
+        seen.faults,
+        seen.error,
+        seen.model,
+    )
 
 
 def _grey(shots: Sequence[CameraShot]) -> list[U8]:
@@ -329,9 +348,10 @@ def _faces(
             faces += hottest_c is not None
             warm += hottest_c is not None and hottest_c >= WARM_C[0]
     if not faces:
-        return Finding(check="faces", device="", level=Level.SKIP, found="nobody in the thermal view")
+        found = Text("nobody in the thermal view", "热成像视野内无人")
+        return Finding(check="faces", device="", level=Level.SKIP, found=found)
     level = Level.OK if 2 * warm >= faces else Level.WARN
-    found = f"{warm} of {faces} faces are warm in the thermal image"
+    found = Text(f"{warm} of {faces} faces are warm in the thermal image", f"{faces} 张人脸中 {warm} 张在热图中发热")
     return Finding(check="faces", device="", level=level, found=found, value=warm / faces)
 
 
@@ -355,11 +375,12 @@ def _hottest_c(frame: ThermalFrame | None, pixel: Any, radius_px: float) -> floa
 def _indicator(settings: Settings, openers: Openers) -> Finding:
     address = settings.indicator.address
     if not address:
-        return Finding(check="indicator", device="", level=Level.WARN, found="none configured")
+        return Finding(check="indicator", device="", level=Level.WARN, found=Text("none configured", "未配置"))
     problem = _pins_problem(lambda: openers.indicator(address))
     if problem:
-        return Finding(check="indicator", device="", level=Level.FAIL, found=problem)
-    return Finding(check="indicator", device="", level=Level.OK, found="opens, and is off")
+        return Finding(check="indicator", device="", level=Level.FAIL, found=same(problem))
+    opens = Text("opens, and is off", "可打开，处于关闭状态")
+    return Finding(check="indicator", device="", level=Level.OK, found=opens)
 
 
 def _supplies(settings: Settings, openers: Openers) -> list[Finding]:
@@ -369,7 +390,8 @@ def _supplies(settings: Settings, openers: Openers) -> list[Finding]:
         if address:
             problem = _pins_problem(lambda address=address: openers.supply(address))  # type: ignore[misc]
             level = Level.WARN if problem else Level.OK  # the robot works without
-            found.append(Finding(check="supply", device=name, level=level, found=problem or "can be cut, and is on"))
+            words = same(problem) if problem else Text("can be cut, and is on", "可断电，当前通电")
+            found.append(Finding(check="supply", device=name, level=level, found=words))
     return found
 
 

@@ -31,7 +31,7 @@ def table(findings: Sequence[Finding], language: str, everything: bool = False) 
             Styled(getattr(LEVELS[finding.level], language), style=_STYLES[finding.level]),
             getattr(name, language),
             finding.device,
-            Styled(finding.found),
+            Styled(getattr(finding.found, language)),
             getattr(todo, language) if finding.level in (Level.WARN, Level.FAIL) else "",
         )
     return out
@@ -53,9 +53,11 @@ def as_json(robot: str, findings: Sequence[Finding], beside: bool) -> dict[str, 
         "fit": doctor.fit(findings),
         "robot_running": beside,
         "findings": [
-            msgspec.to_builtins(finding) | {"what_to_do": CHECKS[finding.check][1].en}
-            if finding.level in (Level.WARN, Level.FAIL)
-            else msgspec.to_builtins(finding)
-            for finding in findings
+            msgspec.to_builtins(finding) | {"found": finding.found.en} | _advice(finding) for finding in findings
         ],
     }
+
+
+def _advice(finding: Finding) -> dict[str, str]:
+    bad = finding.level in (Level.WARN, Level.FAIL)
+    return {"what_to_do": CHECKS[finding.check][1].en} if bad else {}

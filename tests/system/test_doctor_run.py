@@ -50,6 +50,13 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(tmp_path: Path)
         assert [found(said, "supply", name)["level"] for name in ("thermal", "front")] == ["ok", "warn"]
 
 
+def robot_with(folder: Path, more: str) -> Robot:
+    """The robot, with these tables added to its settings."""
+    with (folder / "robot.toml").open("a") as file:
+        file.write(more)
+    return Robot(folder)
+
+
 def test_beside_the_running_robot_its_own_word_is_taken(tmp_path: Path) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -58,13 +65,16 @@ def test_beside_the_running_robot_its_own_word_is_taken(tmp_path: Path) -> None:
     config = ["--config", str(tmp_path), "--stream-port", str(port)]
     with (
         ends(Simulators(tmp_path, fault("stop", "front", 25.0, 60.0), *config, rig=rig)),
-        ends(Robot(tmp_path)) as robot,
+        ends(robot_with(tmp_path, '[detection]\nproviders = ["CUDAExecutionProvider"]\n')) as robot,
     ):
         robot.available()
         before = robot.last_seq
         code, said, errors = doctor(tmp_path)
         assert said["robot_running"] and code == 0, (said, errors)
         assert found(said, "service")["level"] == "ok" and found(said, "open", "front")["level"] == "ok"
+        assert found(said, "warning")["found"].startswith("The accelerator"), "what its health says beside"
+        assert found(said, "provider")["found"] == "CPUExecutionProvider in place of CUDAExecutionProvider"
+        assert robot.metric("patrol_detector_provider", provider="CPUExecutionProvider") == 1
         changed = [
             event for event in robot.of_type("health.changed", after=before) if event["screening"] != "available"
         ]

@@ -42,6 +42,10 @@ def test_every_name_is_served_and_documented(tmp_path: Path) -> None:
         assert robot.metric("patrol_device_declared_hz", device="thermal") == 9
         assert robot.metric("patrol_people_total", outcome="seen") == 1
         robot.stop()
+    assert 'patrol_detector_provider{provider="CPUExecutionProvider"} 1.0' in text
+    if promtool := shutil.which("promtool"):
+        done = subprocess.run([promtool, "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+        assert done.returncode == 0 and not done.stderr, done.stderr
     served = named("\n".join(line for line in text.splitlines() if line.startswith("# TYPE")))
     served |= {f"{name}_total" for name in served}
     # Reasons and warnings have no line while there are none, but their family is told.

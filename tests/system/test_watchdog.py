@@ -55,7 +55,7 @@ class ServiceManager:
     def _start(self) -> None:
         usec = str(round(PERIOD_S * 1e6))
         self.robot = Managed(self._command, self._folder, {"WATCHDOG_USEC": usec, "GPIOZERO_PIN_FACTORY": "mock"})
-        self.robot.until("READY=1")
+        self.ready_s = self.robot.until("READY=1")
         self._fed_s = time.monotonic()
 
     def watch(self, duration_s: float) -> None:
@@ -108,6 +108,7 @@ def test_a_missing_device_never_restarts_the_robot(tmp_path: Path) -> None:
     configure(tmp_path, "")  # the settings stay, every device of theirs is gone
     manager = ServiceManager([sys.executable, "-m", "robot", "run", "--config", str(tmp_path / "robot.toml")], tmp_path)
     try:
+        assert manager.ready_s > 2.0, "a step with picture and thermal frame is waited for, but not for ever"
         manager.watch(2.5 * PERIOD_S)
         assert manager.kills == []
         manager.robot.stop()

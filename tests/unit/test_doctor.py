@@ -118,6 +118,13 @@ def test_table_and_json_say_what_to_do() -> None:
     assert "1 of 3" in doctor_view.verdict(findings, True, "en")
 
 
+def test_a_chinese_table_says_in_chinese_what_was_found() -> None:
+    out = io.StringIO()
+    Console(file=out, width=160).print(doctor_view.table(doctor.stream(stream(model="SenXor")), "zh", everything=True))
+    for words in ("SenXor, 1280×720", "应为 10 Hz", "延迟 40 ms", "60 帧中无错误"):
+        assert words in out.getvalue()
+
+
 def test_every_check_has_texts_in_both_languages() -> None:
     for name, (title, todo) in CHECKS.items():
         assert all((*title, *todo)), name
