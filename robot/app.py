@@ -35,7 +35,7 @@ from robot.attention import CROP_PX, CROPS_MAX
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
-from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
+from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError
 from robot.events import (
     CalibrationLoadedData,
     Data,
@@ -57,9 +57,10 @@ from robot.record import Recorder, begin_run
 from robot.record import problems as record_problems
 from robot.recovery import Supplies
 from robot.report import step_data
+from robot.saving import Keeping, Saver
 from robot.showing import Showing
 from robot.slots import Slot, Wakeup
-from robot.store import AuditEntry, EventLog, Store
+from robot.store import AuditEntry, Store
 from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
@@ -77,6 +78,7 @@ from robot.types import (
 )
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
+from robot.vitals import Vitals
 
 log = logging.getLogger(__name__)
 
@@ -86,9 +88,10 @@ TURN_S = 0.1
 """The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
 _READY_S = 2.0
 """So long the service manager waits for a step with picture and thermal frame; a device that is missing holds nothing up."""
-_RETENTION_EVERY_NS = 600 * 1_000_000_000
-_RETENTION_BITE, _RETENTION_AGAIN_NS = 200, 500_000_000
-"""Old events go in bites of some milliseconds, because lamp and siren wait meanwhile; after a long pause there are many bites."""
+_WARNINGS_EVERY_NS = 600 * 1_000_000_000
+"""A calibration may expire while the robot runs."""
+_SAVE_S = 3.0
+"""How long a stop waits for the disk."""
 _EXIT_BUG = 70
 _POSITIONS = 8
 """Positions that wait at most: some are no position, and the last one must not push out the one before it."""
@@ -258,9 +261,7 @@ class App:
         self._notifier = ServiceNotifier()
         self.calibration = files.load(Path(settings.calibration.file))
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
-        self._audit: deque[AuditEntry] = deque(maxlen=1000)
         self._presses: deque[tuple[ButtonPress, int]] = deque(maxlen=100)
-        self._sent: deque[str] = deque()
         self.metrics = Metrics()
         self._recorder: Recorder | None = None
         self._thermal: ThermalFrame | None = None
@@ -271,11 +272,13 @@ class App:
         """Runs until a signal, the end of recorded input, or a bug; returns the exit code."""
         cv2.setNumThreads(1)
         settings = self.settings
-        store = Store(Path(settings.store.path), outbox=bool(settings.uplink.broker))
-        self._log = EventLog(store)
+        self._evidence = Evidence(settings.evidence)
+        self._saver = self._make_saver()
         run = uuid.uuid4().hex
         self._alarm_ids, self._event_ids = Ids(run, "alarm"), Ids(run, "event")
-        self._events = EventFactory(settings.robot.name, settings.robot.place, store.last_seq() + 1, self._event_ids)
+        self._events = EventFactory(
+            settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
+        )
         self._indicator = self._open_indicator()
         self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         try:
@@ -285,7 +288,7 @@ class App:
             self._plate_said, self._plate = self._make_plate()
             self._position_said, self._position = self._make_position()
             self._pipeline = self._make_pipeline(run, detector, close)
-            self._evidence = Evidence(settings.evidence)
+            self._vitals = Vitals(settings.computer.hot_c, Path(settings.computer.root))
             self._warned: tuple[str, ...] = ()
             self._warn()
             self._showing = Showing(
@@ -306,7 +309,7 @@ class App:
             self._supplies.close()
             if self._recorder is not None:
                 self._recorder.close()
-            store.close()
+            self._saver.close(_SAVE_S)
 
     def _work(self) -> int:
         try:
@@ -326,10 +329,12 @@ class App:
                 return _EXIT_BUG
             self._capture.stop(timeout_s=5.0)
             self._evidence.close()
+            self._vitals.close()
             for beside in (self._plate, self._position):
                 if beside is not None:
                     beside.stop(timeout_s=2.0)
             self._tell([SystemStoppingData(reason=self.supervisor.reason)])
+            self._saver.flush(_SAVE_S / 2)
         finally:
             self.stream.stop(3.0)
         return _EXIT_BUG if self.supervisor.failed else 0
@@ -341,9 +346,9 @@ class App:
             self.supervisor.fail("pipeline", error)
 
     def _loop(self) -> None:
-        retention_due_ns = time.monotonic_ns()
+        warnings_due_ns = time.monotonic_ns()
         awaited = {"picture", "thermal frame"}
-        ready_due_ns = retention_due_ns + round(_READY_S * 1e9)
+        ready_due_ns = warnings_due_ns + round(_READY_S * 1e9)
         while not self.supervisor.stopping:
             shots, thermals = self._capture.wait(TURN_S)
             self._turn(shots, thermals)
@@ -355,13 +360,9 @@ class App:
                 if not awaited:
                     self._notifier.tell("READY=1")
             self._notifier.progress(now_ns)
-            self._write_audit()
-            self._forget_sent()
-            if now_ns >= retention_due_ns:
-                more = self._enforce_retention()
-                retention_due_ns = now_ns + (_RETENTION_AGAIN_NS if more else _RETENTION_EVERY_NS)
-                self._warn()
-            elif self._troubles() != self._warned:
+            self._saver.turn()
+            if now_ns >= warnings_due_ns or self._troubles() != self._warned:
+                warnings_due_ns = now_ns + _WARNINGS_EVERY_NS
                 self._warn()
             if self._capture.ended and not shots and not thermals:
                 self.supervisor.stop("end of the recordings")
@@ -406,13 +407,13 @@ class App:
                 commands += [Acknowledge(alarm_id, BUTTON) for alarm_id in alarms]
                 asked += alarms or ["nothing"]
             log.info("button: %s", " ".join(asked))
-            self._audit.append(AuditEntry(rfc3339(time.time_ns()), BUTTON, "operator", "robot", " ".join(asked)))
+            self._saver.audit(AuditEntry(rfc3339(time.time_ns()), BUTTON, "operator", "robot", " ".join(asked)))
         return commands
 
     def _troubles(self) -> tuple[str, ...]:
         quiet = ("siren_quiet",) if self._night() and self._indicator is not None else ()
         fallback = ("provider_fallback",) if self._inference.notes else ()
-        own = (*self._evidence.codes, *self._supplies.codes, *quiet, *fallback)
+        own = (*self._saver.codes, *self._vitals.codes, *self._evidence.codes, *self._supplies.codes, *quiet, *fallback)
         return own if self._recorder is None else (*own, *self._recorder.codes)
 
     def _night(self) -> bool:
@@ -441,7 +442,7 @@ class App:
             )
         t_unix_ns = time.time_ns()
         data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, t_unix_ns)
-        told = self._publish(data, t_lamp_ns, t_unix_ns) if data or self._log.waiting else []
+        told = self._publish(data, t_lamp_ns, t_unix_ns) if data else []
         self._thermal = thermals[-1] if thermals else self._thermal
         if result.raised:
             self._keep_evidence(result, told, t_unix_ns)
@@ -467,16 +468,17 @@ class App:
             self._recorder.tell(Told(tuple(Raw(event) for event in told), now_ns, now_unix_ns), told)
 
     def _publish(self, data: Sequence[Data], t_mono_ns: int, t_unix_ns: int) -> list[bytes]:
-        """Events go to the store first, then to the stream; a store that fails keeps them in memory and says so."""
+        """Events are on their way to the store and then to the stream; nothing here waits for either."""
         place = self._pipeline.place(t_mono_ns)
         events = [self._events.make(item, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns, place=place) for item in data]
-        self._log.append(events)
         encoded = [encode(event) for event in events]
-        for event, text in zip(events, encoded, strict=True):
-            self.stream.publish(event.seq, text)
-        if self._uplink is not None and events:
-            self._uplink.wake()
+        self._saver.append(events, encoded)
         return encoded
+
+    def _hand_on(self, seq: int, event_json: bytes) -> None:
+        self.stream.publish(seq, event_json)
+        if self._uplink is not None:
+            self._uplink.wake()
 
     def _indicate(self, signal: IndicatorSignal) -> None:
         if self._indicator is None:
@@ -486,38 +488,6 @@ class App:
         except PatrolError as error:
             self.metrics.indicator_faults.inc()
             log.error("lamp and siren cannot be set: %s", error)
-
-    def _write_audit(self) -> None:
-        while self._audit:
-            try:
-                self._log.store.audit(self._audit[0])
-            except StoreError as error:
-                log.error("the audit log cannot be written, %d entries wait: %s", len(self._audit), error)
-                return
-            self._audit.popleft()
-
-    def _enforce_retention(self) -> bool:
-        """Forgets some of what is too old; returns whether there is more of it."""
-        hours = self.settings.store.retention_hours
-        try:
-            old = self._log.store.enforce_retention(time.time_ns(), hours=hours, limit=_RETENTION_BITE)
-            gone = self._log.store.trim_outbox(self.settings.uplink.outbox_events)
-        except StoreError as error:
-            log.error("old events cannot be removed: %s", error)
-            return False
-        if gone:
-            log.warning("the outbox is full: %d events that are no alarms will not be sent", gone)
-        return old == _RETENTION_BITE
-
-    def _forget_sent(self) -> None:
-        """What the broker has confirmed leaves the outbox; this thread alone writes to the database."""
-        sent = [self._sent.popleft() for _ in range(len(self._sent))]
-        if not sent:
-            return
-        try:
-            self._log.store.outbox_done(sent)
-        except StoreError as error:
-            log.error("%s; %d events will be sent again", error, len(sent))
 
     def _opening_data(self) -> list[Data]:
         calibration = self.calibration
@@ -560,6 +530,16 @@ class App:
         )
         self._recorder = Recorder(settings.record, about, calibration)
         return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder)
+
+    def _make_saver(self) -> Saver:
+        settings = self.settings
+        return Saver(
+            partial(Store, Path(settings.store.path), outbox=bool(settings.uplink.broker)),
+            Keeping(settings.store.retention_hours, settings.uplink.outbox_events),
+            self._hand_on,
+            self._evidence.forget_oldest,
+            self.supervisor.fail,
+        )
 
     def _make_capture(self) -> CaptureSet:
         calibration = self.calibration
@@ -615,7 +595,7 @@ class App:
             settings.robot.name,
             Path(settings.store.path),
             get_status=lambda: status_of(as_of(self._showing.state, time.monotonic_ns()), settings.robot.site),
-            on_confirmed=self._sent.extend,
+            on_confirmed=self._saver.sent,
         )
         self.metrics.watch_uplink(lambda: not uplink.problem, lambda: uplink.sent)
         return uplink
@@ -627,11 +607,11 @@ class App:
     def _make_stream(self) -> StreamServer:
         def take(message: AcknowledgeMessage) -> None:
             self._commands.append(Acknowledge(message.alarm, message.by))
-            self._audit.append(_audit_entry(message.principal, message.address, f"acknowledge {message.alarm}"))
+            self._saver.audit(_audit_entry(message.principal, message.address, f"acknowledge {message.alarm}"))
             self._capture.wake()
 
         def note(access: Access) -> None:
-            self._audit.append(_audit_entry(access.principal, access.address, f"access {access.path}"))
+            self._saver.audit(_audit_entry(access.principal, access.address, f"access {access.path}"))
 
         self.metrics.watch(self._statuses)
         self.metrics.watch_health(lambda: as_of(self._showing.state, time.monotonic_ns()))

@@ -212,6 +212,11 @@ class Attention:
         self._ns_per_unit += 0.1 * (cost_ns / self._planned_units - self._ns_per_unit)
         self._planned_units = 0.0
 
+    def spare(self, factor: float) -> None:
+        """From now on only this part of the CPU share may be spent."""
+        self._budget.share = self._rules.cpu_share * factor
+        self._budget.saved_ns = min(self._budget.saved_ns, self._budget.limit_ns)
+
     def failed(self, camera: str) -> None:
         """The picture could not be decoded: the camera's next one is to be looked at."""
         self._looked_ns.pop(camera, None)

@@ -17,8 +17,11 @@ from pathlib import Path
 from robot.errors import StoreError
 
 ROOT = Path("/")
-_THROTTLED = "sys/devices/platform/soc/soc:firmware/get_throttled"
-"""Raspberry Pi firmware's flags as the kernel shows them (hexadecimal): what `vcgencmd get_throttled` prints."""
+_THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
+"""Raspberry Pi firmware's flags as the kernel shows them (hexadecimal): what `vcgencmd get_throttled` prints. A Pi 5 has its bus
+address in the name."""
+_VOLTAGE_ALARM = "sys/class/hwmon/hwmon*/in*_lcrit_alarm"
+"""Where the kernel shows no flags: 1 after the supply was too low (driver raspberrypi-hwmon, and others alike)."""
 _TIME_ERROR = 5
 """State of adjtimex(2): the clock is not synchronised."""
 _STA_UNSYNC = 0x40
@@ -35,11 +38,16 @@ def hottest_c(root: Path = ROOT) -> float | None:
 
 
 def throttled_flags(root: Path = ROOT) -> int | None:
-    """Returns the Raspberry Pi's flags of under-voltage and throttling (robot.doctor.power has their meaning)."""
-    try:
-        return int((root / _THROTTLED).read_text(), 16)
-    except (OSError, ValueError):
-        return None
+    """Returns the Raspberry Pi's flags of under-voltage and throttling (robot.doctor.power has their meaning), or the first of
+    them alone from a computer that tells no more."""
+    for path in root.glob(_THROTTLED):
+        with contextlib.suppress(OSError, ValueError):
+            return int(path.read_text(), 16)
+    alarms: list[int] = []
+    for path in root.glob(_VOLTAGE_ALARM):
+        with contextlib.suppress(OSError, ValueError):
+            alarms.append(int(path.read_text()))
+    return int(any(alarms)) if alarms else None
 
 
 class _Timex(ctypes.Structure):

@@ -269,6 +269,13 @@ class PlaceSettings(Section, frozen=True):
     """The first one that holds the position names it: small ones before those around them."""
 
 
+class ComputerSettings(Section, frozen=True):
+    hot_c: Annotated[float, Meta(ge=40, le=120)] = 80.0
+    """From here on it is too hot: health says so, and less is looked at until it is 5 °C cooler (a Pi slows down at 80 to 85 °C)."""
+    root: str = "/"
+    """Folder that holds sys/, where the kernel shows heat and supply; another one in containers that have it elsewhere."""
+
+
 class CoverageSettings(Section, frozen=True):
     summary_s: Positive = 60.0
 
@@ -296,6 +303,7 @@ class Settings(Section, frozen=True):
     evidence: EvidenceSettings = EvidenceSettings()
     record: RecordSettings = RecordSettings()
     place: PlaceSettings = PlaceSettings()
+    computer: ComputerSettings = ComputerSettings()
 
 
 def parse(table: dict[str, Any], base: Path) -> Settings:

@@ -9,6 +9,7 @@ PatrolError
 │   ├── DeviceRefused                      it works, but not for us: its power is never cut
 │   └── EndOfStream                        a recording is over: not reopened, its reader ends
 ├── StoreError         (also OSError)      the event database cannot be used
+│   └── StoreUnwritable                    its disk is full, read-only or fails: the robot goes on without
 ├── RecordingError     (also ValueError)   a recording cannot be played
 └── ProtocolError      (also ValueError)   a client sent something that the protocol does not allow
 
@@ -56,6 +57,14 @@ class EndOfStream(DeviceError):
 
 class StoreError(PatrolError, OSError):
     """The event database cannot be opened, read or written."""
+
+
+class StoreUnwritable(StoreError):
+    """The disk takes nothing; `last_seq` is the highest event number that could be read from it."""
+
+    def __init__(self, text: str, last_seq: int = 0) -> None:
+        super().__init__(text)
+        self.last_seq = last_seq
 
 
 class RecordingError(PatrolError, ValueError):

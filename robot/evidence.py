@@ -181,7 +181,7 @@ class Evidence:
             try:
                 write_whole(self._folder / name, body)
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT) and self._forget_oldest():
+                if error.errno in (errno.ENOSPC, errno.EDQUOT) and self.forget_oldest():
                     continue
                 self.lost += 1
                 if not self.problem:
@@ -193,7 +193,8 @@ class Evidence:
             self.problem = ""
             return
 
-    def _forget_oldest(self) -> bool:
+    def forget_oldest(self) -> bool:
+        """Removes the oldest evidence of a full disk; returns whether there was any."""
         for file, match in self._files():
             with contextlib.suppress(OSError):
                 file.unlink()

@@ -99,6 +99,11 @@ class Looker:
         if self._attention is not None:
             self._attention.charge(cost_ns)
 
+    def spare(self, factor: float) -> None:
+        """From now on only this part of the CPU share may be spent on looking."""
+        if self._attention is not None:
+            self._attention.spare(factor)
+
     def shed(self) -> tuple[str, ...]:
         """Returns what is left out for want of CPU time (attention.SHED)."""
         return () if self._attention is None else self._attention.shed()

@@ -68,6 +68,10 @@ _UNSETTLED = {
     "pipeline_stalled": Reason.TOO_BRIEF,
 }
 """Reasons of health, and what a face that is not read meanwhile is told."""
+_STRAINED_SHARE = 0.5
+"""Of the CPU share that is left for looking while the computer is too hot or slowed down."""
+STRAINED = frozenset(("computer_hot", "computer_slowed"))
+"""Codes of robot/vitals.py that ask for it."""
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
 
@@ -388,8 +392,9 @@ class Pipeline:
         return [track for track in self._tracker.predict(t_ns) if track.confirmed]
 
     def warn(self, codes: tuple[str, ...]) -> None:
-        """Takes what is wrong with the calibration although it is in use; health says it until this is called again."""
+        """Takes what is wrong although the robot works; health says it until this is called again. Under strain less is looked at."""
         self._warnings = codes
+        self._looker.spare(_STRAINED_SHARE if STRAINED.intersection(codes) else 1.0)
 
     def _update_health(self, now_ns: int, result: StepResult) -> None:
         self._health.beat("pipeline", now_ns)

@@ -7,6 +7,7 @@ writes through EventLog keeps screening meanwhile and saves later what was kept 
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import logging
 import os
@@ -19,12 +20,13 @@ from itertools import islice
 from pathlib import Path
 
 from robot import events
-from robot.errors import StoreError
+from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event
 
 log = logging.getLogger(__name__)
 
 VERSION = 1
+_UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
 _CHUNK = 256
 OUTBOX_SACRIFICE = (
     ("coverage.summary",),
@@ -220,6 +222,8 @@ class Store:
             return self._open(0)
         except sqlite3.DatabaseError as error:
             if not _is_damage(error):
+                if _is_disk(error):
+                    raise StoreUnwritable(_explain(self.path, error), _seq_on_a_dead_disk(self.path)) from error
                 raise StoreError(_explain(self.path, error)) from error
             last_seq = _highest_readable_seq(self.path)
             self.moved_aside = _move_aside(self.path)
@@ -305,6 +309,11 @@ class EventLog:
         """How many events are in memory only."""
         return len(self._waiting)
 
+    def keep(self, new: Sequence[Event]) -> None:
+        """Takes events for the next `append`, without trying now."""
+        self._waiting.extend(new)
+        self._trim()
+
     def append(self, new: Sequence[Event] = ()) -> bool:
         """Saves what waits, then `new`; returns False (and keeps them) if the store cannot. Never raises StoreError."""
         self._waiting.extend(new)
@@ -313,7 +322,7 @@ class EventLog:
             try:
                 self.store.append(chunk)
             except StoreError as error:
-                self._keep(error)
+                self._failed(error)
                 return False
             for _ in chunk:
                 self._waiting.popleft()
@@ -322,10 +331,13 @@ class EventLog:
             self.fault = ""
         return True
 
-    def _keep(self, error: StoreError) -> None:
+    def _failed(self, error: StoreError) -> None:
         if not self.fault:
             log.error("%s; events are kept in memory meanwhile", error)
         self.fault = str(error)
+        self._trim()
+
+    def _trim(self) -> None:
         while len(self._waiting) > self._capacity:
             self._waiting.popleft()
             self.lost += 1
@@ -358,8 +370,13 @@ def _lock(path: Path) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
     except OSError as error:
-        raise StoreError(f"{path}: the event database cannot be made there ({error.strerror}); "
-                         "check that the folder exists and that this user may write to it")  from error  # fmt: skip
+        text = (
+            f"{path}: the event database cannot be made there ({error.strerror}); "
+            "check that the folder exists and that this user may write to it"
+        )
+        if error.errno in _UNWRITABLE:
+            raise StoreUnwritable(text, _seq_on_a_dead_disk(path)) from error
+        raise StoreError(text) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
@@ -375,25 +392,44 @@ def _is_damage(error: sqlite3.DatabaseError) -> bool:
     return "malformed" in str(error)
 
 
-def _highest_readable_seq(path: Path) -> int:
+def _is_disk(error: sqlite3.DatabaseError) -> bool:
+    """Returns True if the disk is at fault, not the file: full, read-only, failing."""
+    code = getattr(error, "sqlite_errorcode", None)
+    disk = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
+    return code is not None and code & 0xFF in disk
+
+
+def _seq_on_a_dead_disk(path: Path) -> int:
+    """Returns the highest event number of a database whose disk cannot be written to, 0 if it cannot be read either.
+
+    Without its shared memory, which would have to be made, SQLite reads it only as a file that nobody changes.
+    """
+    return _highest_readable_seq(path) or _highest_readable_seq(path, "mode=ro&immutable=1")
+
+
+def _highest_readable_seq(path: Path, mode: str = "mode=ro") -> int:
     """Returns the highest event number that can still be read from a damaged database, 0 if none."""
     queries = (
-        "SELECT seq FROM events ORDER BY seq DESC LIMIT 1",
         "SELECT seq FROM outbox ORDER BY seq DESC LIMIT 1",
         "SELECT floor_seq FROM numbering",
     )
     highest = 0
     try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
+        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
     except sqlite3.Error:
         return 0
     with closing(db):
         for query in queries:
             with suppress(sqlite3.Error, TypeError, ValueError):
                 highest = max(highest, int(db.execute(query).fetchone()[0]))
-        with suppress(sqlite3.Error):  # page by page from the front: what comes before the damage
-            for (seq,) in db.execute("SELECT seq FROM events ORDER BY seq"):
-                highest = max(highest, seq)
+        for order in ("DESC", "ASC"):  # from the end, and page by page from the front: what comes before the damage
+            with suppress(sqlite3.Error, TypeError, ValueError):
+                for seq, text in db.execute(f"SELECT seq, json FROM events ORDER BY seq {order}"):
+                    if f'"seq":{seq},'.encode() not in bytes(text):
+                        continue  # a number that a torn page holds is none of ours
+                    highest = max(highest, seq)
+                    if order == "DESC":
+                        break
     return highest
 
 

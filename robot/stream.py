@@ -154,7 +154,7 @@ class StreamServer:
         return self._thread is not None and self._thread.is_alive()
 
     def start(self) -> None:
-        """Returns once the port is open; raises ConfigError if it cannot be, StoreError if history cannot be read."""
+        """Returns once the port is open; raises ConfigError if it cannot be."""
         self._thread = threading.Thread(target=self._run_thread, name="stream", daemon=True)
         self._thread.start()
         self._started.wait()
@@ -203,9 +203,7 @@ class StreamServer:
         with ThreadPoolExecutor(1, "stream-disk") as self._disk, ThreadPoolExecutor(1, "stream-views") as self._views:
             try:
                 self._live = LiveView(self._state_now, self._latest_preview, self._previews, self._views, self._limits)
-                self._ring = EventRing(
-                    self._limits.ring_events, await self._loop.run_in_executor(self._disk, self._reader.last_seq)
-                )
+                self._ring = EventRing(self._limits.ring_events, await self._saved_seq())
                 server = await self._open_port()
                 pump = asyncio.create_task(self._live.pump())
                 beside = [asyncio.create_task(_unless_it_fails(work())) for work in self._beside]
@@ -223,6 +221,15 @@ class StreamServer:
             finally:
                 self._reader.close()
                 self._door.close()
+
+    async def _saved_seq(self) -> int:
+        """Returns the number of the newest event in the database. A robot whose disk fails is watched live, without a history."""
+        assert self._loop is not None
+        try:
+            return await self._loop.run_in_executor(self._disk, self._reader.last_seq)
+        except StoreError as error:
+            log.error("there is no history to read: %s", error)
+            return 0
 
     async def _until_stopped(self, pump: asyncio.Task[None]) -> None:
         """Returns when asked to stop; a pump that fails is a fault of ours and ends the stream loudly."""

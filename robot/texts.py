@@ -41,6 +41,19 @@ WARNINGS: dict[str, Text] = {
     "evidence_stopped": Text(
         "Evidence of alarms cannot be kept: the disk is full or fails", "无法保存报警证据：磁盘已满或故障"
     ),
+    "events_not_saved": Text(
+        "Events cannot be saved: the disk is full, read-only or fails; alarms go on",
+        "无法保存事件：磁盘已满、只读或故障；报警照常进行",
+    ),
+    "events_lost": Text("Events were lost: the disk failed for too long", "部分事件已丢失：磁盘故障时间过长"),
+    "disk_slow": Text("The disk is very slow; alarms go on", "磁盘响应过慢；报警照常进行"),
+    "computer_hot": Text(
+        "The computer is too hot: less is looked at, alarms go on", "计算机过热：减少细看，报警照常进行"
+    ),
+    "computer_slowed": Text(
+        "The computer slows itself down: less is looked at, alarms go on", "计算机已自动降速：减少细看，报警照常进行"
+    ),
+    "under_voltage": Text("The computer's supply is too weak", "计算机供电电压不足"),
     "recording_stopped": Text("Recording has stopped: no room, or the disk fails", "录制已停止：磁盘空间不足或故障"),
     "recording_gaps": Text("The disk is too slow: the recording has gaps", "磁盘过慢：录制不完整"),
     "power_cycled_in_vain": Text(

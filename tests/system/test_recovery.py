@@ -4,6 +4,7 @@ where pins must be moved by hand."""
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -206,3 +207,63 @@ def test_a_bug_leaves_everything_dark_and_powered(
     assert {"amber"} in seen, "screening was unavailable, and said so"
     assert supplies == [True, False], "cut when the bug struck, and given back"
     assert not any(hands.factory.pin(number).state for number in (*PINS.values(), POWER))
+
+
+def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    every_s = 7.0
+    fevers = "".join(
+        person((at_s, 1.3, 0.0), (at_s + 3.5, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=seed)
+        for seed, at_s in enumerate((0.0, every_s, 2 * every_s), 1)
+    )
+    scenario = parse_scenario(f'description = "steps"\nseed = 3\n{fevers}')
+    rig = small_rig(tmp_path, cameras=["front"])
+    start_ns = time.monotonic_ns() + 8_000_000_000
+    zone = tmp_path / "sys/class/thermal/thermal_zone0/temp"
+    zone.parent.mkdir(parents=True)
+    zone.write_text("55000")
+    step_ns, real_ns = [0], time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + step_ns[0])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=start_ns) as simulated:
+        path = settings_of(tmp_path, simulated)
+        with path.open("a", encoding="utf-8") as file:
+            file.write(f'\n[computer]\nroot = "{tmp_path}"\n')
+        app = App(config.load(path))
+        thread = threading.Thread(target=app.run, name="robot")
+        thread.start()
+        try:
+            until(lambda: hands.lit() == {"green"}, "screening")
+            listener = Listener(app.stream.url, since=0)
+            seq, raised = 0, []
+            for number, (step_h, temp_c) in enumerate(((0, 55), (1, 91), (-2, 60))):
+                until(lambda due=number * every_s - 1.0: time.monotonic_ns() - start_ns > due * 1e9, "its time")  # type: ignore[misc]
+                step_ns[0] += step_h * 3_600_000_000_000
+                zone.write_text(f"{temp_c}000")
+                changed_ns = time.monotonic_ns()
+                if step_h:
+                    hot = listener.wait(
+                        lambda e, hot=temp_c > 80: (
+                            of("health.changed")(e) and ("computer_hot" in e["data"]["warnings"]) == hot
+                        ),
+                        after=seq,
+                    )
+                    assert 0 < hot["t_mono_ns"] - changed_ns < RETURN_S * 1e9
+                found = listener.wait(of("alarm.raised"), after=seq)
+                since_s = (found["t_mono_ns"] - start_ns) / 1e9 - number * every_s
+                assert 0 < since_s < 4.0, listener.story()
+                raised.append(found)
+                seq = found["seq"]
+        finally:
+            app.supervisor.stop("test")
+            thread.join(20.0)
+        assert not thread.is_alive()
+        listener.close()
+    times = [dt.datetime.fromisoformat(event["t_utc"]) for event in raised]
+    hours = [(later - earlier) / dt.timedelta(hours=1) for earlier, later in itertools.pairwise(times)]
+    assert hours == [pytest.approx(1.0, abs=0.02), pytest.approx(-2.0, abs=0.02)], "the steps are in the events"
+    told = listener.events
+    assert [event["seq"] for event in told] == list(range(1, len(told) + 1))
+    assert [event["t_mono_ns"] for event in told] == sorted(event["t_mono_ns"] for event in told)
+    after = [event for event in told if of("health.changed")(event) and event["seq"] > raised[0]["seq"]]
+    assert all(event["data"]["screening"] == "available" for event in after), "no step looks like a loss"

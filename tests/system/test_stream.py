@@ -21,7 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from robot import events
 from robot.config import StreamSettings
-from robot.errors import ConfigError, StoreError
+from robot.errors import ConfigError
 from robot.live import LiveState, unpack
 from robot.stream_session import Limits, Role
 from robot.web import FILES
@@ -505,11 +505,12 @@ def test_port_in_use_and_open_to_the_world(tmp_path: Path, robot: Robot) -> None
         Robot(tmp_path / "fourth", StreamSettings(tls_cert="/nowhere.pem"))
 
 
-def test_without_a_database_it_does_not_start(tmp_path: Path) -> None:
+def test_without_a_database_events_are_told_live(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     robot = Robot(tmp_path)
     robot.stream._store_path = tmp_path / "none.sqlite3"
-    with pytest.raises(StoreError, match="unable to open"):
-        robot.stream.start()
+    robot.stream.start()
+    assert "there is no history to read" in caplog.text
+    robot.stream.stop()
     robot.store.close()
 
 

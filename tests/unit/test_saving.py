@@ -1,0 +1,217 @@
+"""The saver: nothing that a disk does holds back whoever hands over, everything is told in order, and saved as soon as it can be."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from robot.errors import StoreError, StoreUnwritable
+from robot.events import Event, EventFactory, SystemStoppingData, encode, rfc3339
+from robot.saving import LOST, NOT_SAVED, PATIENCE_S, SLOW, Keeping, Saver
+from robot.store import AuditEntry, Store
+
+KEEPING = Keeping(hours=720.0, outbox_events=1000)
+
+
+class Disk(Store):
+    """A store whose disk can stand still, be full, or be away."""
+
+    gate = threading.Event()
+    full = False
+
+    def append(self, event: Event | Sequence[Event]) -> None:
+        self.gate.wait(20.0)
+        if self.full:
+            raise StoreError("database or disk is full")
+        super().append(event)
+
+
+@pytest.fixture(autouse=True)
+def well() -> Iterator[None]:
+    Disk.gate.set()
+    Disk.full = False
+    yield
+    Disk.gate.set()
+
+
+@contextmanager
+def saver(path: Path, **values: object) -> Iterator[tuple[Saver, list[int]]]:
+    told: list[int] = []
+    bugs: list[BaseException] = []
+    one = Saver(
+        values.pop("opener", lambda: Disk(path, outbox=True)),  # type: ignore[arg-type]
+        KEEPING,
+        lambda seq, text: told.append(seq),
+        on_bug=lambda name, error: bugs.append(error),
+        **values,  # type: ignore[arg-type]
+    )
+    try:
+        yield one, told
+    finally:
+        Disk.gate.set()
+        one.close(5.0)
+        assert not bugs
+
+
+def hand(one: Saver, *seqs: int) -> None:
+    events = [
+        EventFactory("r", "p", seq, lambda seq=seq: f"id-{seq}").make(  # type: ignore[misc]
+            SystemStoppingData(reason="x"), t_unix_ns=time.time_ns(), t_mono_ns=1
+        )
+        for seq in seqs
+    ]
+    one.append(events, [encode(event) for event in events])
+
+
+def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
+    deadline_s = time.monotonic() + within_s
+    while not condition():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.005)
+
+
+def saved(path: Path) -> list[int]:
+    with Store(path) as store:
+        return [event.seq for event in store.since(0)]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "events.sqlite3"
+
+
+def test_an_event_is_told_when_it_is_on_the_disk(path: Path) -> None:
+    Disk.gate.clear()
+    with saver(path) as (one, told):
+        hand(one, 1, 2)
+        time.sleep(PATIENCE_S / 3)
+        one.turn()
+        assert told == []
+        Disk.gate.set()
+        until(lambda: told == [1, 2])
+    assert saved(path) == [1, 2]
+
+
+def test_a_disk_that_stands_still_holds_nothing_back(path: Path) -> None:
+    with saver(path) as (one, told):
+        Disk.gate.clear()
+        begin_s = time.monotonic()
+        for seq in range(1, 200):
+            hand(one, seq)
+        assert time.monotonic() - begin_s < 1.0
+        until(lambda: one.turn() is None and told == list(range(1, 200)), 5.0)
+        until(lambda: one.codes == (SLOW,), 5.0)
+        Disk.gate.set()
+        one.flush(5.0)
+    assert saved(path) == list(range(1, 200)) and told == list(range(1, 200))
+
+
+def test_a_full_disk_loses_what_matters_less_first(path: Path) -> None:
+    room: list[int] = []
+
+    def make_room() -> bool:
+        room.append(1)
+        Disk.full = len(room) < 3
+        return True
+
+    with saver(path, make_room=make_room) as (one, told):
+        Disk.full = True
+        hand(one, 1)
+        until(lambda: told == [1])
+        assert one.codes == () and len(room) == 3
+    assert saved(path) == [1]
+
+
+def test_a_full_disk_without_anything_to_remove_is_said_and_saved_later(path: Path) -> None:
+    with saver(path) as (one, told):
+        Disk.full = True
+        hand(one, 1)
+        hand(one, 2)
+        until(lambda: told == [1, 2] and one.codes == (NOT_SAVED,))
+        Disk.full = False
+        until(lambda: one.codes == (), 5.0)
+    assert saved(path) == [1, 2]
+
+
+def test_a_disk_that_is_read_only_at_the_start(path: Path) -> None:
+    with Store(path) as store:
+        store.append(
+            EventFactory("r", "p", 7, lambda: "x").make(
+                SystemStoppingData(reason="x"), t_unix_ns=time.time_ns(), t_mono_ns=1
+            )
+        )
+    away = True
+
+    def opener() -> Store:
+        if away:
+            raise StoreUnwritable("read-only", 7)
+        return Disk(path)
+
+    with saver(path, opener=opener) as (one, told):
+        assert one.last_seq == 7 and one.codes == (NOT_SAVED,)
+        hand(one, 8)
+        until(lambda: told == [8])
+        away = False
+        until(lambda: one.codes == (), 5.0)
+    assert saved(path) == [7, 8]
+
+
+def test_closing_does_not_wait_for_a_disk_that_is_gone(path: Path) -> None:
+    def opener() -> Store:
+        raise StoreUnwritable("gone")
+
+    with saver(path, opener=opener) as (one, told):
+        hand(one, 1)
+        one.flush(1.0)
+        begin_s = time.monotonic()
+        one.close(5.0)
+        assert time.monotonic() - begin_s < 1.0 and told == [1]
+
+
+def test_another_robots_numbers_are_not_written_over(path: Path) -> None:
+    with Store(path) as store:
+        store.append(
+            EventFactory("r", "p", 7, lambda: "x").make(
+                SystemStoppingData(reason="x"), t_unix_ns=time.time_ns(), t_mono_ns=1
+            )
+        )
+    opened = iter([StoreUnwritable("unreadable", 0)])
+
+    def opener() -> Store:
+        for error in opened:
+            raise error
+        return Disk(path)
+
+    with saver(path, opener=opener) as (one, told):
+        hand(one, 1)
+        until(lambda: told == [1])
+        time.sleep(1.2)
+        assert one.codes == (NOT_SAVED,)
+    assert saved(path) == [7]
+
+
+def test_what_falls_out_of_memory_is_said(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("robot.saving._CAPACITY", 10)
+    with saver(path) as (one, _):
+        Disk.gate.clear()
+        hand(one, 1)
+        time.sleep(0.05)
+        hand(one, *range(2, 40))
+        assert one.lost >= 28 and LOST in one.codes
+
+
+def test_audit_and_outbox_follow(path: Path) -> None:
+    with saver(path) as (one, told):
+        hand(one, 1, 2)
+        one.audit(AuditEntry(rfc3339(time.time_ns()), "Li", "operator", "::1", "x"))
+        until(lambda: told == [1, 2])
+        one.sent(["id-1"])
+        time.sleep(0.1)
+    with Store(path) as store:
+        assert [entry.who for entry in store.audit_log()] == ["Li"]
+        assert [event.seq for event in store.outbox_pending()] == [2]
