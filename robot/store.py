@@ -286,10 +286,23 @@ class StoreReader:
             self._db = None
 
     def _connection(self) -> sqlite3.Connection:
-        if self._db is None:
-            uri = f"{self.path.absolute().as_uri()}?mode=ro"
-            self._db = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
-        return self._db
+        if self._db is not None:
+            return self._db
+        db = self._open("mode=ro")
+        try:
+            db.execute("SELECT floor_seq FROM numbering")
+        except sqlite3.OperationalError as error:
+            db.close()
+            if not (_is_disk(error) and self.path.exists()):
+                raise
+            # On a read-only disk SQLite cannot make its shared memory, and nobody writes: a new look each time, until somebody does.
+            return self._open("mode=ro&immutable=1")
+        self._db = db
+        return db
+
+    def _open(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self.path.absolute().as_uri()}?{mode}"
+        return sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
 
 
 class EventLog:

@@ -212,14 +212,14 @@ def test_a_bug_leaves_everything_dark_and_powered(
 def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
     tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    every_s = 7.0
+    every_s = 5.5
     fevers = "".join(
-        person((at_s, 1.3, 0.0), (at_s + 3.5, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=seed)
-        for seed, at_s in enumerate((0.0, every_s, 2 * every_s), 1)
+        person((at_s, 1.3, 0.0), (at_s + 2.2, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=seed)
+        for seed, at_s in enumerate((0.5, every_s, 2 * every_s), 1)
     )
     scenario = parse_scenario(f'description = "steps"\nseed = 3\n{fevers}')
     rig = small_rig(tmp_path, cameras=["front"])
-    start_ns = time.monotonic_ns() + 8_000_000_000
+    start_ns = time.monotonic_ns() + 12_000_000_000
     zone = tmp_path / "sys/class/thermal/thermal_zone0/temp"
     zone.parent.mkdir(parents=True)
     zone.write_text("55000")

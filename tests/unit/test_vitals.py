@@ -77,7 +77,7 @@ def test_less_may_be_spent_under_strain_and_all_of_it_again_after() -> None:
             now_ns = begin_s * 1_000_000_000 + tenth * 100_000_000
             if attention.plan(now_ns, "side", now_ns, ()):
                 count += 1
-                attention.charge(300_000_000)
+                attention.charge(150_000_000)
         return count
 
     attention = Attention({"side": traits}, AttentionRules(cpu_share=0.4))
