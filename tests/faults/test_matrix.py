@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from matrix import EITHER, FINE, LOUD, Row, judge, markdown, refusals
+from matrix import markdown, refusals
+from matrix_row import EITHER, FINE, LOUD, Row, judge
 
 S = 1_000_000_000
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,28 @@ class Target:
     words: tuple[bytes, ...] = ()
     """For the fuzzer's dictionary: what it would take long to guess."""
     max_bytes: int = 4096
+
+
+CORPUS = Path(__file__).parent / "corpus"
+"""What earlier runs of the fuzzer found worth keeping: one archive for each target."""
+
+
+def kept(name: str) -> Iterator[bytes]:
+    """Yields a target's committed corpus."""
+    path = CORPUS / f"{name}.zip"
+    if path.exists():
+        with zipfile.ZipFile(path) as archive:
+            yield from (archive.read(one) for one in sorted(archive.namelist()))
+
+
+def keep(name: str, inputs: Mapping[str, bytes]) -> Path:
+    """Writes a target's corpus; the same inputs give the same archive."""
+    CORPUS.mkdir(exist_ok=True)
+    path = CORPUS / f"{name}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
+        for one in sorted(inputs):
+            archive.writestr(zipfile.ZipInfo(one), inputs[one], zipfile.ZIP_DEFLATED)
+    return path
 
 
 @cache

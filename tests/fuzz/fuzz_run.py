@@ -13,6 +13,7 @@ import mmap
 import os
 import platform
 import re
+import shutil
 import struct
 import subprocess
 import sys
@@ -90,17 +91,20 @@ def _said(output: str, found: set[Path]) -> str:
     return "; ".join([*lines[:2], *(str(path) for path in sorted(found))]) or output[-500:]
 
 
-def child(name: str, seconds: int, seed: int) -> None:
+def child(name: str, seconds: int, seed: int, merge_into: Path | None = None) -> None:
     """The process of one target; never returns."""
     import atheris
 
     sys.path.insert(0, str(HERE))
     with atheris.instrument_imports(include=["robot", "drivers", "calibration"]):
+        from fuzz_contract import kept
         from fuzz_targets import SELF_TEST, TARGETS
     target = (TARGETS | {SELF_TEST.name: SELF_TEST})[name]
     corpus = FOLDER / "corpus" / name
     for number, content in enumerate(target.seeds()):
         (corpus / f"seed-{number:02}").write_bytes(content)
+    for number, content in enumerate(kept(name)):
+        (corpus / f"kept-{number:03}").write_bytes(content)
     words = FOLDER / f"{name}.dict"
     spelled = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words)
     words.write_text("".join(f'"{word}"\n' for word in spelled), "utf-8")
@@ -126,8 +130,27 @@ def child(name: str, seconds: int, seed: int) -> None:
     ]
     if target.words:
         arguments.append(f"-dict={words}")
+    if merge_into is not None:
+        # Every input once, in order; those that reach nothing new are left out.
+        arguments = [name, "-merge=1", f"-max_len={target.max_bytes}", f"-timeout={_ONE_INPUT_S}", str(merge_into)]
     atheris.Setup([*arguments, str(corpus)], one)
     atheris.Fuzz()
+
+
+def keep_corpus(name: str) -> str:
+    """Writes what libFuzzer thinks is the least of a target's corpus that reaches all that it reaches; returns what was kept."""
+    from fuzz_contract import keep
+
+    least = FOLDER / "least" / name
+    shutil.rmtree(least, ignore_errors=True)
+    least.mkdir(parents=True)
+    command = [sys.executable, str(HERE / "fuzz_run.py"), "--child", name, "--seconds", "0", "--merge-into", str(least)]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=600)
+    inputs = {path.name: path.read_bytes() for path in least.iterdir()}
+    if done.returncode or not inputs:
+        return f"{name}: nothing kept: {done.stderr[-300:]}"
+    path = keep(name, inputs)
+    return f"{name}: {len(inputs)} inputs kept, {path.stat().st_size:,} bytes"
 
 
 def again(name: str, path: Path) -> bool:
@@ -173,11 +196,15 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", type=Path, metavar="FILE")
     parser.add_argument("--again", type=Path, metavar="FILE", help="feed one target this input alone")
+    parser.add_argument(
+        "--keep", action="store_true", help="afterwards, the least of what was found goes to tests/fuzz/corpus/"
+    )
     parser.add_argument("--child", metavar="TARGET", help=argparse.SUPPRESS)
+    parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if args.child:
-        child(args.child, args.seconds, args.seed)
+        child(args.child, args.seconds, args.seed, args.merge_into)
     from fuzz_targets import TARGETS
 
     if unknown := set(args.targets) - set(TARGETS):
@@ -195,6 +222,8 @@ def main(argv: list[str]) -> int:
         guided.append({key: round(value, 1) if key == "took_s" else value for key, value in asdict(found).items()})
         if found.crashes:
             problems.append(f"{name}: {found.said}")
+    for name in (args.targets or TARGETS) if args.keep else ():
+        print(keep_corpus(name), flush=True)
     for problem in problems:
         print(f"FOUND {problem}")
     if args.json:

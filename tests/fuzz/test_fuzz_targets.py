@@ -10,7 +10,7 @@ import fuzz_documents
 import fuzz_wire
 import numpy as np
 import pytest
-from fuzz_contract import Finding, Target
+from fuzz_contract import Finding, Target, kept
 from fuzz_flood import DAMAGES, damaged, flood
 from fuzz_targets import TARGETS
 from fuzz_wire import GYMCU_LINE, LINES, MI0802_LINE, PLATE_LINE, Line, ThermalEar, listen
@@ -31,6 +31,15 @@ def test_every_seed_and_what_a_little_damage_makes_of_it(target: Target) -> None
                 body[at] = int(rng.integers(256))
             del body[int(rng.integers(len(body) + 1)) :]
             target.one(bytes(body))
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_the_kept_corpus(target: Target) -> None:
+    """What the fuzzer once found worth keeping; it reaches far more of a parser than the seeds."""
+    inputs = list(kept(target.name))
+    assert inputs, "make fuzz ARGS=--keep"
+    for one in inputs:
+        target.one(one)
 
 
 @pytest.mark.parametrize("line", LINES.values(), ids=LINES)
