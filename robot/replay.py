@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 import tempfile
 import time
 from collections import deque
@@ -54,6 +55,8 @@ class Replayed:
     from_start: bool = True
     lost: int = 0
     """Messages that the recorder had to leave out."""
+    missing: str = ""
+    """Files of the run that were not given."""
     lossy: bool = False
     """Some pictures were compressed for the recording."""
     damaged: str = ""
@@ -80,16 +83,13 @@ def replay(
 
     Raises RecordingError where nothing can be played.
     """
-    recording = Recording(
-        sorted(paths, key=lambda path: path.name.rpartition("-")[2]) if len(paths) > 1 else list(paths)
-    )
+    ordered, missing = _in_order(paths)
+    recording = Recording(ordered)
     played = recording.messages()
-    first = next(played, None)
-    if first is None or not isinstance(first.message, Begin):
-        raise RecordingError(f"{paths[0]}: is empty")
-    if first.message.schema != tape.SCHEMA:
-        raise RecordingError(f"{paths[0]}: is {first.message.schema}, this program reads {tape.SCHEMA}")
-    player = _Player(first.message, recording.files, parts, settings)
+    begin = next(played).message
+    assert isinstance(begin, Begin)
+    player = _Player(begin, recording.files, parts, settings)
+    player.result.missing = missing
     begin_s = time.monotonic()
     with ThreadPoolExecutor(1, "decode-ahead") as pool:
         for item in _paced(_ahead(played, lambda item: player.expect(pool, item)), speed):
@@ -100,6 +100,31 @@ def replay(
     player.result.damaged = recording.problem
     player.settle()
     return player.result
+
+
+def _in_order(paths: Sequence[Path]) -> tuple[list[Path], str]:
+    """Returns the files of one run in order, whatever they are called, and which between them are missing, in words."""
+    begins = {path: _begin(path) for path in paths}
+    runs = {begin.run for begin in begins.values()}
+    if len(runs) > 1:
+        of = [", ".join(path.name for path in sorted(paths) if begins[path].run == run) for run in runs]
+        raise RecordingError(f"these files are of {len(runs)} runs, replay one at a time: " + "; or ".join(sorted(of)))
+    ordered = sorted(paths, key=lambda path: begins[path].segment)
+    segments = [begins[path].segment for path in ordered]
+    for before, after in itertools.pairwise(segments):
+        if after == before:
+            raise RecordingError(f"{ordered[segments.index(after)]} and another file are the same part of the run")
+    gaps = [f"{a + 1} to {b - 1}" for a, b in itertools.pairwise(segments) if b != a + 1]
+    return ordered, f"parts {', '.join(gaps)} of the run" if gaps else ""
+
+
+def _begin(path: Path) -> Begin:
+    first = next(Recording([path]).messages(), None)
+    if first is None or not isinstance(first.message, Begin):
+        raise RecordingError(f"{path}: is empty")
+    if first.message.schema != tape.SCHEMA:
+        raise RecordingError(f"{path}: is {first.message.schema}, this program reads {tape.SCHEMA}")
+    return first.message
 
 
 def _ahead(items: Iterator[Played], expect: Callable[[Played], None]) -> Iterator[Played]:

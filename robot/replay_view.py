@@ -33,6 +33,7 @@ def report(result: Replayed, diff: bool) -> dict[str, Any]:
         "events": len(result.events),
         "differences": len(found),
         "messages_lost_in_recording": result.lost,
+        "missing": result.missing,
         "pictures_compressed_for_recording": result.lossy,
         "damaged": result.damaged,
         "changed": {name: list(pair) for name, pair in result.changed.items()},
@@ -72,6 +73,8 @@ def _reasons(result: Replayed) -> list[str]:
     reasons = []
     if not result.from_start:
         reasons.append("  the recording begins in the middle of a run: people and plate were known already then")
+    if result.missing:
+        reasons.append(f"  {result.missing} are not among the files: their people were never seen by this replay")
     if result.lost:
         reasons.append(f"  {result.lost} messages are missing in the recording: the disk was too slow")
     if result.lossy:

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import time
 import traceback
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def _said(output: str, found: set[Path]) -> str:
     return "; ".join([*lines[:2], *(str(path) for path in sorted(found))]) or output[-500:]
 
 
-def child(name: str, seconds: int, seed: int, merge_into: Path | None = None) -> None:
+def child(name: str, seconds: int, seed: int, raw: Sequence[str] = ()) -> None:
     """The process of one target; never returns."""
     import atheris
 
@@ -130,10 +131,7 @@ def child(name: str, seconds: int, seed: int, merge_into: Path | None = None) ->
     ]
     if target.words:
         arguments.append(f"-dict={words}")
-    if merge_into is not None:
-        # Every input once, in order; those that reach nothing new are left out.
-        arguments = [name, "-merge=1", f"-max_len={target.max_bytes}", f"-timeout={_ONE_INPUT_S}", str(merge_into)]
-    atheris.Setup([*arguments, str(corpus)], one)
+    atheris.Setup(list(raw) or [*arguments, str(corpus)], one)
     atheris.Fuzz()
 
 
@@ -144,7 +142,21 @@ def keep_corpus(name: str) -> str:
     least = FOLDER / "least" / name
     shutil.rmtree(least, ignore_errors=True)
     least.mkdir(parents=True)
-    command = [sys.executable, str(HERE / "fuzz_run.py"), "--child", name, "--seconds", "0", "--merge-into", str(least)]
+    # libFuzzer starts itself again by its first argument, which has to be a program.
+    program = FOLDER / f"{name}.sh"
+    program.write_text(
+        f'#!/bin/sh\nexec "{sys.executable}" "{HERE / "fuzz_run.py"}" --child {name} --raw "$0" "$@"\n', "utf-8"
+    )
+    program.chmod(0o755)
+    corpus = FOLDER / "corpus" / name
+    command = [
+        str(program),
+        "-merge=1",
+        f"-timeout={_ONE_INPUT_S}",
+        f"-rss_limit_mb={_MEMORY_MB}",
+        str(least),
+        str(corpus),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=600)
     inputs = {path.name: path.read_bytes() for path in least.iterdir()}
     if done.returncode or not inputs:
@@ -200,11 +212,11 @@ def main(argv: list[str]) -> int:
         "--keep", action="store_true", help="afterwards, the least of what was found goes to tests/fuzz/corpus/"
     )
     parser.add_argument("--child", metavar="TARGET", help=argparse.SUPPRESS)
-    parser.add_argument("--merge-into", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--raw", nargs=argparse.REMAINDER, default=(), help=argparse.SUPPRESS)
     args = parser.parse_args(argv)
     FOLDER.mkdir(parents=True, exist_ok=True)
     if args.child:
-        child(args.child, args.seconds, args.seed, args.merge_into)
+        child(args.child, args.seconds, args.seed, args.raw)
     from fuzz_targets import TARGETS
 
     if unknown := set(args.targets) - set(TARGETS):

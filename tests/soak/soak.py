@@ -8,6 +8,7 @@ anybody alarmed on without reason, anything not got over, anything grown. `--acc
 from __future__ import annotations
 
 import argparse
+import bisect
 import contextlib
 import itertools
 import json
@@ -20,6 +21,7 @@ import signal
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -40,7 +42,7 @@ from whole_station import LEAD_S, Event, Robot, Simulators, configure, ends, fau
 
 from simulators.plate_pty import PlatePty
 from simulators.score import Truth, match, score
-from simulators.truth import Header, Line, PersonLine, Sample
+from simulators.truth import RATE_HZ, Header, Line, PersonLine, Sample
 
 CROWD = """
 [crowd]
@@ -243,6 +245,7 @@ class Soak:
             "missing numbers in the store": sum(b["seq"] != a["seq"] + 1 for a, b in itertools.pairwise(stored)),
             "events that a listener did not hear": len(stored) - stored.index(heard[0]) - len(heard),
             "readings taken while not screening": read_while_unavailable(stored),
+            "people passed over in silence": passed_over(lines, stored),
             "tracebacks in the log": log.count("Traceback"),
         }
         verdict = soak_verdict.verdict(samples, quiet, came, counts)
@@ -266,6 +269,7 @@ class Soak:
             "measured": result.measured,
             "febrile_in_range": result.febrile_in_range,
             "alarmed": result.alarmed,
+            "second_alarms_for_somebody": result.duplicates,
             "febrile_called_normal": febrile_called_normal(lines, stored),
             "restarts_of_the_station": self._restarts,
             "by_fault": by_kind(came),
@@ -284,6 +288,23 @@ def read_while_unavailable(events: list[Event]) -> int:
         elif event["type"] == "screening.completed" and event["data"]["reading"] is not None:
             found += since_ns is not None and event["t_mono_ns"] - since_ns > 2e9
     return found
+
+
+def passed_over(lines: list[Line], events: list[Event]) -> int:
+    """Returns how many people were measurable for a second while the robot said that it screens, and got no word, not even as a
+    warm place without a face."""
+    known = Truth(lines)
+    states = [(e["t_mono_ns"], e["data"]["screening"] == "available") for e in events if e["type"] == "health.changed"]
+    times = [t_ns for t_ns, _ in states]
+    samples: Counter[int] = Counter()
+    for sample in known.samples:
+        said = bisect.bisect_right(times, sample.t_mono_ns) - 1
+        if sample.measurable and said >= 0 and states[said][1]:
+            samples[sample.person_id] += 1
+    told = {match(event, known) for event in events if event["type"] == "screening.completed"}
+    warm = [e["data"]["unmatched_warm"] for e in events if e["type"] == "coverage.summary"]
+    untold = [person for person, count in samples.items() if count >= RATE_HZ and person not in told]
+    return max(0, len(untold) - (warm[-1] if warm else 0))
 
 
 def febrile_called_normal(lines: list[Line], events: list[Event]) -> int:

@@ -306,7 +306,24 @@ def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypa
     result = replay(list(reversed(station.files)), parts())
     assert result.identical and result.steps == 20 and result.from_start
     late = replay(station.files[4:], parts())
-    assert not late.from_start
+    assert not late.from_start and not late.missing
+
+
+def test_files_of_several_runs_or_with_some_left_out_are_told_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    one, other = Station(tmp_path / "one"), Station(tmp_path / "other")
+    one.run(6)
+    other.run(6)
+    with pytest.raises(RecordingError, match=r"2 runs.*; or "):
+        replay([*one.files, *other.files], parts())
+    copy = one.files[1].rename(one.folder / "renamed-by-hand.mcap")
+    assert replay([*one.files], parts()).identical, "order comes from within, not from names"
+    holed = replay([path for path in one.files if path != copy], parts())
+    assert holed.missing == "parts 1 to 1 of the run" and holed.missing in said(holed, False) + str(report(holed, False))
+    with pytest.raises(RecordingError, match="same part"):
+        replay([*one.files, copy], parts())
 
 
 def test_a_ring_holds_its_length_and_keeps_what_an_alarm_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
