@@ -321,7 +321,9 @@ def test_files_of_several_runs_or_with_some_left_out_are_told_apart(
     copy = one.files[1].rename(one.folder / "renamed-by-hand.mcap")
     assert replay([*one.files], parts()).identical, "order comes from within, not from names"
     holed = replay([path for path in one.files if path != copy], parts())
-    assert holed.missing == "parts 1 to 1 of the run" and holed.missing in said(holed, False) + str(report(holed, False))
+    assert holed.missing == "parts 1 to 1 of the run" and holed.missing in said(holed, False) + str(
+        report(holed, False)
+    )
     with pytest.raises(RecordingError, match="same part"):
         replay([*one.files, copy], parts())
 
