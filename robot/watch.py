@@ -47,11 +47,15 @@ class Watcher:
     board: Board = field(default_factory=Board)
     _seq: int | None = None
     _orders: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
+    _rung: set[str] = field(default_factory=set)
+    bell: Callable[[], None] = lambda: None
+    """Rings when an alarm is raised."""
 
     async def show(self, console: Console) -> None:
         """Shows the robot until `q` or cancelled; raises DeviceError when the robot refuses the token."""
         loop = asyncio.get_running_loop()
         done = asyncio.Event()
+        self.bell = console.bell
         tasks = [asyncio.create_task(self.follow_live()), asyncio.create_task(self.follow_events())]
         with _keys(loop, lambda key: self._pressed(key, done)), Live(console=console, screen=True) as live:
             try:
@@ -94,8 +98,17 @@ class Watcher:
         async for message in socket:
             if isinstance(message, str):
                 self.board.state = msgspec.json.decode(message, type=LiveState)
+                self._ring()
                 self.board.heard_ns = time.monotonic_ns()
                 self.board.problem = ""
+
+    def _ring(self) -> None:
+        """Rings once for each alarm that stands: the terminal's own bell comes through ssh."""
+        assert self.board.state is not None
+        raised = {alarm.alarm for alarm in self.board.state.alarms if alarm.state == "raised"}
+        if raised - self._rung:
+            self.bell()
+        self._rung = raised
 
     async def _take_events(self, socket: ClientConnection) -> None:
         sending = asyncio.create_task(self._send_orders(socket))

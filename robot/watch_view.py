@@ -40,6 +40,7 @@ _WORDS = {
     "measured": Text("measured", "已测"),
     "in_view": Text("in view", "可见"),
     "missed": Text("not measurable", "无法测量"),
+    "unmatched": Text("warm, no face found", "有体温但未见人脸"),
     "device": Text("device", "设备"),
     "alive": Text("working", "正常"),
     "silent": Text("SILENT", "无数据"),
@@ -170,8 +171,13 @@ def _result(person: LivePerson, language: str) -> str:
     reason = person.reason
     if reason is None or person.verdict in ("normal", "elevated"):
         return said
-    known = {str(code): text for code, text in texts.NOT_MEASURED.items()}
-    return f"{said}: {getattr(known[reason], language) if reason in known else reason}"
+    return f"{said}: {_why(reason, language)}"
+
+
+def _why(code: str, language: str) -> str:
+    """Returns a reason for not measuring in words; a code that is not known is shown as it is."""
+    known = {str(one): getattr(text, language) for one, text in texts.NOT_MEASURED.items()}
+    return str(known.get(code, code))
 
 
 def _counts(state: LiveState, language: str) -> RenderableType:
@@ -179,8 +185,13 @@ def _counts(state: LiveState, language: str) -> RenderableType:
     if counts is None:
         return Line("")
     figures = {"seen": counts.seen, "measured": counts.measured, "elevated": counts.elevated}
-    figures |= {"missed": sum(counts.not_measured.values()), "in_view": counts.in_view_now}
-    return Line("   ".join(f"{word(key, language).lower()} {count}" for key, count in figures.items()))
+    figures |= {"in_view": counts.in_view_now, "unmatched": counts.unmatched_warm}
+    figures |= {"missed": sum(counts.not_measured.values())}
+    line = Line("   ".join(f"{word(key, language).lower()} {count}" for key, count in figures.items()))
+    why = sorted(((count, code) for code, count in counts.not_measured.items() if count), reverse=True)
+    if why:
+        line.append(f": {', '.join(f'{_why(code, language)} {count}' for count, code in why)}")
+    return line
 
 
 def _devices(state: LiveState, language: str) -> RenderableType:

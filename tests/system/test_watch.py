@@ -51,6 +51,24 @@ def test_once_prints_the_moment_and_its_exit_code_says_whether_it_screens(
     assert robot.asked == [], "nobody had pictures made"
 
 
+def test_each_alarm_rings_once(robot: Robot) -> None:
+    rings: list[int] = []
+    one = watcher(robot)
+    one.bell = lambda: rings.append(1)
+
+    async def run() -> None:
+        task = asyncio.create_task(one.follow_live())
+        await until(lambda: one.board.state is not None)
+        for alarms in ((ALARM,), (ALARM, replace(ALARM, alarm="a-2")), (replace(ALARM, state="acknowledged"),)):
+            robot.state = replace(STATE, alarms=alarms)
+            await until(lambda alarms=alarms: one.board.state is not None and one.board.state.alarms == alarms)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+    assert rings == [1, 1]
+
+
 def test_nobody_there_is_said_in_words(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("robot.watch._RETRY_S", 0.1)
     monkeypatch.setattr("robot.watch._ANSWER_S", 0.5)

@@ -56,7 +56,8 @@ def test_people_with_bearing_range_estimate_and_why_not() -> None:
     line = next(line for line in text.splitlines() if "38.3" in line)
     assert "-45°" in line and "1.4 m" in line and "38.3 ± 0.4 °C" in line and "ELEVATED" in line
     assert "Too far away" in text
-    assert "seen 9" in text and "not measurable 3" in text
+    assert "not measurable 3: Too far away 2, Glasses over the eyes 1" in " ".join(text.split())
+    assert "seen 9" in text and "warm, no face found 0" in text
     assert "front working 10.0/s" in text and "thermal SILENT" in text
 
 
