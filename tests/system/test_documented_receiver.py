@@ -1,0 +1,86 @@
+"""The receiver in docs/fleet.md, run as it stands there before a real broker and a real uplink."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import aiomqtt
+import pytest
+from broker import Mosquitto
+from test_uplink import Sender, sending, until
+
+from robot.events import AlarmRaisedData, ReadingData, encode
+from robot.store import Store
+
+pytestmark = pytest.mark.system
+
+PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
+ALARM = AlarmRaisedData(
+    alarm="alarm-1", person=3, readings=6, threshold_c=37.3, policy="absolute", margin_c=0.9, calibration_id="cal-1",
+    camera="front", position_m=(1.4, 0.3, 1.6), t_position_ns=1, t_evidence_ns=1, t_lamp_ns=2, latency_ms=20.0,
+    reading=ReadingData(
+        raw_c=33.9, reference_correction_c=0.42, emissivity_correction_c=0.21, atmosphere_correction_c=0.02,
+        size_of_source_correction_c=0.35, skin_c=34.9, site_offset_c=3.3, body_c=38.2, uncertainty_c=0.2,
+        random_uncertainty_c=0.05, roi="canthi", roi_px=(60.0, 40.0, 8.0, 5.0), face_px_thermal=21.0, distance_m=1.4,
+    ),
+)  # fmt: skip
+
+
+def test_it_takes_every_event_once_also_after_it_was_away(tmp_path: Path) -> None:
+    broker = Mosquitto(tmp_path / "broker")
+    broker.start()
+    (code,) = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
+    assert 'PORT = "127.0.0.1", 1883' in code
+    command = [sys.executable, "-c", code.replace("1883", str(broker.port))]
+
+    def receiver() -> subprocess.Popen[str]:
+        return subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
+
+    def line(process: subprocess.Popen[str]) -> str:
+        assert process.stdout is not None
+        return process.stdout.readline().strip()
+
+    def rows() -> int:
+        with sqlite3.connect(tmp_path / "centre.sqlite3") as db:
+            count = int(db.execute("SELECT count(*) FROM events").fetchone()[0])
+        db.close()
+        return count
+
+    async def run(store: Store) -> None:
+        sender = Sender(store, broker.port)
+        centre = receiver()
+        try:
+            async with sending(sender):
+                assert await asyncio.to_thread(line, centre) == "robot-1 online available"
+                alarm = sender.make(ALARM, t_unix_ns=0, t_mono_ns=0)
+                store.append(alarm)
+                sender.uplink.wake()
+                assert await asyncio.to_thread(line, centre) == "ALARM robot-1 38.2 °C"
+                async with aiomqtt.Client("127.0.0.1", broker.port) as again:
+                    await again.publish("patrol/station/robot-1/events/alarm/raised", encode(alarm), qos=1)
+                sender.publish(10)
+                await until(lambda: rows() == 11)
+                centre.kill()
+                centre.communicate()
+                sender.publish(10)
+                await until(lambda: not store.outbox_pending())
+                centre = receiver()
+                await until(lambda: rows() == 21)
+            said = []
+            while len(said) < 5 and "robot-1 GONE unavailable" not in said:
+                said.append(await asyncio.to_thread(line, centre))
+            assert set(said[:-1]) == {"robot-1 online available"} and "GONE" in said[-1]
+        finally:
+            centre.kill()
+            centre.communicate()
+
+    try:
+        with Store(tmp_path / "events.sqlite3", outbox=True) as store:
+            asyncio.run(run(store))
+    finally:
+        broker.kill()
