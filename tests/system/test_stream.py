@@ -249,7 +249,7 @@ def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
 
 def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
     """The kernel takes little for it, so that it looks slow soon; the code waits behind what was on its way."""
-    with running(tmp_path, limits=Limits(send_timeout_s=0.5)) as robot:
+    with running(tmp_path, limits=Limits(send_timeout_s=0.5, close_timeout_s=0.2)) as robot:
         dropped = robot.stream._closed_counter.labels("4408")._value
 
         async def run() -> None:
@@ -259,6 +259,7 @@ def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
             client = await connect(robot.socket_url("/events?since=0"), sock=sleeper, max_queue=1, compression=None)
             robot.publish(300, padding=2_000)
             await asyncio.to_thread(until, lambda: dropped.get() == 1, 10.0)
+            await asyncio.sleep(0.5)
             got = []
             with contextlib.suppress(ConnectionClosed):
                 while True:
