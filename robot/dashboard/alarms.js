@@ -30,6 +30,11 @@ export class Alarms {
     setInterval(() => this.raised && this.beep([[0, 880], [0.22, 660]]), BEEP_MS);
   }
 
+  /** What an empty list means: only while people are measured is it good news. */
+  get nothing() {
+    return { lost: "alarmsUnknown", unavailable: "noAlarmsUnmeasured" }[this.kind] ?? "noAlarms";
+  }
+
   get raised() {
     return this.open.filter((alarm) => alarm.state === "raised").length;
   }
@@ -73,12 +78,12 @@ export class Alarms {
     }
     this.speak();
     const said = this.open.map(({ alarm, state, by, body_c }) => [alarm, state, by, body_c]);  // not the time: it is worked out anew with each state
-    const key = JSON.stringify([said, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
+    const key = JSON.stringify([said, this.nothing, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
     const list = at("alarms");
     if (list.dataset.key === key) return;  // a button must not vanish under the finger
     list.dataset.key = key;
     const held = document.activeElement?.closest?.("[data-alarm]")?.dataset.alarm;
-    list.replaceChildren(...(this.open.length ? this.open.map((alarm) => this.card(alarm)) : [element("p", "quiet", t("noAlarms"))]));
+    list.replaceChildren(...(this.open.length ? this.open.map((alarm) => this.card(alarm)) : [element("p", "quiet", t(this.nothing))]));
     if (held) (list.querySelector(`[data-alarm="${CSS.escape(held)}"] button:not([disabled])`) ?? at("alarm-title")).focus();
   }
 
@@ -144,7 +149,9 @@ export class Alarms {
   /** Is told how things stand; when screening stops being available, one low tone says so. */
   watchOver(kind) {
     if (kind !== this.kind && (kind === "unavailable" || kind === "lost")) this.beep([[0, 330], [0.3, 247]]);
+    const changed = kind !== this.kind;
     this.kind = kind;
+    if (changed) this.render();
   }
 
   beep(tones) {

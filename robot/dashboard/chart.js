@@ -9,9 +9,8 @@ export function drawChart(canvas, { points, threshold_c, from }) {
   const unit = canvas.width / Math.max(320, canvas.clientWidth || canvas.width);
   canvas.height = Math.round(320 * unit);
   const pen = canvas.getContext("2d");
-  const values = points.map(([, body]) => body);
-  const low = Math.floor(Math.min(35.5, ...values) * 2) / 2;
-  const high = Math.ceil(Math.max(threshold_c + 0.7, ...values) * 2) / 2;
+  const low = Math.floor(Math.min(35.5, ...points.map(([, body, spread]) => body - 2 * spread)) * 2) / 2;
+  const high = Math.ceil(Math.max(threshold_c + 0.7, ...points.map(([, body, spread]) => body + 2 * spread)) * 2) / 2;
   const [left, right] = [MARGIN.left * unit, canvas.width - MARGIN.right * unit];
   const [top, bottom] = [MARGIN.top * unit, canvas.height - MARGIN.bottom * unit];
   // A quiet day is not a few dots in a corner: the axis runs over the hours in which people came, two at least.
@@ -62,7 +61,7 @@ function drawAxes(pen, unit, { first, last, low, high, left, right, top, bottom,
 
 function drawPoint(pen, unit, x, y, spread, verdict) {
   pen.strokeStyle = pen.fillStyle = COLOUR[verdict] ?? COLOUR.pending;
-  pen.globalAlpha = verdict === "elevated" ? 0.8 : 0.35;
+  pen.globalAlpha = verdict === "elevated" ? 0.8 : 0.22;
   pen.lineWidth = unit;
   pen.beginPath();
   pen.moveTo(x, y - 2 * spread);  // two standard uncertainties to each side, as everywhere on the page

@@ -36,7 +36,7 @@ async function numbersOf(alarm) {
     : SUMS.has(name) ? `${data.reading[name].toFixed(2)} °C` : signed(data.reading[name]), SUMS.has(name)));
   return [...steps,
     row(t("threshold"), `${data.threshold_c.toFixed(1)} °C`), row(t("readings"), String(data.readings)),
-    row(t("distance"), `${data.reading.distance_m.toFixed(1)} m`), row(t("place"), data.reading.roi), row(t("calibration"), data.calibration_id),
+    row(t("distance"), `${data.reading.distance_m.toFixed(1)} m`), row(t("place"), t(`region.${data.reading.roi}`)), row(t("calibration"), data.calibration_id),
     row(t("robotPlace"), placeOf(place, where?.place_zh) || "–")];
 }
 

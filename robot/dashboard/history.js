@@ -105,7 +105,7 @@ export class History {
 
   draw() {
     if (!this.answer) return;
-    setText(at("baseline-name"), t("baseline", { people: this.answer.cohort_people }));
+    setText(at("baseline-name"), t(this.answer.points.some(([, , , , usual]) => usual != null) ? "baseline" : "baselineNone", { people: this.answer.cohort_people }));
     setText(at("chart-summary"), summary(this.answer));
     drawChart(at("chart"), this.answer);
   }

@@ -208,6 +208,7 @@ def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) ->
         "getComputedStyle(document.getElementById('banner')).backgroundImage"
     )
     assert page.locator("#banner").bounding_box()["height"] > 2 * height
+    assert page.locator("#alarms").inner_text() == "No alarm — and nobody is being measured."
     assert page.evaluate(PALE_TEXT) == []
     keep(page, "unavailable")
     stage.change(screening="available", reasons=(), warnings=("calibration_expired",))
@@ -261,6 +262,7 @@ def test_a_robot_that_goes_and_comes_back(tmp_path: Path, pages: Pages, keep: Ke
     page.locator("#banner.lost").wait_for()
     assert "NO CONNECTION" in page.locator("#banner").inner_text() and "ago" in page.locator("#banner-age").inner_text()
     assert page.title().startswith("⚠ NO CONNECTION")
+    assert page.locator("#alarms").inner_text() == "Not known while there is no connection."
     page.wait_for_function("() => document.querySelectorAll('#views figure.stale').length === 6")
     keep(page, "lost")
     again = Stage(tmp_path, port=port)
