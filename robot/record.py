@@ -1,11 +1,13 @@
 """[T] The recorder: what enters the pipeline goes into MCAP files, and to engineers who watch live.
 
 One thread writes; the pipeline hands over references and never waits. When the disk is too slow messages are left out, counted,
-marked in the file and said in health; when it is full recording stops and says so. Alarms know nothing of all this.
+marked in the file and said in health; when it is full recording stops, says so, and goes on once there is room. Alarms know
+nothing of all this.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import importlib.util
 import logging
@@ -39,6 +41,8 @@ RING_FILES = 10
 """A ring is so many finished files, and the one being written: what is lost at its end is a tenth of it."""
 KEEP_AFTER_S = 60.0
 """A ring keeps this much of what followed an alarm, too."""
+RETRY_S = 60.0
+"""After a failure recording is tried again so often: a disk that was full may have room again."""
 FREE_MIN_BYTES = 500_000_000
 """Events and evidence need room, and come first."""
 _QUALITY = 92
@@ -81,7 +85,7 @@ class Recorder:
         self.lost = 0
         """Messages left out since the start."""
         self.problem = ""
-        """Why recording has stopped."""
+        """Why recording has stopped; empty again once it goes on."""
         self._closing = False
         self._writer = _Writer(settings, run, calibration)
         self._thread = threading.Thread(target=self._work, name="recorder", daemon=True)
@@ -118,11 +122,11 @@ class Recorder:
 
     def _hand_over(self, item: _Item) -> None:
         with self._changed:
-            if self.problem or self._closing:
+            if self._closing:
                 return
-            if self._bytes + item.size > QUEUE_BYTES or len(self._queue) >= QUEUE_ITEMS:
-                self._lost += 1
-                self.lost += 1
+            full = self._bytes + item.size > QUEUE_BYTES or len(self._queue) >= QUEUE_ITEMS
+            if self.problem or full:
+                self._leave_out(item)
                 return
             if self._lost:
                 self._queue.append(_Item(item.t_unix_ns, Gap(self._lost)))
@@ -131,25 +135,60 @@ class Recorder:
             self._bytes += item.size
             self._changed.notify()
 
+    def _leave_out(self, item: _Item) -> None:
+        self._lost += 1
+        self.lost += 1
+        if self.problem:
+            self._writer.pass_by(item.message)
+
     def _work(self) -> None:
-        try:
-            while True:
-                with self._changed:
-                    while not self._queue and not self._closing:
-                        self._changed.wait(1.0)
-                    if not self._queue:
-                        break
-                    item = self._queue.popleft()
-                self._writer.write(item)
-                with self._changed:
-                    self._bytes -= item.size
-        except Exception as error:  # a recording must never cost the robot anything: it ends, loudly
-            self.problem = str(error) or type(error).__name__
-            log.error("recording has stopped: %s", self.problem)
+        while True:
+            try:
+                self._write_all()
+                break
+            except (
+                Exception
+            ) as error:  # a recording must never cost the robot anything: it stops, loudly, and tries again
+                self._stop(str(error) or type(error).__name__)
             with self._changed:
-                self._queue.clear()
-        finally:
-            self._writer.close()
+                if self._changed.wait_for(lambda: self._closing, RETRY_S):
+                    break
+        self._writer.close()
+
+    def _write_all(self) -> None:
+        """Returns when the recorder is to close and nothing waits."""
+        if self.problem:
+            self._writer.ready()
+            log.warning("recording goes on (%d messages were left out)", self._lost)
+            with self._changed:
+                self.problem = ""
+        while True:
+            with self._changed:
+                while not self._queue and not self._closing:
+                    self._changed.wait(1.0)
+                if not self._queue:
+                    return
+                item = self._queue.popleft()
+            try:
+                self._writer.write(item)
+            except Exception:
+                self._lost += 1
+                self.lost += 1
+                self._writer.pass_by(item.message)
+                raise
+            with self._changed:
+                self._bytes -= item.size
+
+    def _stop(self, problem: str) -> None:
+        if not self.problem:
+            log.error("recording has stopped: %s", problem)
+        with self._changed:
+            self.problem = problem
+            for item in self._queue:
+                self._leave_out(item)
+            self._queue.clear()
+            self._bytes = 0
+        self._writer.abandon()
 
 
 class _Item:
@@ -218,15 +257,35 @@ class _Writer:
             self._log("/patrol/state", msgspec.json.encode(item.state), item.t_unix_ns)
         if item.message is not None:
             self._log("/patrol/tape", tape.encode(item.message), item.t_unix_ns)
-        if isinstance(item.message, Located):
-            self._located = [*self._located[:1], item.message] if item.message.nowhere else [item.message]
+        self.pass_by(item.message)
         if isinstance(item.message, Acted):
-            self._given = (item.message.next_seq, item.message.alarm_ids, item.message.event_ids)
             self._turn_over()
+
+    def ready(self) -> None:
+        """Raises OSError while there is no room."""
+        self._free_due_s = 0.0
+        if self._settings.mode != "off":
+            self._check_room()
+
+    def pass_by(self, message: Message | None) -> None:
+        """Notes of a message that is not written what the next file has to begin with."""
+        if isinstance(message, Located):
+            self._located = [*self._located[:1], message] if message.nowhere else [message]
+        if isinstance(message, Acted):
+            self._given = (message.next_seq, message.alarm_ids, message.event_ids)
+
+    def abandon(self) -> None:
+        """Ends a file that could not be written any further; what is next goes into a new one."""
+        file, self._file = self._file, None
+        if file is not None:
+            self._segment += 1
+            with contextlib.suppress(Exception):
+                file.close()
 
     def close(self) -> None:
         if self._file is not None:
-            self._close_file()
+            with contextlib.suppress(Exception):
+                self._close_file()
         if self._server is not None:
             self._server.stop()
             self._server = None

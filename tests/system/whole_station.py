@@ -343,5 +343,5 @@ def person(*path: tuple[float, float, float], **values: Any) -> str:
 
 def fault(kind: str, device: str, at_s: float, for_s: float, **values: float) -> str:
     """A [[fault]] of a scenario."""
-    lines = [f"{name} = {value}" for name, value in {"at_s": at_s, "for_s": for_s, **values}.items()]
+    lines = [f"{name} = {json.dumps(value)}" for name, value in {"at_s": at_s, "for_s": for_s, **values}.items()]
     return "\n".join(["[[fault]]", f'kind = "{kind}"', f'device = "{device}"', *lines, ""])

@@ -360,11 +360,56 @@ def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, monkey
     monkeypatch.setattr(record, "FREE_MIN_BYTES", 10**18)
     station = Station(tmp_path)
     station.recorder.put(Warned(()))
-    station.recorder._thread.join(5)
-    assert station.recorder.codes == (record.STOPPED,) and "left" in station.recorder.problem
+    until(lambda: station.recorder.codes == (record.STOPPED,))
+    assert "left" in station.recorder.problem
     station.recorder.put(Warned(()))
     station.recorder.close()
     assert not station.files
+
+
+@pytest.mark.parametrize("broken", ["_check_room", "_log"])
+def test_recording_goes_on_once_the_disk_has_room_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    """In a file of its own that can be replayed, with what is missing counted."""
+    monkeypatch.setattr(record, "RETRY_S", 0.05)
+    full = threading.Event()
+    works = getattr(record._Writer, broken)
+
+    def check(writer: record._Writer, *arguments: Any) -> None:
+        if full.is_set():
+            raise OSError("no space left on device")
+        works(writer, *arguments)
+
+    monkeypatch.setattr(record._Writer, broken, check)
+    station = Station(tmp_path)
+
+    def fill_and_clear() -> None:
+        until(lambda: not station.recorder._queue)
+        full.set()
+        station.recorder._writer._free_due_s = 0.0
+        station.recorder.put(Warned(("lost",)))
+        until(lambda: bool(station.recorder.problem))
+        assert station.recorder.codes == (record.STOPPED,)
+        station.recorder.tell(Acted(1, 2, 99, 4, 5), [])
+        full.clear()
+        until(lambda: not station.recorder.problem)
+        assert station.recorder.codes == (record.GAPS,) and station.recorder.lost >= 2
+
+    station.run(20, then=fill_and_clear)
+    assert len(station.files) == 2
+    first, second = ([item.message for item in Recording([path]).messages()] for path in station.files)
+    assert isinstance(first[0], Begin) and first[0].from_start and not Recording([station.files[0]]).problem
+    assert isinstance(second[0], Begin) and not second[0].from_start and second[0].next_seq == 99
+    assert sum(message.lost for message in second if isinstance(message, Gap)) == station.recorder.lost
+    assert replay(station.files, parts()).lost == station.recorder.lost
+
+
+def until(so: Callable[[], bool]) -> None:
+    deadline_s = time.monotonic() + 10
+    while not so():
+        assert time.monotonic() < deadline_s
+        time.sleep(0.01)
 
 
 def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
