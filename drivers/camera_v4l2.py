@@ -20,6 +20,7 @@ from linuxpy.video.device import Device, V4L2Error, VideoCapture
 from drivers.address import Address
 from drivers.jpeg import JpegWalker, size_px
 from drivers.jpeg_image import UNDECODABLE, LateFaults, loader
+from drivers.usb_names import NAMES
 from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
 from robot.types import CameraShot, DeviceInfo
 
@@ -52,7 +53,7 @@ class V4l2Camera:
 
     def __init__(self, address: Address, name: str) -> None:
         self._shown, self._name = address.shown, name
-        self._path = address.target
+        self._path = NAMES.current(address.target)
         self._faults: Counter[str] = Counter()
         self._late = LateFaults()
         self._capture: VideoCapture | None = None
@@ -67,6 +68,7 @@ class V4l2Camera:
         except BaseException:
             self._release()
             raise
+        NAMES.opened(address.target, self._path)
         info = self._device.info
         self._info = DeviceInfo(self._shown, str(info.card), usb_serial(self._path), width, height)
 

@@ -8,6 +8,7 @@ import time
 
 import serial
 
+from drivers.usb_names import NAMES
 from robot.errors import DeviceError, DeviceRefused
 
 _READ_BYTES = 1 << 16
@@ -21,11 +22,13 @@ class SerialLink:
 
     def __init__(self, path: str, baud: int) -> None:
         self.path = path
+        name = NAMES.current(path)
         try:
-            self._serial = serial.Serial(path, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
+            self._serial = serial.Serial(name, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
         except (OSError, serial.SerialException, ValueError) as error:
             why, theirs = _reason(error)
             raise (DeviceRefused if theirs else DeviceError)(f"{path}: cannot open the serial port: {why}") from error
+        NAMES.opened(path, name)
 
     def read(self, timeout_s: float) -> tuple[bytes, int]:
         """Returns what has arrived (empty after `timeout_s`) and the monotonic time in ns at which it was noticed.
