@@ -11,6 +11,7 @@ import logging
 import os
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +19,12 @@ from robot.command import exit_code
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from robot.bench_station import Parts
     from robot.config import Settings
     from robot.doctor_run import Openers
+    from robot.interfaces import Indicator, PowerSwitch
     from robot.types import U8
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
@@ -62,6 +66,10 @@ def _parser() -> argparse.ArgumentParser:
     check = commands.add_parser("check-config", help="every problem of a configuration at once")
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
+
+    dark = commands.add_parser("dark", help="lamps and siren off, devices powered: after a robot that was killed")
+    dark.add_argument("--config", type=Path, required=True, metavar="FILE")
+    dark.set_defaults(command=_dark)
 
     doctor = commands.add_parser("doctor", help="opens every device and says whether the robot is fit for duty")
     doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
@@ -161,6 +169,29 @@ def _check_config(options: argparse.Namespace) -> int:
         raise ConfigError(found)
     print(f"{options.config}: {len(settings.cameras)} cameras, thermal sensor and calibration fit together")
     return 0
+
+
+def _dark(options: argparse.Namespace) -> int:
+    """Opens every output and closes it again, which leaves lamps and siren off and supplies on; the rest is done where one fails."""
+    from drivers import factory
+    from robot import config
+    from robot.errors import DeviceError
+
+    settings = config.load(options.config)
+    supplies = [*(camera.power for camera in settings.cameras), settings.thermal.power]
+    openers: list[Callable[[], Indicator | PowerSwitch]] = [
+        partial(factory.open_power, address) for address in supplies if address
+    ]
+    if settings.indicator.address:
+        openers.insert(0, partial(factory.open_indicator, settings.indicator.address))
+    failed = 0
+    for opener in openers:
+        try:
+            opener().close()
+        except DeviceError as error:
+            print(f"patrol: {error}", file=sys.stderr)
+            failed = 1
+    return failed
 
 
 def _doctor(options: argparse.Namespace) -> int:
