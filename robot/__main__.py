@@ -242,7 +242,7 @@ def _openers(settings: Settings) -> Openers:
         return target if target.startswith("/dev/") else None
 
     opened = factory.open_camera, factory.open_thermal, factory.open_indicator, factory.open_power
-    return Openers(*opened, session, device_file)
+    return Openers(*opened, session, device_file, factory.open_position)
 
 
 def _replay(options: argparse.Namespace) -> int:

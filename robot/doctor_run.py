@@ -22,16 +22,18 @@ from typing import Any, Protocol
 import numpy as np
 
 from calibration.files import Calibration
-from robot import calibrated, computer, doctor
+from robot import calibrated, computer, credentials, doctor
 from robot.config import Settings
+from robot.credentials import Credentials
 from robot.detect import Detector, FaceSession
 from robot.doctor import Finding, Level, Stream, same
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
-from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
+from robot.interfaces import Camera, Indicator, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
+from robot.place import Whereabouts
 from robot.registration import FACE_WIDTH_M, locate
 from robot.texts import UNAVAILABLE, WARNINGS, Text
-from robot.types import U8, CameraShot, ThermalFrame
+from robot.types import U8, CameraShot, NoPosition, ThermalFrame
 from robot.uniformity import Uniformity
 from robot.warm import WARM_C
 
@@ -72,6 +74,7 @@ class Openers:
     """For an input size and preferred execution providers."""
     device_file: Callable[[str], str | None]
     """From an address to the file in /dev behind it, if there is one."""
+    position: Callable[[str, Credentials | None], PositionSource]
 
 
 @dataclass(slots=True)
@@ -100,6 +103,7 @@ def examine(
         findings += _devices(settings, calibration, openers, seconds)
         findings.append(_indicator(settings, openers))
         findings += _supplies(settings, openers)
+        findings += _place(settings, openers, seconds)
     else:
         findings += _said(health)
     findings += _usb(settings, openers)
@@ -154,6 +158,9 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
         good = bool(said.get("alive")) and bool(said.get("valid"))
         plain = Text("sends usable frames", "数据正常") if good else Text("silent", "无数据")
         words = same(str(said["detail"])) if said.get("detail") else plain
+        if name == "position":  # the robot screens without
+            findings.append(Finding(check="place", device=name, level=Level.OK if good else Level.WARN, found=words))
+            continue
         findings.append(Finding(check="open", device=name, level=Level.OK if good else Level.FAIL, found=words))
         if said.get("alive") and said.get("declared_hz"):
             findings.append(doctor.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
@@ -370,6 +377,33 @@ def _hottest_c(frame: ThermalFrame | None, pixel: Any, radius_px: float) -> floa
     if left < 0 or top < 0 or right >= columns or bottom >= rows:
         return None
     return float(np.nanmax(frame.temp_c[top : bottom + 1, left : right + 1]))
+
+
+def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding]:
+    """Returns the finding about the source of positions: a warning at most, as the robot screens without."""
+    place = settings.place
+    if not place.source:
+        return []
+    whereabouts, until_s = Whereabouts(settings.robot, place), time.monotonic() + max(seconds, 3.0 / place.rate_hz)
+    level, found, source = Level.WARN, Text("says nothing", "无数据"), None
+    try:
+        source = openers.position(place.source, credentials.read(place.credentials_file))
+        while level is Level.WARN and (left_s := until_s - time.monotonic()) > 0:
+            reading = source.read(left_s)
+            whereabouts.hear(reading)
+            if isinstance(reading.position, NoPosition):
+                found = same(reading.position.why)
+                continue
+            here = whereabouts.at(reading.t_mono_ns)
+            level, found = Level.OK, Text(here.text, here.where.place_zh or here.text)
+    except DeviceTimeout:
+        pass
+    except DeviceError as error:
+        found = same(str(error))
+    finally:
+        if source is not None:
+            source.close()
+    return [Finding(check="place", device="position", level=level, found=found)]
 
 
 def _indicator(settings: Settings, openers: Openers) -> Finding:

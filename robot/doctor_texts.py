@@ -37,6 +37,13 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Device opens", "设备可打开"),
         Text("Check plug, power and address in the settings", "检查插头、供电与配置中的地址"),
     ),
+    "place": (
+        Text("Place of the robot", "机器人位置"),
+        Text(
+            "Antenna to the open sky; `baud=`, broker and topic in the settings; docs/wiring.md",
+            "天线置于开阔天空下；检查配置中的 baud=、代理与主题；见 docs/wiring.md",
+        ),
+    ),
     "rate": (
         Text("Frame rate", "帧率"),
         Text(

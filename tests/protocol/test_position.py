@@ -9,6 +9,8 @@ import time
 import tty
 from functools import reduce
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,8 @@ from hypothesis import strategies as st
 from drivers.factory import open_position
 from drivers.nmea_codec import BAD_FIX, NO_FIX, NmeaCodec
 from drivers.pose_codec import LOST, PoseCodec
+from robot import doctor, doctor_run
+from robot.config import CalibrationSettings, CameraSettings, PlaceSettings, RobotSettings, Settings, ThermalSettings
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import GlobalPosition, MapPosition, NoPosition, PositionReading
 from simulators import patrol
@@ -325,3 +329,37 @@ def test_a_line_that_says_nothing_readable_is_a_timeout(tmp_path: Path) -> None:
     receiver.close()
     os.close(master)
     os.close(slave)
+
+
+def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
+    openers: Any = SimpleNamespace(position=open_position)
+
+    def asked(**values: str) -> doctor.Finding:
+        settings = Settings(
+            RobotSettings("r1"),
+            (CameraSettings("front", "file:x"),),
+            ThermalSettings("senxor:/dev/x"),
+            CalibrationSettings("x.json"),
+            place=PlaceSettings(**{"source": f"nmea:{tmp_path}/gnss", **values}),
+        )
+        (finding,) = doctor_run._place(settings, openers, 0.5)
+        return finding
+
+    assert "no such device" in asked().found.en
+    lost = (PositionFault(kind="no_fix", device="position", at_s=0.0, for_s=0.5),)
+    begin_s = time.monotonic()
+    simulated = ReceiverPty(PATH, tmp_path / "gnss", lambda: time.monotonic() - begin_s, lost, period_s=0.1)
+    simulated.start()
+    try:
+        finding = asked()
+        assert (finding.level, finding.device) == (doctor.Level.OK, "position") and "°" in finding.found.en
+    finally:
+        simulated.close()
+    lost = (PositionFault(kind="no_fix", device="position", at_s=0.0),)
+    simulated = ReceiverPty(PATH, tmp_path / "gnss", lambda: 1.0, lost, period_s=0.5)
+    simulated.start()
+    try:
+        finding = asked()
+        assert (finding.level, finding.found.en) == (doctor.Level.WARN, NO_FIX)
+    finally:
+        simulated.close()

@@ -291,15 +291,17 @@ def station(
     lead_s: float = LEAD_S,
     settings: str = "",
     arguments: Sequence[str] = (),
+    replace: tuple[str, str] = ("", ""),
 ) -> Iterator[tuple[Simulators, Robot]]:
     """Simulators and robot, screening by the scenario's second 0 if there is a lead; both have ended cleanly afterwards.
 
-    `settings` is appended to the robot's configuration, `arguments` to the simulators' own.
+    `settings` is appended to the robot's configuration, and the first text of `replace` becomes the second there; `arguments` go to the
+    simulators.
     """
     start_ns = time.monotonic_ns() + round(lead_s * 1e9)
     config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(start_ns)]
     with ends(Simulators(folder, scenario, *config, *arguments, rig=rig)) as simulators:
-        configure(folder, settings)
+        configure(folder, settings, replace)
         with ends(Robot(folder)) as robot:
             robot.available()
             if lead_s:
@@ -319,10 +321,12 @@ def ends(process: AnyProcess) -> Iterator[AnyProcess]:
             process.kill()
 
 
-def configure(folder: Path, settings: str) -> None:
-    """Appends tables to the configuration that the simulators have written."""
-    with (folder / "robot.toml").open("a", encoding="utf-8") as file:
-        file.write(f"\n{settings}\n")
+def configure(folder: Path, settings: str, replace: tuple[str, str] = ("", "")) -> None:
+    """Appends tables to the configuration that the simulators have written, and replaces a text in it."""
+    path = folder / "robot.toml"
+    text = path.read_text(encoding="utf-8")
+    assert replace[0] in text
+    path.write_text(f"{text.replace(*replace) if replace[0] else text}\n{settings}\n", encoding="utf-8")
 
 
 def small_rig(folder: Path, name: str = "mi1602", cameras: Sequence[str] = ("front", "left")) -> str:
