@@ -11,11 +11,12 @@ import contextlib
 import datetime as dt
 import importlib.util
 import logging
+import os
 import shutil
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -213,6 +214,43 @@ class _Item:
         self.size = 200 + pictures + sum(frame.temp_c.nbytes for frame in thermals)
 
 
+class _Disk:
+    """A file for the library that writes MCAP: it only logs what a disk refuses, so that this must be found out here."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("xb")
+        self.error: OSError | None = None
+
+    def write(self, data: bytes) -> int:
+        with self._noting():
+            return self._file.write(data)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        with self._noting():
+            return self._file.seek(offset, whence)
+
+    def flush(self) -> None:
+        with self._noting():
+            self._file.flush()
+
+    def close(self) -> None:
+        with self._noting():
+            self._file.close()
+
+    def check(self) -> None:
+        """Raises what the disk said."""
+        if self.error is not None:
+            raise self.error
+
+    @contextlib.contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self.error = self.error or error
+            raise
+
+
 class _Writer:
     """Files, one after the other, and the channels that fill them; used by the recorder's thread alone."""
 
@@ -233,6 +271,7 @@ class _Writer:
                 name=run.robot, host="127.0.0.1", port=settings.live_port, context=self._context
             )
         self._file: Any = None
+        self._disk: _Disk | None = None
         self._path = Path()
         self._segment = 0
         self._begun_s = self._free_due_s = 0.0
@@ -260,6 +299,8 @@ class _Writer:
         self.pass_by(item.message)
         if isinstance(item.message, Acted):
             self._turn_over()
+        if self._disk is not None:
+            self._disk.check()
 
     def ready(self) -> None:
         """Raises OSError while there is no room."""
@@ -277,10 +318,14 @@ class _Writer:
     def abandon(self) -> None:
         """Ends a file that could not be written any further; what is next goes into a new one."""
         file, self._file = self._file, None
+        disk, self._disk = self._disk, None
         if file is not None:
             self._segment += 1
             with contextlib.suppress(Exception):
                 file.close()
+        if disk is not None:
+            with contextlib.suppress(OSError):
+                disk.close()
 
     def close(self) -> None:
         if self._file is not None:
@@ -344,7 +389,8 @@ class _Writer:
         self._path = folder / f"{self._run.robot}-{taken:%Y%m%dT%H%M%S}-{self._run.run[:8]}-{self._segment:05}{SUFFIX}"
         # Pictures are compressed already, and a processor that compresses is one that does not look at people.
         options = self._fox.mcap.MCAPWriteOptions(compression=None, chunk_size=1_000_000, profile="patrol")
-        self._file = self._fox.open_mcap(self._path, context=self._context, writer_options=options)
+        self._disk = _Disk(self._path)
+        self._file = self._fox.open_mcap(self._disk, context=self._context, writer_options=options)
         for name, kind, body in (
             ("config.json", "application/json", self._run.config),
             ("calibration.json", "application/json", self._run.calibration_file),
@@ -381,8 +427,10 @@ class _Writer:
             self._trim()
 
     def _close_file(self) -> None:
+        assert self._disk is not None
         self._file.close()
-        self._file = None
+        self._disk.close()
+        self._file = self._disk = None
         if self._settings.mode == "ring" and self._begun_s <= self.keep_until_s:
             self._path.rename(self._path.with_name(KEPT + self._path.name))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import itertools
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -365,6 +367,40 @@ def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, monkey
     station.recorder.put(Warned(()))
     station.recorder.close()
     assert not station.files
+
+
+def test_what_the_disk_refuses_is_noticed_at_once(tmp_path: Path) -> None:
+    """In a process whose files may not grow: the library for MCAP would only log it."""
+    program = f"""
+import resource, signal, sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from pathlib import Path
+from test_tape import Station, shot, thermal_frame, PEOPLE, TENTH_NS, until
+from robot import record
+record.RETRY_S = 0.1
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+station = Station(Path({str(tmp_path)!r}))
+
+def refuse():
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+    for index in range(100, 200):
+        station.pipeline.step([shot(index, index * TENTH_NS)], [thermal_frame(index * TENTH_NS, PEOPLE)], index * TENTH_NS)
+        if station.recorder.problem:
+            break
+    until(lambda: bool(station.recorder.problem))
+    assert "File too large" in station.recorder.problem, station.recorder.problem
+    resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    until(lambda: not station.recorder.problem)
+
+station.run(20, then=refuse)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    first, second = sorted((tmp_path / "rec").glob("*.mcap"))
+    messages = [item.message for item in Recording([second]).messages()]
+    assert isinstance(messages[0], Begin) and any(isinstance(message, Gap) for message in messages)
+    cut = Recording([first])
+    assert isinstance(next(iter(cut.messages())).message, Begin)
 
 
 @pytest.mark.parametrize("broken", ["_check_room", "_log"])
