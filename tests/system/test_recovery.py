@@ -43,6 +43,30 @@ def test_a_front_camera_that_freezes_is_lost_until_it_moves_again(tmp_path: Path
         assert "stuck" in robot.log_text
 
 
+TROUBLES = (
+    ("wrong_variant", 1.0, "reference_lost"),
+    ("flooded", 11.0, "reference_lost"),
+    ("stall", 21.0, "thermal_lost"),
+)
+LASTS_S = 3.0
+
+
+def test_a_sensor_of_another_variant_flooded_or_silent(tmp_path: Path) -> None:
+    """Nobody is called healthy meanwhile, and the robot screens again soon after the sensor is well."""
+    scenario = person((0.0, 1.3, 0.0), (60.0, 1.3, 0.0), body_c=36.6, eyes_height_m=1.6)
+    scenario += "".join(fault(kind, "thermal", at_s, LASTS_S) for kind, at_s, _ in TROUBLES)
+    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"]), lead_s=14.0) as (simulators, robot):
+        seq = robot.last_seq
+        for _, at_s, reason in TROUBLES:
+            lost = robot.health("unavailable", reason, after=seq)
+            back = robot.available(after=lost["seq"])
+            lost_s, back_s = ((event["t_mono_ns"] - simulators.t0_mono_ns) / 1e9 for event in (lost, back))
+            assert at_s < lost_s < at_s + LASTS_S
+            assert at_s + LASTS_S < back_s < at_s + LASTS_S + RETURN_S
+            seq = back["seq"]
+        assert not robot.of_type("alarm.raised")
+
+
 class Hands:
     """Somebody at the robot: looks at lamps, pushes buttons, and a sensor whose supply hangs on a pin."""
 
@@ -109,8 +133,9 @@ def settings_of(folder: Path, simulated: Station) -> Path:
     return path
 
 
-def hang(simulated: Station, hands: Hands) -> None:
-    """The sensor says nothing and hears nothing until its supply has been off."""
+def hang(simulated: Station, hands: Hands) -> list[int]:
+    """The sensor says nothing and hears nothing until its supply has been off; returns where the times of its return will be."""
+    back_ns: list[int] = []
     device = simulated._pty
     assert device is not None
     frames, answers = device._frame_source, device.firmware.on_bytes
@@ -121,10 +146,12 @@ def hang(simulated: Station, hands: Hands) -> None:
         else:
             device._frame_source, device.firmware.on_bytes = frames, answers  # type: ignore[method-assign]
             device.replug()
+            back_ns.append(time.monotonic_ns())
 
     hands.on_supply = supply
     device._frame_source = lambda: None
     device.firmware.on_bytes = lambda data: b""  # type: ignore[method-assign]
+    return back_ns
 
 
 def of(kind: str) -> Callable[[Event], bool]:
@@ -153,14 +180,15 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
             assert acknowledged["data"] == {"alarm": raised["data"]["alarm"], "by": "button"}
             until(lambda: hands.lit() == {"green"}, "an answer to the button")
             hands.push(ACK)
-            hang(simulated, hands)
+            back_ns = hang(simulated, hands)
             lost = listener.wait(
                 lambda e: of("health.changed")(e) and "thermal_lost" in e["data"]["reasons"], after=acknowledged["seq"]
             )
             assert "siren_quiet" in lost["data"]["warnings"]
-            listener.wait(
+            again = listener.wait(
                 lambda e: of("health.changed")(e) and e["data"]["screening"] == "available", after=lost["seq"]
             )
+            assert 0 < again["t_mono_ns"] - back_ns[0] < RETURN_S * 1e9
             assert app._capture.statuses()["thermal"].power_cycles == 1
             until(lambda: hands.lit() == {"green"}, "screening again")
             hands.push(TEST)
