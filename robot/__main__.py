@@ -241,7 +241,7 @@ def _openers(settings: Settings) -> Openers:
         target = parse(address).target
         return target if target.startswith("/dev/") else None
 
-    opened = factory.open_camera, factory.open_thermal, factory.open_indicator, factory.open_power
+    opened = factory.open_camera, factory.open_thermal, factory.open_indicator, factory.open_power, factory.open_plate
     return Openers(*opened, session, device_file, factory.open_position)
 
 

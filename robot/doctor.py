@@ -21,7 +21,12 @@ from robot.config import Settings
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.texts import Text
-from robot.types import F32, U8, ThermalFrame
+from robot.types import (
+    F32,
+    U8,
+    PlateReading,
+    ThermalFrame,
+)
 
 SCHEMA = "patrol.doctor/1"
 
@@ -264,6 +269,19 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
         unit="°C",
         limit=rules.tolerance_c,
     )
+
+
+def plate(readings: Sequence[PlateReading], error: str) -> list[Finding]:
+    """Returns what the reference plate's own controller says."""
+    if error and not readings:
+        return [Finding(check="open", device="plate", level=Level.FAIL, found=same(error))]
+    said = readings[-1]
+    found = Text(
+        f"{said.temp_c:.2f} °C, {'steady' if said.steady else 'not steady'}",
+        f"{said.temp_c:.2f} °C，{'稳定' if said.steady else '未稳定'}",
+    )
+    level = Level.OK if said.steady else Level.WARN
+    return [Finding(check="plate", device="plate", level=level, found=found, value=said.temp_c, unit="°C")]
 
 
 def calibration_findings(calibration: Calibration, settings: Settings, now_utc: dt.datetime) -> list[Finding]:

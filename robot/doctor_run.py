@@ -16,6 +16,7 @@ import urllib.request
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -28,12 +29,12 @@ from robot.credentials import Credentials
 from robot.detect import Detector, FaceSession
 from robot.doctor import Finding, Level, Stream, same
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
-from robot.interfaces import Camera, Indicator, PositionSource, PowerSwitch, ThermalSensor
+from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.place import Whereabouts
 from robot.registration import FACE_WIDTH_M, locate
 from robot.texts import UNAVAILABLE, WARNINGS, Text
-from robot.types import U8, CameraShot, NoPosition, ThermalFrame
+from robot.types import U8, CameraShot, NoPosition, PlateReading, ThermalFrame
 from robot.uniformity import Uniformity
 from robot.warm import WARM_C
 
@@ -70,6 +71,7 @@ class Openers:
     thermal: Callable[[str], ThermalSensor]
     indicator: Callable[[str], Indicator]
     supply: Callable[[str], PowerSwitch]
+    plate: Callable[[str], PlateSensor]
     session: Callable[[tuple[int, int], Sequence[str]], Session]
     """For an input size and preferred execution providers."""
     device_file: Callable[[str], str | None]
@@ -89,6 +91,7 @@ class _Seen:
     model: str = ""
     shots: list[CameraShot] = field(default_factory=list)
     frames: list[ThermalFrame] = field(default_factory=list)
+    readings: list[PlateReading] = field(default_factory=list)
 
 
 def examine(
@@ -215,6 +218,8 @@ def _devices(settings: Settings, calibration: Calibration, openers: Openers, sec
         findings += doctor.stream(one)
         if one.t_mono_ns:
             findings += [doctor.size(one, optic), *doctor.pictures(replace(one, grey=_grey(seen[camera.name].shots)))]
+    if settings.reference.readback:
+        findings += doctor.plate(seen["plate"].readings, seen["plate"].error)
     one = _stream("thermal", settings.thermal.rate_hz, seen["thermal"], seconds)
     findings += doctor.stream(one)
     if not one.t_mono_ns:
@@ -235,7 +240,7 @@ def _devices(settings: Settings, calibration: Calibration, openers: Openers, sec
 
 def _watched(settings: Settings, calibration: Calibration, openers: Openers, seconds: float) -> dict[str, _Seen]:
     """Returns what every device sent, all watched at once, as they share buses and processors when the robot runs."""
-    seen = {name: _Seen() for name in (*(camera.name for camera in settings.cameras), "thermal")}
+    seen = {name: _Seen() for name in (*(camera.name for camera in settings.cameras), "thermal", "plate")}
     until_s = time.monotonic() + seconds
     threads = []
     for camera in settings.cameras:
@@ -250,6 +255,10 @@ def _watched(settings: Settings, calibration: Calibration, openers: Openers, sec
             target=_watch_thermal, args=(settings.thermal.address, calibration, openers, until_s, seen["thermal"])
         )
     )
+    if address := settings.reference.readback:
+        plate = seen["plate"]
+        arguments = (partial(openers.plate, address), "plate", None, until_s, plate, plate.readings.append)
+        threads.append(threading.Thread(target=_watch, args=arguments))
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -288,7 +297,8 @@ def _watch(
         return
     try:
         seen.model = device.info.model
-        calibrated.check_device(name, optic, device.info)
+        if optic is not None:
+            calibrated.check_device(name, optic, device.info)
         while (left_s := until_s - time.monotonic()) > 0:
             try:
                 frame = device.read(min(left_s, 1.0))

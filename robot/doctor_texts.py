@@ -82,6 +82,12 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Reference plate", "温度参考源"),
         Text("Switch the plate on, uncover and wipe it, check its place", "打开参考源，去除遮挡并擦拭，检查位置"),
     ),
+    "plate": (
+        Text("Plate's controller", "参考源控制器"),
+        Text(
+            "Wait until it is warm; if it stays, look at its display and supply", "等待升温；仍不稳定则检查其显示与供电"
+        ),
+    ),
     "model": (
         Text("Face detector's file", "人脸检测模型"),
         Text("Install the release again, or `python -m models prepare`", "重新安装，或 python -m models prepare"),

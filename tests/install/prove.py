@@ -267,9 +267,19 @@ def survives(trial: Trial, robot: Robot) -> None:
         time.sleep(2 * RESTART_S)
         expect(robot.shown("ActiveState") == "failed", "it is started again at once")
         expect(machine.run("systemctl is-active patrol-robot-retry.timer").stdout.strip() == "active", "no timer waits")
-        machine.run(
-            f"cp /root/kept.toml {CONFIG}; systemctl stop patrol-robot-retry.timer; systemctl start patrol-robot"
-        )
+    with trial.step(
+        "and again and again (with two seconds in place of five minutes), until the settings are mended"
+    ) as row:
+        folder = "/run/systemd/system/patrol-robot-retry.timer.d"
+        quick = "[Timer]\\nOnActiveSec=\\nOnActiveSec=2s\\nAccuracySec=100ms\\n"
+        machine.run(f"mkdir -p {folder}; printf '{quick}' > {folder}/trial.conf")
+        machine.run("systemctl daemon-reload; systemctl restart patrol-robot-retry.timer")
+        exits = "journalctl -u patrol-robot -o cat | grep -c 'status=2/'"
+        before = int(machine.run(exits).stdout)
+        waited("three more tries", lambda: int(machine.run(exits).stdout) >= before + 3, 60.0)
+        machine.run(f"cp /root/kept.toml {CONFIG}")
+        row["mended_s"] = waited("active", lambda: robot.active, 30.0)
+        machine.run(f"rm -r {folder}; systemctl daemon-reload; systemctl stop patrol-robot-retry.timer")
     with trial.step("stops at once, and leaves no process") as row:
         machine.run("systemctl stop patrol-robot")
         row["stop_s"] = round(robot_stop_s(machine), 2)
@@ -366,6 +376,12 @@ def offline(trial: Trial, machine: Debian, bundle: Path) -> None:
         machine.run("cd /root/patrol-robot-* && systemd/install")
         expect(robot.active, "not active")
     runs(trial, robot)
+    with trial.step("the simulated station takes the robot's place, and gives it back"):
+        machine.run("systemctl start patrol-simulation")
+        expect(not robot.active, "both run")
+        waited("it screens", lambda: robot.screens, 60)
+        machine.run("systemctl start patrol-robot")
+        expect(machine.run("systemctl is-active patrol-simulation", check=False).stdout.strip() != "active", "both run")
     removal(trial, robot)
 
 

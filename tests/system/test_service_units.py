@@ -52,7 +52,7 @@ def test_systemd_has_nothing_to_say(tmp_path: Path) -> None:
 
 
 @with_systemd
-@pytest.mark.parametrize("name", SERVICES)
+@pytest.mark.parametrize("name", [path.name for path in UNITS if path.suffix == ".service"])
 def test_the_service_sees_little_of_the_machine(name: str) -> None:
     command = ["systemd-analyze", "security", "--offline=true", str(FOLDER / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
@@ -86,6 +86,9 @@ def test_what_the_watchdog_needs() -> None:
     assert 2 <= float(period_s) <= 10
     assert values("patrol-robot.service", "Service", "RestartPreventExitStatus") == ["2"]
     assert values("patrol-robot.service", "Unit", "OnFailure") == ["patrol-robot-retry.timer"]
+    assert values("patrol-robot-retry.timer", "Timer", "RemainAfterElapse") == ["no"], (
+        "else it could be started once only"
+    )
 
 
 def test_journald_and_tmpfiles_are_well_formed() -> None:

@@ -18,6 +18,7 @@ from small_station import calibration, settings
 from robot import computer, doctor, doctor_view
 from robot.doctor import Finding, Level, Stream
 from robot.doctor_texts import CHECKS
+from robot.types import PlateReading
 
 TENTH_NS = 100_000_000
 
@@ -116,6 +117,13 @@ def test_table_and_json_say_what_to_do() -> None:
     said = json.loads(json.dumps(doctor_view.as_json("r1", findings, False)))
     assert not said["fit"] and "fan" in said["findings"][0]["what_to_do"] and "what_to_do" not in said["findings"][1]
     assert "1 of 3" in doctor_view.verdict(findings, True, "en")
+
+
+def test_the_plates_controller_is_asked_too() -> None:
+    steady = PlateReading(1, 0, 35.02, steady=True)
+    assert levels(doctor.plate([steady], "")) == {"plate": Level.OK}
+    assert levels(doctor.plate([steady, replace(steady, steady=False)], "")) == {"plate": Level.WARN}
+    assert levels(doctor.plate([], "no such device")) == {"open": Level.FAIL}
 
 
 def test_a_chinese_table_says_in_chinese_what_was_found() -> None:
