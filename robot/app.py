@@ -33,9 +33,10 @@ from models.session import YuNetSession
 from robot import calibrated, config, credentials
 from robot.attention import CROP_PX, CROPS_MAX
 from robot.capture import CaptureSet, Reader, ReaderStatus
+from robot.carried import CARRIED_MAX, DAY_NS, Carried
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
-from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError
+from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
 from robot.events import (
     CalibrationLoadedData,
     Data,
@@ -60,7 +61,7 @@ from robot.report import step_data
 from robot.saving import Keeping, Saver
 from robot.showing import Showing
 from robot.slots import Slot, Wakeup
-from robot.store import AuditEntry, Store
+from robot.store import AuditEntry, Store, StoreReader
 from robot.stream import StreamServer
 from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
@@ -279,6 +280,7 @@ class App:
         self._events = EventFactory(
             settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
         )
+        self._carried = self._carry()
         self._indicator = self._open_indicator()
         self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         try:
@@ -297,6 +299,7 @@ class App:
                 time.time_ns,
                 lambda: self._events.next_seq - 1,
                 self._inference.providers,
+                lambda: self._carried.alarms,
             )
             self._uplink = self._make_uplink()
             self.stream = self._make_stream()
@@ -375,6 +378,7 @@ class App:
         """
         self._hear()
         commands = [self._commands.popleft() for _ in range(len(self._commands))] + self._pressed()
+        self._answer(commands)
         if thermals or commands or not shots:
             self._measure(thermals, commands)
         for index, shot in enumerate(shots):
@@ -397,6 +401,29 @@ class App:
         for told in self._position_said.take():
             self._pipeline.hear_position(told)
 
+    def _carry(self) -> Carried:
+        """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""
+        since_utc = rfc3339(max(0, time.time_ns() - DAY_NS))
+        reader = StoreReader(Path(self.settings.store.path))
+        try:
+            raised = [event.json for event in reader.unanswered(since_utc, CARRIED_MAX)]
+        except StoreError as error:
+            log.error("alarms from before the start cannot be read: %s", error)
+            raised = []
+        finally:
+            reader.close()
+        if raised:
+            log.warning("%d alarms from before this start stand unanswered", len(raised))
+        return Carried(raised, self.settings.alarm.clear_s)
+
+    def _answer(self, commands: Sequence[Acknowledge]) -> None:
+        """Alarms from before this start are no business of the pipeline: what is said of them is told here."""
+        now_ns = time.monotonic_ns()
+        told = (self._carried.acknowledge(now_ns, one.alarm_id, one.by) for one in commands)
+        data: list[Data] = [one for one in told if one is not None]
+        if data := [*data, *self._carried.clear(now_ns)]:
+            self._tell(data)
+
     def _pressed(self) -> list[Acknowledge]:
         """Returns what the buttons ask for: the alarms that stood when one was pressed, and none that came after."""
         commands: list[Acknowledge] = []
@@ -404,6 +431,7 @@ class App:
             asked = [press.value]
             if press is ButtonPress.ACKNOWLEDGE:
                 alarms = [alarm.alarm_id for alarm in self._pipeline.open_alarms if alarm.stood(t_ns)]
+                alarms += self._carried.standing
                 commands += [Acknowledge(alarm_id, BUTTON) for alarm_id in alarms]
                 asked += alarms or ["nothing"]
             log.info("button: %s", " ".join(asked))
@@ -483,8 +511,9 @@ class App:
     def _indicate(self, signal: IndicatorSignal) -> None:
         if self._indicator is None:
             return
+        signal = replace(signal, alarm=signal.alarm or bool(self._carried.standing), quiet=self._night())
         try:
-            self._indicator.show(replace(signal, quiet=True) if self._night() else signal)
+            self._indicator.show(signal)
         except PatrolError as error:
             self.metrics.indicator_faults.inc()
             log.error("lamp and siren cannot be set: %s", error)

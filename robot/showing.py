@@ -32,12 +32,14 @@ class Showing:
         unix_ns: Callable[[], int],
         last_seq: Callable[[], int],
         providers: tuple[str, ...] = (),
+        carried: Callable[[], tuple[LiveAlarm, ...]] = tuple,
     ) -> None:
         self._pipeline = pipeline
         self._settings = settings
         self._unix_ns = unix_ns
         self._last_seq = last_seq
         self._providers = providers
+        self._carried = carried
         self._pictures: Mapping[str, tuple[CameraFrame, Faces]] = {}
         self._thermal: ThermalFrame | None = None
         self._view = pipeline.view()
@@ -93,7 +95,8 @@ class Showing:
             reasons=view.health.reasons,
             warnings=view.health.warnings,
             people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),
-            alarms=tuple(self._alarm(alarm, unix_ns - now_ns) for alarm in self._pipeline.open_alarms),
+            alarms=self._carried()
+            + tuple(self._alarm(alarm, unix_ns - now_ns) for alarm in self._pipeline.open_alarms),
             coverage=CoverageData(
                 since_utc=self._began,
                 until_utc=rfc3339(unix_ns),

@@ -275,6 +275,19 @@ class StoreReader:
         with _store_errors(self.path):
             return _since(self._connection(), seq, before_seq, limit)
 
+    def unanswered(self, since_utc: str, limit: int) -> list[StoredEvent]:
+        """Returns the newest alarms since then that nobody has acknowledged, oldest first; raises StoreError."""
+        with _store_errors(self.path):
+            found = self._connection().execute(
+                """
+                SELECT seq, id, json FROM events AS raised WHERE type = 'alarm.raised' AND t_utc >= ? AND NOT EXISTS (
+                    SELECT 1 FROM events AS ack WHERE ack.alarm = raised.alarm AND ack.type = 'alarm.acknowledged')
+                ORDER BY seq DESC LIMIT ?
+                """,
+                (since_utc, limit),
+            )
+            return [StoredEvent(*row) for row in reversed(found.fetchall())]
+
     def outbox(self, seq: int, limit: int) -> list[StoredEvent]:
         """Returns up to `limit` events after `seq` that have not been handed over, oldest first; raises StoreError."""
         with _store_errors(self.path):

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
 
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from whole_station import Robot, ends, small_rig, station
+from whole_station import Robot, ends, person, small_rig, station
 
 pytestmark = pytest.mark.system
 
@@ -74,3 +75,33 @@ def test_a_killed_robot_goes_on_without_a_gap(tmp_path: Path) -> None:
         assert heard[0]["seq"] == last + 1
         assert stored == before + heard, "nothing lost, nothing told twice"
         assert [event["type"] for event in stored].count("system.started") == 2
+
+
+def test_an_alarm_that_nobody_answered_stands_after_a_crash(tmp_path: Path) -> None:
+    scenario = person((0.5, 1.3, 0.0), (500.0, 1.3, 0.0), body_c=39.0, eyes_height_m=1.6)
+    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"]), lead_s=0) as (_, robot):
+        alarm = robot.wait(lambda event: event["type"] == "alarm.raised")
+        robot.kill()
+        robot.listener.close()
+        last = robot.last_seq
+        with ends(Robot(tmp_path, since=last)) as again:
+            address = again.url.replace("http", "ws", 1)
+            with connect(f"{address}live?pictures=0") as live:
+                shown = json.loads(live.recv(timeout=20))["alarms"][0]
+            assert (shown["alarm"], shown["state"], shown["t_utc"]) == (
+                alarm["data"]["alarm"],
+                "raised",
+                alarm["t_utc"],
+            )
+            with connect(f"{address}events") as officer:
+                officer.send(json.dumps({"op": "ack", "alarm": shown["alarm"], "by": "Li"}))
+                said = again.wait(lambda event: event["type"] == "alarm.acknowledged")
+            assert said["data"] == {"alarm": shown["alarm"], "by": "Li"}
+            again.kill()
+            again.listener.close()
+        with ends(Robot(tmp_path, since=last)) as third:
+            with connect(f"{third.url.replace('http', 'ws', 1)}live?pictures=0") as live:
+                alarms = json.loads(live.recv(timeout=20))["alarms"]
+            assert shown["alarm"] not in [one["alarm"] for one in alarms], "answered is answered"
+            third.kill()
+            third.listener.close()

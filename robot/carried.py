@@ -1,0 +1,76 @@
+"""[P] Alarms from before a restart that nobody has answered: they stand until a named person does, as all others.
+
+The pipeline knows nothing of them: their people have left. What is answered becomes an event of the application's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import msgspec
+
+from robot.events import AlarmAcknowledgedData, AlarmClearedData, AlarmRaisedData, WhereData
+from robot.live import LiveAlarm
+
+DAY_NS = 24 * 3_600_000_000_000
+"""Whoever was alarmed on longer ago is not in reach any more; the event stays in the history."""
+CARRIED_MAX = 20
+"""Only the newest: a page full of cards is read by nobody."""
+
+
+class _Raised(msgspec.Struct, frozen=True):
+    t_utc: str
+    data: AlarmRaisedData
+    place: str = ""
+    where: WhereData | None = None
+
+
+class Carried:
+    """`raised` are the events as they were stored, oldest first; `clear_s` is how long an answered one is still shown."""
+
+    def __init__(self, raised: Iterable[bytes], clear_s: float) -> None:
+        self._clear_ns = round(clear_s * 1e9)
+        self._alarms = {one.alarm: one for one in map(_shown, raised)}
+        self._answered_ns: dict[str, int] = {}
+
+    @property
+    def alarms(self) -> tuple[LiveAlarm, ...]:
+        """All that are shown, oldest first."""
+        return tuple(self._alarms.values())
+
+    @property
+    def standing(self) -> tuple[str, ...]:
+        """Those that nobody has answered."""
+        return tuple(one.alarm for one in self._alarms.values() if one.state == "raised")
+
+    def acknowledge(self, now_ns: int, alarm: str, by: str) -> AlarmAcknowledgedData | None:
+        """Returns what is to be told, None where no such alarm waits for an answer."""
+        if alarm not in self.standing:
+            return None
+        self._alarms[alarm] = msgspec.structs.replace(self._alarms[alarm], state="acknowledged", by=by)
+        self._answered_ns[alarm] = now_ns
+        return AlarmAcknowledgedData(alarm=alarm, by=by)
+
+    def clear(self, now_ns: int) -> list[AlarmClearedData]:
+        """Returns the answered ones whose time is over; they are shown no more."""
+        over = [alarm for alarm, t_ns in self._answered_ns.items() if now_ns - t_ns >= self._clear_ns]
+        cleared = [AlarmClearedData(alarm=one, why=f"acknowledged by {self._alarms[one].by}") for one in over]
+        for alarm in over:
+            del self._alarms[alarm], self._answered_ns[alarm]
+        return cleared
+
+
+def _shown(event: bytes) -> LiveAlarm:
+    told = msgspec.json.decode(event, type=_Raised)
+    reading = told.data.reading
+    return LiveAlarm(
+        alarm=told.data.alarm,
+        person=told.data.person,
+        state="raised",
+        t_utc=told.t_utc,
+        body_c=round(reading.body_c, 2),
+        uncertainty_c=round(reading.uncertainty_c, 2),
+        distance_m=round(reading.distance_m, 1),
+        place=told.place,
+        place_zh="" if told.where is None else told.where.place_zh,
+    )

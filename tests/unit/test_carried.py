@@ -1,0 +1,74 @@
+"""Alarms from before a restart: they stand until somebody answers, and then go as all others do."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+from robot.carried import CARRIED_MAX, DAY_NS, Carried
+from robot.events import (
+    AlarmAcknowledgedData,
+    AlarmClearedData,
+    AlarmRaisedData,
+    Data,
+    EventFactory,
+    ReadingData,
+    encode,
+    rfc3339,
+)
+from robot.store import Store, StoreReader
+
+SECOND_NS = 1_000_000_000
+READING = ReadingData(
+    raw_c=33.9, reference_correction_c=0.42, emissivity_correction_c=0.21, atmosphere_correction_c=0.02,
+    size_of_source_correction_c=0.35, skin_c=34.9, site_offset_c=3.3, body_c=38.2, uncertainty_c=0.2,
+    random_uncertainty_c=0.05, roi="canthi", roi_px=(60.0, 40.0, 8.0, 5.0), face_px_thermal=21.0, distance_m=1.44,
+)  # fmt: skip
+
+
+def raised(alarm: str) -> AlarmRaisedData:
+    return AlarmRaisedData(
+        alarm=alarm, person=3, readings=6, threshold_c=37.3, policy="absolute", margin_c=0.9, calibration_id="cal-1",
+        camera="front", position_m=(1.4, 0.3, 1.6), t_position_ns=1, t_evidence_ns=1, t_lamp_ns=2, latency_ms=20.0,
+        reading=READING,
+    )  # fmt: skip
+
+
+def factory() -> EventFactory:
+    return EventFactory("robot-1", "West square", 1, lambda: uuid.uuid4().hex)
+
+
+def test_it_stands_is_answered_once_and_goes() -> None:
+    event = factory().make(raised("a"), t_unix_ns=0, t_mono_ns=0)
+    carried = Carried([encode(event)], clear_s=30.0)
+    (shown,) = carried.alarms
+    assert (shown.alarm, shown.state, shown.person, shown.body_c, shown.distance_m) == ("a", "raised", 3, 38.2, 1.4)
+    assert shown.t_utc == rfc3339(0) and shown.place == "West square" and carried.standing == ("a",)
+    assert carried.acknowledge(0, "b", "Li") is None
+    assert carried.acknowledge(5 * SECOND_NS, "a", "Li") == AlarmAcknowledgedData(alarm="a", by="Li")
+    assert carried.acknowledge(6 * SECOND_NS, "a", "Wang") is None
+    assert carried.standing == () and (carried.alarms[0].state, carried.alarms[0].by) == ("acknowledged", "Li")
+    assert carried.clear(34 * SECOND_NS) == []
+    assert carried.clear(35 * SECOND_NS) == [AlarmClearedData(alarm="a", why="acknowledged by Li")]
+    assert carried.alarms == () and carried.clear(99 * SECOND_NS) == []
+
+
+def test_the_store_knows_who_waits(tmp_path: Path) -> None:
+    now_ns = time.time_ns()
+    make = factory().make
+
+    def told(data: Data, ago_ns: int = 0) -> None:
+        store.append(make(data, t_unix_ns=now_ns - ago_ns, t_mono_ns=0))
+
+    with Store(tmp_path / "events.sqlite3") as store:
+        told(raised("yesterday"), DAY_NS + SECOND_NS)
+        told(raised("answered"))
+        told(raised("first"))
+        told(AlarmAcknowledgedData(alarm="answered", by="Li"))
+        told(raised("second"))
+        reader = StoreReader(store.path)
+        found = Carried((one.json for one in reader.unanswered(rfc3339(now_ns - DAY_NS), CARRIED_MAX)), 30.0)
+        assert found.standing == ("first", "second")
+        assert Carried((one.json for one in reader.unanswered(rfc3339(0), 1)), 30.0).standing == ("second",)
+        reader.close()
