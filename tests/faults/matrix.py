@@ -43,6 +43,8 @@ class Wire:
 
 
 CUTS = 5
+LEAD_S = 20.0
+"""Before the first fault: also a machine that is busy has the robot screening by then."""
 SOME = {"probability": 0.3}
 DAMAGE = [
     Wire("torn frames", "torn", FINE, SOME),
@@ -102,7 +104,10 @@ def wires(
             scenario += fault(one.kind, one.device, begin_s, LASTS_S, **values)
             path = (begin_s + 0.2, place_m[0], 0.0), (begin_s + LASTS_S + 0.8, place_m[0], 0.0)
             scenario += person(*path, body_c=36.6, eyes_height_m=place_m[1], face_seed=index + 1)
-        with station(folder, scenario, rig=small_rig(folder, rig, cameras=cameras)) as (simulators, robot):
+        with station(folder, scenario, rig=small_rig(folder, rig, cameras=cameras), lead_s=LEAD_S) as (
+            simulators,
+            robot,
+        ):
             for one, begin_s in zip(plan, begins, strict=True):
                 simulators.until(begin_s - 0.5)
                 row = Row(group, one.name, one.injected, one.expected)
