@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from websockets.sync.client import connect
 from whole_station import Simulators, configure, ends, small_rig
 
 from robot.bench_start import Managed
@@ -114,6 +116,42 @@ def test_a_missing_device_never_restarts_the_robot(tmp_path: Path) -> None:
         manager.robot.stop()
     finally:
         manager.robot.close()
+
+
+EVERYTHING = """
+[record]
+mode = "ring"
+[evidence]
+thermal = true
+[uplink]
+broker = "mqtt://127.0.0.1:9"
+"""
+
+
+def test_the_end_is_quick_and_leaves_no_thread_with_everything_switched_on(tmp_path: Path) -> None:
+    """Five cameras, a crowd, recording, evidence, a broker that is not there, a page that watches."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    left = tmp_path / "left"
+    with ends(
+        Simulators(
+            tmp_path, "[crowd]\npeople_per_minute = 30.0\n", "--config", str(tmp_path), "--stream-port", str(port)
+        )
+    ):
+        configure(tmp_path, EVERYTHING)
+        command = [sys.executable, "-c", COUNTING, str(tmp_path / "robot.toml"), str(left)]
+        robot = Managed(command, tmp_path, {"GPIOZERO_PIN_FACTORY": "mock"})
+        try:
+            robot.until("READY=1")
+            with connect(f"ws://127.0.0.1:{port}/live") as page:
+                for _ in range(8):
+                    page.recv(timeout=5.0)
+                stop_s = robot.stop()
+        finally:
+            robot.close()
+    assert stop_s < STOP_S
+    assert left.read_text().split("\n") == ["MainThread"]
 
 
 def test_the_end_is_quick_and_leaves_no_thread(folder: Path) -> None:
