@@ -155,3 +155,13 @@ def test_event_types_and_paths_are_documented() -> None:
 def test_the_wording_is_the_agreed_one() -> None:
     page = text("README.md")
     assert "elevated body-temperature estimate" in page and "7.5 %" in page
+
+
+def test_every_reason_and_warning_is_found_by_its_symptom() -> None:
+    from robot.texts import UNAVAILABLE, WARNINGS
+    from robot.types import Reason
+
+    page = (ROOT / "docs/fault-finding.md").read_text(encoding="utf-8")
+    shed = {code for code in WARNINGS if code.startswith("detail_shed_")}
+    missing = [code for code in (*UNAVAILABLE, *WARNINGS, *map(str, Reason)) if f"`{code}`" not in page]
+    assert set(missing) <= shed and "`detail_shed_…`" in page, missing
