@@ -31,7 +31,8 @@ def _installed(name: str, package: str) -> str:
     return found
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
+    """Returns ports that nobody uses at the moment."""
     probes = [socket.create_server((HOST, 0)) for _ in range(count)]
     ports = [int(probe.getsockname()[1]) for probe in probes]
     for probe in probes:
@@ -39,7 +40,7 @@ def _free_ports(count: int) -> list[int]:
     return ports
 
 
-class _Node:
+class Node:
     """One broker's process."""
 
     def __init__(self, command: Sequence[str]) -> None:
@@ -77,11 +78,11 @@ class Mosquitto:
     """A broker that saves what it has to keep every second. `kill` and `start` are a power cut and its end."""
 
     def __init__(self, folder: Path) -> None:
-        (self.centre_port,) = _free_ports(1)
+        (self.centre_port,) = free_ports(1)
         self.address = f"mqtt://{HOST}:{self.centre_port}"
         folder.mkdir(parents=True)
         file = folder / "mosquitto.conf"
-        self._node = _Node([_installed("mosquitto", "mosquitto"), "-c", str(file)])
+        self._node = Node([_installed("mosquitto", "mosquitto"), "-c", str(file)])
         file.write_text(
             f"listener {self.centre_port} {HOST}\nallow_anonymous true\npersistence true\n"
             f"persistence_location {folder}/\nautosave_on_changes true\nautosave_interval 1\n"
@@ -113,7 +114,7 @@ class NatsCluster:
 
     def __init__(self, folder: Path) -> None:
         found = _installed("nats-server", "nats-server")
-        ports = _free_ports(9)
+        ports = free_ports(9)
         clients, self._mqtt, routes = ports[:3], ports[3:6], ports[6:]
         self.centre_port = self._mqtt[2]
         self.address = ", ".join(f"mqtt://{HOST}:{port}" for port in self._mqtt[:2])
@@ -129,7 +130,7 @@ class NatsCluster:
                 f"cluster {{ name: control, listen: {HOST}:{routes[number]}, routes: [{urls}] }}\n"
                 f"mqtt {{ listen: {HOST}:{self._mqtt[number]}, stream_replicas: 3, ack_wait: 2s, max_ack_pending: 10000 }}\n"
             )
-            self._nodes.append(_Node([found, "-c", str(file)]))
+            self._nodes.append(Node([found, "-c", str(file)]))
         self._started = False
 
     async def ready(self) -> None:
