@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from robot.events import AlarmAcknowledgedData, AlarmClearedData, AlarmRaisedData, WhereData
+from robot.events import AlarmAcknowledgedData, AlarmClearedData
 from robot.live import LiveAlarm
 
 DAY_NS = 24 * 3_600_000_000_000
@@ -18,11 +18,29 @@ CARRIED_MAX = 20
 """Only the newest: a page full of cards is read by nobody."""
 
 
+class _Reading(msgspec.Struct, frozen=True):
+    body_c: float
+    uncertainty_c: float
+    distance_m: float | None = None
+
+
+class _Data(msgspec.Struct, frozen=True):
+    alarm: str
+    person: int
+    reading: _Reading
+
+
+class _Where(msgspec.Struct, frozen=True):
+    place_zh: str = ""
+
+
 class _Raised(msgspec.Struct, frozen=True):
+    """No more of the event than is shown: another version of this software may have written it."""
+
     t_utc: str
-    data: AlarmRaisedData
+    data: _Data
     place: str = ""
-    where: WhereData | None = None
+    where: _Where | None = None
 
 
 class Carried:
@@ -30,7 +48,7 @@ class Carried:
 
     def __init__(self, raised: Iterable[bytes], clear_s: float) -> None:
         self._clear_ns = round(clear_s * 1e9)
-        self._alarms = {one.alarm: one for one in map(_shown, raised)}
+        self._alarms = {one.alarm: one for one in map(_shown, raised) if one is not None}
         self._answered_ns: dict[str, int] = {}
 
     @property
@@ -60,8 +78,12 @@ class Carried:
         return cleared
 
 
-def _shown(event: bytes) -> LiveAlarm:
-    told = msgspec.json.decode(event, type=_Raised)
+def _shown(event: bytes) -> LiveAlarm | None:
+    """Returns what is shown of an event; None of one that cannot be read: it must not keep the robot from starting."""
+    try:
+        told = msgspec.json.decode(event, type=_Raised)
+    except msgspec.DecodeError:
+        return None
     reading = told.data.reading
     return LiveAlarm(
         alarm=told.data.alarm,
@@ -70,7 +92,7 @@ def _shown(event: bytes) -> LiveAlarm:
         t_utc=told.t_utc,
         body_c=round(reading.body_c, 2),
         uncertainty_c=round(reading.uncertainty_c, 2),
-        distance_m=round(reading.distance_m, 1),
+        distance_m=None if reading.distance_m is None else round(reading.distance_m, 1),
         place=told.place,
         place_zh="" if told.where is None else told.where.place_zh,
     )

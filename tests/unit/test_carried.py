@@ -54,6 +54,13 @@ def test_it_stands_is_answered_once_and_goes() -> None:
     assert carried.alarms == () and carried.clear(99 * SECOND_NS) == []
 
 
+def test_what_another_version_wrote_keeps_no_robot_from_starting() -> None:
+    little = b'{"t_utc":"2026-01-01T00:00:00.000000Z","data":{"alarm":"a","person":1,"new":[],"reading":{"body_c":38.0,"uncertainty_c":0.2}}}'
+    strange = [b"{", b"[]", b"{}", little.replace(b'"person":1', b'"person":"one"')]
+    carried = Carried([*strange, little], clear_s=30.0)
+    assert [(one.alarm, one.distance_m) for one in carried.alarms] == [("a", None)]
+
+
 def test_the_store_knows_who_waits(tmp_path: Path) -> None:
     now_ns = time.time_ns()
     make = factory().make
