@@ -10,10 +10,13 @@ sys.path.insert(
 )  # the small station and the clinical files of the unit tests
 
 import fuzz_documents
+import fuzz_position
 import fuzz_wire
 from fuzz_contract import Target, require
 
-TARGETS: dict[str, Target] = {target.name: target for target in (*fuzz_wire.TARGETS, *fuzz_documents.TARGETS)}
+TARGETS: dict[str, Target] = {
+    target.name: target for target in (*fuzz_wire.TARGETS, *fuzz_position.TARGETS, *fuzz_documents.TARGETS)
+}
 
 
 def _self_test(data: bytes) -> None:
