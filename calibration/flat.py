@@ -7,6 +7,7 @@ import numpy as np
 
 from calibration.aperture import Roi
 from calibration.captures import plate_mean_c
+from calibration.pixels import neighbours_median
 from calibration.results import Say
 from robot.types import F32
 
@@ -24,11 +25,12 @@ class FlatWatch:
 
     def refusal(self, temp_c: F32) -> Say | None:
         """Returns what is wrong with this frame as a flat field."""
-        image = cv2.medianBlur(np.nan_to_num(temp_c, nan=float(np.nanmedian(temp_c))), 3)
+        image = np.nan_to_num(temp_c, nan=float(np.nanmedian(temp_c)))
         if self._plate_px is not None:
             above_c = plate_mean_c(image, self._plate_px) - float(np.median(image))
             if abs(above_c) > COVERED_C:
                 return Say("no.flat_plate")
-        parts = cv2.resize(image, _PARTS, interpolation=cv2.INTER_AREA)
+        # Dead pixels, also a few beside each other, must not make an even plate uneven.
+        parts = cv2.resize(neighbours_median(image), _PARTS, interpolation=cv2.INTER_AREA)
         spread_c = float(np.ptp(parts))
         return Say("no.flat_uneven", {"spread": f"{spread_c:.1f}", "limit": EVEN_C}) if spread_c > EVEN_C else None

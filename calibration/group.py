@@ -56,6 +56,6 @@ class Group:
             title=Say("cov.each"),
             rows=("%",),
             columns=tuple(name.split(" ", 1)[-1] for name in self._guidance),
-            counts=(tuple(round(100 * guidance.progress) for guidance in self._guidance.values()),),
+            counts=(tuple(guidance.percent for guidance in self._guidance.values()),),
             needed=((100,) * len(self._guidance),),
         )

@@ -35,6 +35,12 @@ OFF_SIGMAS, OFF_LEAST_C = 8.0, 1.0
 FOLLOWS_LEAST = 0.5
 """Of its neighbours' change; a slow pixel with a time constant of half a second reaches 0.4."""
 
+FOLLOWS_WIDELY = 0.35
+"""The same against the median of a wider neighbourhood, which slow pixels beside each other do not share; at the rim of something
+that moves, a living pixel stays well above it."""
+
+RESPONSE_SUMS = ("product_c2", "square_c2", "wide_product_c2", "wide_square_c2")
+"""What a Response must keep over an interruption."""
 _RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
 Pixels = list[tuple[int, int]]
 """Row, column."""
@@ -81,9 +87,19 @@ class FlatField:
 class Response:
     """How far each pixel follows its neighbourhood while things move: running sums."""
 
-    def __init__(self, rows: int, columns: int) -> None:
+    def __init__(self, rows: int, columns: int, plate_px: tuple[int, int, int, int] | None = None) -> None:
+        """`plate_px` (left, top, width, height): the reference plate, which changes by itself when it is hidden."""
+        self._plate: npt.NDArray[np.bool_] = np.zeros((rows, columns), dtype=np.bool_)
+        self._beside = self._plate.copy()
+        if plate_px is not None:
+            left, top, width, height = plate_px
+            self._plate[top : top + height, left : left + width] = True
+            self._beside[max(top - 1, 0) : top + height + 1, max(left - 1, 0) : left + width + 1] = True
+            self._beside &= ~self._plate
         self.product_c2: F64 = np.zeros((rows, columns))
         self.square_c2: F64 = np.zeros((rows, columns))
+        self.wide_product_c2: F64 = np.zeros((rows, columns))
+        self.wide_square_c2: F64 = np.zeros((rows, columns))
         self._past: deque[F32] = deque(maxlen=STEP_FRAMES)
 
     def add(self, temp_c: F32) -> None:
@@ -97,6 +113,16 @@ class Response:
             change[np.abs(change) < MOVED_C] = 0.0
             self.product_c2 += own * change
             self.square_c2 += change**2
+            around = own.copy()
+            if self._beside.any():
+                around[self._plate] = np.median(own[self._beside])
+            wide = np.abs(neighbours_median(around)).astype(np.float64)
+            if self._plate.any():
+                wide[self._plate] = abs(float(np.median(own[self._plate])))
+            wide[wide < MOVED_C] = 0.0
+            # Sizes alone: something hot behind the hand cools while everything around it warms, and is alive.
+            self.wide_product_c2 += np.abs(own) * wide
+            self.wide_square_c2 += wide**2
         self._past.append(image)
 
     @property
@@ -106,10 +132,27 @@ class Response:
 
     @property
     def follows(self) -> F64:
-        """Share of the neighbourhood's change that each pixel showed; 1 where it was not tested."""
-        share: F64 = np.ones_like(self.product_c2)
-        np.divide(self.product_c2, self.square_c2, out=share, where=self.tested)
-        return share
+        """Share of the nearest neighbours' change that each pixel showed; 1 where it was not tested."""
+        return _share(self.product_c2, self.square_c2)
+
+    @property
+    def slow(self) -> npt.NDArray[np.bool_]:
+        """Pixels that stay behind their neighbourhood, alone or several beside each other."""
+        wide = _share(self.wide_product_c2, self.wide_square_c2)
+        return np.asarray((self.follows < FOLLOWS_LEAST) | (wide < FOLLOWS_WIDELY), dtype=np.bool_)
+
+
+def _share(product_c2: F64, square_c2: F64) -> F64:
+    share: F64 = np.ones_like(product_c2)
+    np.divide(product_c2, square_c2, out=share, where=square_c2 >= TESTED_C**2)
+    return share
+
+
+def neighbours_median(values: F32) -> F32:
+    """Returns the median of the 5 × 5 pixels around each. Beyond an edge the picture is mirrored about its outermost pixels, so that
+    none counts more than twice: repeated instead, three dead pixels in a corner would be the majority there."""
+    framed = cv2.copyMakeBorder(values, 2, 2, 2, 2, cv2.BORDER_REFLECT_101)
+    return np.ascontiguousarray(cv2.medianBlur(framed, 5)[2:-2, 2:-2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,11 +176,11 @@ class PixelReport:
 
 def report(flat: FlatField, response: Response, quantum_c: float) -> PixelReport:
     """Returns the judgement of all pixels."""
-    mean_c, noise_c, follows = flat.mean_c, flat.noise_c, response.follows
+    mean_c, noise_c = flat.mean_c, flat.noise_c
     finite = np.isfinite(mean_c) & np.isfinite(noise_c)
     usual_c = float(np.median(noise_c[finite]))
     # The neighbours' median, not the picture's: a plate held by hand is not quite even from edge to edge.
-    level_c = cv2.medianBlur(np.where(finite, mean_c, np.median(mean_c[finite])).astype(np.float32), 5)
+    level_c = neighbours_median(np.where(finite, mean_c, np.median(mean_c[finite])).astype(np.float32))
     above_c = np.where(finite, mean_c - level_c, 0.0)
     pattern_c = _robust_sd(above_c[finite])
     off_c = max(OFF_SIGMAS * pattern_c, OFF_LEAST_C)
@@ -147,7 +190,7 @@ def report(flat: FlatField, response: Response, quantum_c: float) -> PixelReport
         "noisy": finite & (noise_c > NOISY_SHARE * usual_c),
         "hot": above_c > off_c,
         "cold": above_c < -off_c,
-        "slow": follows < FOLLOWS_LEAST,
+        "slow": response.slow,
     }
     dead: dict[str, Pixels] = {}
     taken = np.zeros(mean_c.shape, dtype=np.bool_)

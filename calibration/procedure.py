@@ -39,6 +39,11 @@ class Guidance(msgspec.Struct, frozen=True, kw_only=True):
     state: tuple[Say, ...] = ()
     """Live figures worth a line of their own: "plate 34.98 °C, 0.02 °C/min"."""
 
+    @property
+    def percent(self) -> int:
+        """Returns the progress for people: a hundred means that nothing is missing."""
+        return 100 if self.done else min(int(100 * self.progress), 99)
+
 
 class Procedure(Protocol):
     """One step of the calibration, for one camera or for all devices at once."""

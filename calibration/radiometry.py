@@ -34,7 +34,7 @@ from robot.radiometry import seen_through_surface_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
 
-VERSION = 1
+VERSION = 2
 FLAT_FRAMES = 120
 TESTED_SHARE = 0.97
 NEAR_PX, NEAR_SHARE = 11.0, 0.16
@@ -71,7 +71,7 @@ class RadiometryProcedure:
             )
         self.setup = setup
         rows, columns = setup.size_px[1], setup.size_px[0]
-        self._flat, self._response = FlatField(rows, columns), Response(rows, columns)
+        self._flat, self._response = FlatField(rows, columns), Response(rows, columns, setup.plate_px)
         self._flat_watch = FlatWatch(setup.plate_px)
         self._captures: list[Capture] = []
         self._plate = Watched()
@@ -121,10 +121,7 @@ class RadiometryProcedure:
                 "total_c": pixels.to_text(self._flat.total_c),
                 "square_c2": pixels.to_text(self._flat.square_c2),
             },
-            "response": {
-                "product_c2": pixels.to_text(self._response.product_c2),
-                "square_c2": pixels.to_text(self._response.square_c2),
-            },
+            "response": {name: pixels.to_text(getattr(self._response, name)) for name in pixels.RESPONSE_SUMS},
             "plate": msgspec.to_builtins(self._plate),
             "captures": msgspec.to_builtins(self._captures),
         }
@@ -145,8 +142,8 @@ class RadiometryProcedure:
         self._flat.count, self._flat.pairs = int(flat["count"]), int(flat["pairs"])
         self._flat.total_c = pixels.from_text(flat["total_c"], rows, columns)
         self._flat.square_c2 = pixels.from_text(flat["square_c2"], rows, columns)
-        self._response.product_c2 = pixels.from_text(response["product_c2"], rows, columns)
-        self._response.square_c2 = pixels.from_text(response["square_c2"], rows, columns)
+        for name in pixels.RESPONSE_SUMS:
+            setattr(self._response, name, pixels.from_text(response[name], rows, columns))
         self._plate = msgspec.convert(samples["plate"], Watched)
         self._mender = None
         self._captures = captures

@@ -157,7 +157,7 @@ def _stuck(title: str, guidance: Guidance, silent: Mapping[str, str], patience_s
     why += [say(sentence, "en") for sentence in ((guidance.refusal,) if guidance.refusal else ()) + guidance.todo[:1]]
     missing = "; ".join(why) or "no reason known"
     return (
-        f"{title}: no progress for {patience_s:g} s at {100 * guidance.progress:.0f} % ({missing}); "
+        f"{title}: no progress for {patience_s:g} s at {guidance.percent} % ({missing}); "
         "the samples are kept: repeat the command to go on"
     )
 

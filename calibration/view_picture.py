@@ -75,6 +75,7 @@ class PicturePage:
         said = {
             "title": title,
             "progress": round(guidance.progress, 3),
+            "percent": guidance.percent,
             "todo": [say(sentence, self._language) for sentence in guidance.todo],
             "refusal": say(guidance.refusal, self._language) if guidance.refusal else "",
             "state": [say(sentence, self._language) for sentence in guidance.state],
@@ -186,7 +187,7 @@ main{display:flex;flex-wrap:wrap;gap:8px;padding:8px}figure{margin:0;flex:1 1 44
 <div id="state"></div><div id="silent"></div></header><main>@PICTURES@</main><script>
 const put=(id,text)=>{document.getElementById(id).textContent=text};
 setInterval(async()=>{try{const g=await(await fetch("/guidance.json")).json();if(!g.title)return;
-put("title",g.title+"  "+Math.round(100*g.progress)+" %");document.querySelector("progress").value=g.progress;
+put("title",g.title+"  "+g.percent+" %");document.querySelector("progress").value=g.progress;
 put("todo",g.todo[0]||"");put("refusal",g.refusal);put("state",g.state.join(" · "));
 put("silent",Object.entries(g.silent).map(([k,v])=>k+": "+v).join(" · "))}catch{put("title","…")}},400);
 </script></html>"""

@@ -73,7 +73,7 @@ class TerminalView:
         self._last_line, self._line_due_s = said, now_s + _LINE_S
         # Escapes in a pipe would be noise, and so would rich's wrapping at 80 columns.
         self._console.print(
-            f"{title}: {100 * guidance.progress:3.0f} %, {guidance.accepted} {self._say('live.samples')}"
+            f"{title}: {guidance.percent:3d} %, {guidance.accepted} {self._say('live.samples')}"
             f"{': ' if todo else ''}{todo}{refusal}{devices}",
             markup=False,
             highlight=False,
@@ -82,7 +82,7 @@ class TerminalView:
 
     def _panel(self, title: str, guidance: Guidance, silent: Mapping[str, str]) -> Panel:
         parts: list[RenderableType] = [ProgressBar(total=1.0, completed=guidance.progress, width=None)]
-        parts.append(Text(f"{100 * guidance.progress:.0f} %   {guidance.accepted} {self._say('live.samples')}"))
+        parts.append(Text(f"{guidance.percent} %   {guidance.accepted} {self._say('live.samples')}"))
         for number, sentence in enumerate(guidance.todo):
             parts.append(Text(f"➜ {self._say(sentence)}", style="bold green" if number == 0 else ""))
         parts.append(Text(self._refusal_text(guidance), style="bold yellow"))

@@ -64,6 +64,12 @@ def _parser() -> argparse.ArgumentParser:
         action="store_true",
         help="a robot that is not quite as drawn (another for each seed); --config keeps its calibration or writes a nominal one",
     )
+    run.add_argument(
+        "--aperture-mm",
+        type=_millimetres,
+        metavar="MM",
+        help="of a blackbody that is held before the robot, instead of the scenario's",
+    )
     run.set_defaults(command=_run)
 
     score = commands.add_parser(
@@ -138,6 +144,15 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--language", choices=("en", "zh"), default="en")
     demo.set_defaults(command=_calibrate_demo)
 
+    rigs = commands.add_parser(
+        "calibrate-rigs", help="the whole calibration on robots that no file describes, in simulated time: true errors"
+    )
+    rigs.add_argument("--rigs", nargs="+", metavar="NAME", help="families to draw them about (one of each sensor)")
+    rigs.add_argument("--seeds", nargs="+", type=_natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
+    rigs.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    rigs.set_defaults(command=_calibrate_rigs)
+
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
     snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
@@ -164,6 +179,13 @@ def _metres(text: str) -> float:
     value = float(text)
     if not 0.3 <= value <= 10:
         raise argparse.ArgumentTypeError(f"{text} is no distance in metres (0.3 to 10)")
+    return value
+
+
+def _millimetres(text: str) -> float:
+    value = float(text)
+    if not 5 <= value <= 500:
+        raise argparse.ArgumentTypeError(f"{text} is no opening in millimetres (5 to 500)")
     return value
 
 
@@ -227,6 +249,8 @@ def _run(options: argparse.Namespace) -> int:
     from simulators.devices import Station
 
     scenario = scenarios.load_scenario(options.scenario)
+    if options.aperture_mm is not None:
+        scenario = scenarios.with_aperture(scenario, options.aperture_mm / 1000)
     for path in filter(None, (options.thermal_link, options.truth, options.position_link)):
         path.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="patrol-sim-") as temporary:
@@ -278,6 +302,33 @@ def _calibrate_demo(options: argparse.Namespace) -> int:
     from simulators import calibration_demo
 
     return calibration_demo.run(options.rig, options.seed, options.keep, options.language, options.json)
+
+
+def _calibrate_rigs(options: argparse.Namespace) -> int:
+    from rich.progress import MofNCompleteColumn, Progress
+
+    from simulators import calibration_rigs
+
+    families = options.rigs or calibration_rigs.FAMILIES
+    for family in families:
+        settings.resolve(family, rig.FOLDER, "rig")
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("robots", total=len(families) * len(options.seeds))
+
+        def tell(one: calibration_rigs.RigRun) -> None:
+            beyond = ", ".join(figure.name for figure in one.figures if not figure.passed)
+            verdict = one.refused or (f"beyond the limit: {beyond}" if beyond else "within all limits")
+            progress.console.print(f"{one.family} {one.seed}: {verdict}", markup=False)
+            progress.advance(task)
+
+        processes = options.processes or os.cpu_count() or 1
+        runs = calibration_rigs.calibrate_all(families, options.seeds, processes, tell)
+    if options.json:
+        print(json.dumps(calibration_rigs.report(runs), ensure_ascii=False))
+    else:
+        Console().print(calibration_rigs.table(runs))
+    return 0 if all(one.passed for one in runs) else 1
 
 
 def _uncalibrated_rig(scenario: scenarios.Scenario, options: argparse.Namespace) -> Rig:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ from simulators.scenario import FOLDER
 _STEP = re.compile(r"▶ \d+/\d+ (\w+)")
 _STOP_S = 20.0
 SITE_PEOPLE = 40
+APERTURE_MM = {"mlx90640": 100.0}
+"""Of the blackbody, where the tool's default of 60 mm would have to stand too near (docs/calibration-radiometry.md)."""
 _QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quick"}
 """Who watches a demonstration has no time for one camera after the other."""
 
@@ -34,6 +37,7 @@ _QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quic
 def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
     """Returns 0 when everything passed and every figure is within its limit, else 1."""
     with contextlib.ExitStack() as stack:
+        stack.enter_context(_interruptible())
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-calibrate-")))
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -48,6 +52,22 @@ def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) ->
         figures = [*compare_calibration.compare(folder / CALIBRATION, rig, seed), *site]
         more = {"seconds": round(seconds, 1), "step_seconds": demo.step_seconds, "outcome": outcome}
         return 0 if compare_calibration.show(figures, as_json, more) else 1
+
+
+@contextlib.contextmanager
+def _interruptible() -> Iterator[None]:
+    """Ctrl-C, SIGTERM and a closed terminal end the demonstration in order: the simulated station must not outlive it."""
+
+    def interrupt(_number: int, _frame: object) -> None:
+        raise DeviceError("interrupted; the simulated robot is gone, and with --keep its calibration so far is kept")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, interrupt) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class _Demo:
@@ -114,6 +134,9 @@ class _Demo:
             "--json",
         ]
         command += ["--language", language, "--by", "patrol-sim", "--timeout", "240", "--fresh"]
+        if self._rig in APERTURE_MM:
+            wide = str(APERTURE_MM[self._rig])
+            command += ["--aperture-mm", wide, "--verify-aperture-mm", wide]
         # Guidance and outcome in one stream, in order; lines, because nobody looks at the screen.
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as tool:
             assert tool.stdout is not None
@@ -129,6 +152,8 @@ class _Demo:
         command = [sys.executable, "-m", "simulators", "run", f"calibrate-{_QUICK.get(step, step)}", "--uncalibrated"]
         command += ["--rig", self._rig, "--seed", str(self._seed), "--port", str(self._port)]
         command += ["--thermal-link", str(self._folder / "thermal"), "--config", str(self._folder)]
+        if self._rig in APERTURE_MM:
+            command += ["--aperture-mm", str(APERTURE_MM[self._rig])]
         with (self._folder / "station.log").open("a", encoding="utf-8") as log:
             self._station = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, text=True)
         assert self._station.stdout is not None

@@ -31,7 +31,7 @@ from simulators.nameplate import calibration_of, optic_calibration
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import in_picture, load_rig, project
-from simulators.scenario import load_scenario
+from simulators.scenario import load_scenario, with_aperture
 from simulators.scene import Scene
 from simulators.world import F64, Optic, Rig, SceneState
 
@@ -65,9 +65,12 @@ def as_drawn(drawing: Rig) -> Calibration:
 class Bench:
     """Pictures of one scenario on one robot, in simulated time; only cameras that may see a target are rendered."""
 
-    def __init__(self, scenario: str, rig: Rig, seed: int) -> None:
+    def __init__(self, scenario: str, rig: Rig, seed: int, aperture_m: float = 0.06) -> None:
+        """`aperture_m`: of a blackbody, where the scenario holds one."""
         self.rig = rig
-        self._scene = Scene(load_scenario(scenario), seed, rig)
+        self.t_s = 0.0
+        """Second of the scenario that was shown last."""
+        self._scene = Scene(with_aperture(load_scenario(scenario), aperture_m), seed, rig)
         self._visible: dict[str, VisibleRenderer] = {}
         self._thermal = ThermalRenderer(rig, seed)
         self._seed = seed
@@ -80,6 +83,7 @@ class Bench:
         if thermal:
             times += [(t_s, False) for t_s in np.arange(0.0, end_s, 1.0 / self.rig.traits.rate_hz).tolist()]
         for t_s, of_cameras in sorted(times):
+            self.t_s = t_s
             state = self._scene.at(t_s)
             now_ns = _START_NS + round(t_s * 1e9)
             if of_cameras:
@@ -119,6 +123,8 @@ def run(procedures: Sequence[Procedure], bench: Bench, thermal: bool = True) -> 
         for index, procedure in enumerate(procedures):
             if not done[index]:
                 done[index] = procedure.offer(frames, thermals, now_ns).done
+        if all(done):
+            break
     return done
 
 

@@ -46,7 +46,11 @@ class Figure(msgspec.Struct, frozen=True):
 
 def compare(path: Path, rig_name: str, seed: int) -> list[Figure]:
     """Returns the true errors of the calibration in `path`, made of `patrol-sim run --uncalibrated` with this rig and seed."""
-    calibration, rig = files.load(path), rig_as_built(rig_name, seed)
+    return true_errors(files.load(path), rig_as_built(rig_name, seed), seed)
+
+
+def true_errors(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:
+    """Returns the true errors of a calibration of that very robot."""
     return [
         *_lenses(calibration, rig),
         *_registration(calibration, rig),
@@ -137,7 +141,8 @@ def _radiometry(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:
     ]
     planted = {(pixel.row, pixel.column) for pixel in rig.traits.dead}
     found = {(int(row), int(column)) for row, column in calibration.radiometry.dead_pixels}
-    ratio = 100 * (calibration.radiometry.netd_c / rig.traits.netd_c - 1)
+    # The calibrated noise is in true degrees, the trait in the sensor's own.
+    ratio = 100 * (calibration.radiometry.netd_c * (1 + rig.traits.gain_error) / rig.traits.netd_c - 1)
     return [
         *figures,
         Figure("NETD", ratio, 10.0, "%"),

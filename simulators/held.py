@@ -33,6 +33,8 @@ _TREMOR_HZ = (1.3, 3.1, 7.7)
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(gt=0, le=20)]
 Angle = Annotated[float, Meta(ge=-180, le=180)]
+WidthPx = Annotated[float, Meta(ge=1, le=2000)]
+Share = Annotated[float, Meta(ge=0, le=1)]
 Count = Annotated[int, Meta(ge=0, le=12)]
 
 
@@ -68,6 +70,9 @@ class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """[t_s, x_m, y_m, z_m] of the target's middle; straight lines between; not there before or after."""
     before: str = ""
     """A lens: then x, y, z of `path` are to its right, below it and away from it, instead of the robot's frame."""
+    widths: tuple[tuple[Seconds, WidthPx, Share], ...] = ()
+    """Instead of `path`, for a blackbody before a lens, near its axis: [t_s, how wide its opening looks in pixels, and at least
+    as a share of the picture's height], so that one scenario serves all sensors."""
     turn_deg: tuple[Angle, Angle, Angle] = (0.0, 0.0, 0.0)
     """From facing the robot: about its own axes down, right and inwards."""
     tour: TourFile | None = None
@@ -172,11 +177,15 @@ def problems(props: Sequence[PropFile]) -> list[str]:
     """Returns what cannot go together, as `path: what (what to do)`."""
     found = []
     for index, prop in enumerate(props):
-        times = [point[0] for point in prop.path]
-        if (prop.tour is None) == (not prop.path):
-            found.append(f"prop[{index}]: needs either path or tour (give one of them)")
-        elif prop.path and (len(times) < 2 or any(a >= b for a, b in itertools.pairwise(times))):
-            found.append(f"prop[{index}].path: needs two or more [t_s, x_m, y_m, z_m] with times that grow")
+        times = [point[0] for point in prop.path or prop.widths]
+        if [prop.tour is None, not prop.path, not prop.widths].count(False) != 1:
+            found.append(f"prop[{index}]: needs one of path, widths and tour (give one of them)")
+        elif prop.widths and (prop.kind != "blackbody" or not prop.before):
+            found.append(f"prop[{index}].widths: is for a blackbody before a lens (give kind and before, or a path)")
+        elif times and (len(times) < 2 or any(a >= b for a, b in itertools.pairwise(times))):
+            found.append(
+                f"prop[{index}].{'path' if prop.path else 'widths'}: needs two or more lines with times that grow"
+            )
         if any(a[0] >= b[0] for a, b in itertools.pairwise(prop.temp_c)) or not prop.temp_c:
             found.append(f"prop[{index}].temp_c: needs [t_s, °C] with times that grow")
     return found
@@ -186,12 +195,24 @@ def _path(file: PropFile, rig: Rig) -> list[_Stop]:
     turn = np.array(file.turn_deg)
     lens = next((optic for optic in (*rig.cameras, rig.thermal) if optic.name == file.before), None)
     stops = []
-    for t_s, *place in file.path:
+    for t_s, *place in file.path or _ranges(file, lens):
         center, towards = np.array(place), np.array([0.0, 0.0, place[2]])
         if lens is not None:
             center, towards = lens.position_m + center @ lens.rotation, lens.position_m
         stops.append(_Stop(t_s, t_s, center, towards, turn))
     return stops
+
+
+def _ranges(file: PropFile, lens: Optic | None) -> list[tuple[float, float, float, float]]:
+    """Returns the path on which the opening looks as wide as wanted: a little beside the axis, never in line with a row."""
+    if lens is None:
+        return []
+    focal_px = float(lens.matrix[0, 0])
+    ranges_m = [
+        (t_s, focal_px * file.aperture_m / max(least_px, share * lens.height_px))
+        for t_s, least_px, share in file.widths
+    ]
+    return [(t_s, 0.02 * range_m, -0.03 * range_m, range_m) for t_s, range_m in ranges_m]
 
 
 def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator, again: int) -> list[_Stop]:
@@ -206,6 +227,10 @@ def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator, aga
     if file.between:
         for one, other in itertools.combinations([lenses[name] for name in names], 2):
             places += _shared(one, other, file, half_m, again)
+    if again and places:
+        # Several technicians who all begin where they began before would be in each other's pictures at the same places again.
+        first = int(rng.integers(len(places)))
+        places = (places[first:] + places[:first])[:: 1 if again % 2 == 0 else -1]
     stops, t_s = [], file.start_s
     for number, (center, towards) in enumerate(places):
         # Another way at each place, all ways alike: the golden angle. Every fourth is held straight.

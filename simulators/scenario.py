@@ -155,6 +155,15 @@ def load_scenario(name: str) -> Scenario:
     return msgspec.structs.replace(scenario, name=path.stem)
 
 
+def with_aperture(scenario: Scenario, aperture_m: float) -> Scenario:
+    """Returns the scenario with blackbodies of that opening; those whose distance follows from their width move."""
+    props = tuple(
+        msgspec.structs.replace(prop, aperture_m=aperture_m) if prop.kind == "blackbody" else prop
+        for prop in scenario.prop
+    )
+    return msgspec.structs.replace(scenario, prop=props)
+
+
 def parse_scenario(text: str, name: str = "unnamed") -> Scenario:
     """Returns the scenario that the TOML text describes; raises ConfigError listing every problem."""
     scenario = settings.parse(text, Scenario, name, _faults_problems)

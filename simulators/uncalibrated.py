@@ -25,7 +25,11 @@ def rig_as_built(name: str, seed: int) -> Rig:
 
 def calibration_as_drawn(name: str, robot: str, now_utc: dt.datetime) -> Calibration:
     """Returns what a technician begins with: `patrol-calibrate nominal`, and where the drawing has the cameras and the plate."""
-    file = _file(name)
+    return calibration_of_drawing(_file(name), robot, now_utc)
+
+
+def calibration_of_drawing(file: RigFile, robot: str, now_utc: dt.datetime) -> Calibration:
+    """Returns the same for a drawing in hand."""
     cameras = [
         CameraSpec(one.name, one.width_px, one.height_px, one.horizontal_fov_deg, one.yaw_deg, one.pitch_deg)
         for one in file.camera

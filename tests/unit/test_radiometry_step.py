@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 import datetime as dt
 import functools
+import itertools
 import json
 from dataclasses import replace
 from typing import Any
@@ -28,9 +30,11 @@ from calibration.texts import TEXTS, say
 from robot.errors import CalibrationError
 from robot.radiometry import radiance
 from robot.types import F32, ThermalFrame
+from simulators.calibration_radiometry import RadiometryBench
 from simulators.nameplate import calibration_of
 from simulators.props import FlatSurface
 from simulators.rig import load_rig
+from simulators.world import DeadPixel
 
 SMALL = "mlx90640"
 """The sensor with the fewest pixels is the quickest to draw."""
@@ -359,3 +363,30 @@ def test_what_few_pixels_recover_is_what_people_show(name: str) -> None:
         for width_px, share, _ in derived[region]:
             if width_px >= 6.0 and width_px in shown:
                 assert 13.0 * (share / shown[width_px] - 1) == pytest.approx(0.0, abs=0.11), (region, width_px)
+
+
+def test_dead_pixels_beside_each_other_in_corners_and_at_the_plate_are_found() -> None:
+    """Neighbours that are dead themselves must neither hide a pixel nor make an even plate uneven."""
+    kinds = itertools.cycle(("slow", "stuck", "slow", "hot", "slow", "cold", "noisy", "slow"))
+    places = [
+        (0, 0),
+        (0, 1),
+        (1, 0),
+        (12, 8),
+        (12, 9),
+        (13, 8),
+        (13, 9),
+        (0, 15),
+        (0, 16),
+        (0, 17),
+        (23, 31),
+        (22, 31),
+        (22, 30),
+    ]
+    dead = tuple(DeadPixel(next(kinds), row, column) for row, column in places)
+    bench = Bench(SMALL, 6)
+    rig = dataclasses.replace(bench.rig, traits=dataclasses.replace(bench.rig.traits, dead=dead))
+    procedure = RadiometryProcedure(bench.setup())
+    assert RadiometryBench(rig, 6, bench.aperture_m).flat_and_sweep(procedure).accepted == 2
+    found = pixels.report(procedure._flat, procedure._response, 0.01)
+    assert set(found.dead_pixels) == set(places), found.dead
