@@ -6,13 +6,14 @@ x right and y down as its front is read, z into it.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 import cv2
 import msgspec
 import numpy as np
 from msgspec import Meta
 
+from calibration.results import Say
 from robot.errors import CalibrationError
 from robot.types import F64, U8
 
@@ -131,6 +132,12 @@ def ruler_scale(measured_mm: float) -> float:
 def scaled_board(spec: BoardSpec, scale: float) -> BoardSpec:
     """Returns the board as a printer that scales has made it."""
     return msgspec.structs.replace(spec, square_m=spec.square_m * scale)
+
+
+def equipment(kind: Literal["board", "tag"], edge_m: float, ruler_mm: float | None) -> Say:
+    """Returns what the report says of a printed target: a square's or the tag's edge, and whether its ruler was measured."""
+    key = f"equip.{kind}_unmeasured" if ruler_mm is None else f"equip.{kind}"
+    return Say(key, {"edge_mm": round(1e3 * edge_m, 2), "ruler_mm": 0.0 if ruler_mm is None else ruler_mm})
 
 
 def scaled_tag(spec: TagSpec, scale: float) -> TagSpec:

@@ -138,6 +138,7 @@ class IntrinsicsProcedure:
         return StepResult(
             step="intrinsics",
             subject=self._camera,
+            equipment=(boards.equipment("board", self._board.square_m, self._ruler_mm),),
             samples=len(found.used),
             parameters={
                 name: Quantity(float(value), float(sd), unit)

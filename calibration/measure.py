@@ -58,6 +58,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--ambient", type=float, metavar="C", help="air temperature in °C, instead of the settings'")
     parser.add_argument("--humidity", type=float, metavar="SHARE", help="0 to 1, instead of the settings'")
+    parser.add_argument(
+        "--equipment",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="what was used, for the report: maker, number, certificate; may be repeated",
+    )
     parser.add_argument("--valid-days", type=int, default=history.VALID_DAYS, metavar="N", help="(%(default)s)")
 
 
@@ -112,7 +119,7 @@ class _Run:
     def one(self, step: Step) -> int:
         with self._interruptible():
             subjects = _subjects(step, self._options, self._settings)
-            self._measure(step, subjects, step.name, whole=False)
+            self._measure(step, subjects, self._words(f"step.{step.name}"), whole=False)
             if not step.changes:
                 return self._judged()
             return self._finish()
@@ -122,8 +129,12 @@ class _Run:
         redo = set(self._options.redo or ())
         with self._interruptible():
             for number, step in enumerate(steps, start=1):
-                title = f"{number}/{len(steps)} {step.name}"
-                self._console.print(f"▶ {title}: {self._words(f'step.{step.name}')}", markup=False, soft_wrap=True)
+                title = f"{number}/{len(steps)} {self._words(f'step.{step.name}')}"
+                self._console.print(
+                    f"▶ {number}/{len(steps)} {step.name}: {self._words(f'step.{step.name}')}",
+                    markup=False,
+                    soft_wrap=True,
+                )
                 subjects = _subjects(step, self._options, self._settings)
                 self._measure(step, subjects, title, whole=True, anew=step.name in redo)
                 if not all(result.passed for result in self._results):
@@ -179,7 +190,8 @@ class _Run:
             self._steps_done.append(procedure.name)
         self._after = identity.with_serials(self._after, infos)
         self._infos |= infos
-        self._results += found
+        said = tuple(Say(text) for text in self._options.equipment)
+        self._results += [msgspec.structs.replace(result, equipment=(*result.equipment, *said)) for result in found]
 
     def _check_devices(self, infos: Mapping[str, DeviceInfo], *, whole: bool, new_lenses: bool) -> None:
         problems = identity.problems(self._after, infos, new_devices=whole, new_lenses=new_lenses)

@@ -384,7 +384,12 @@ class RadiometryProcedure:
             Grid(
                 title=Say("cov.radiometry"),
                 rows=("",),
-                columns=("flat", "sweep", *(f"{point:g} °C" for point in points), *(_label(size) for size in SIZES_PX)),
+                columns=(
+                    "col.flat",
+                    "col.sweep",
+                    *(f"{point:g} °C" for point in points),
+                    *(_label(size) for size in SIZES_PX),
+                ),
                 counts=((int(flat >= 1), int(tested >= TESTED_SHARE), *near, *sizes),),
                 needed=((1,) * (2 + len(points) + len(SIZES_PX)),),
             ),

@@ -13,6 +13,7 @@ from calibration.offset_map import unpack
 from calibration.pixels import PixelReport
 from calibration.point_spread import Fit
 from calibration.results import Check, PixelMap, Plot, Quantity, Rejected, Say, Series, StepResult, Table
+from calibration.seen_blackbody import blackbody
 from calibration.steady import Trend
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ def result(
     """Returns the step's result."""
     return StepResult(
         step="radiometry",
+        equipment=(blackbody(setup.aperture_m, setup.emissivity, setup.set_point_sd_c),),
         samples=len(captures) + 2,
         parameters=_parameters(report, fit, line, radiometry, drift),
         checks={
@@ -56,7 +58,7 @@ def result(
         conditions={
             "ambient_c": Quantity(setup.ambient_c, 1.0, "°C"),
             "humidity": Quantity(setup.humidity, 0.1, ""),
-            **{f"blackbody_{point:g}_c": Quantity(point, setup.set_point_sd_c, "°C") for point in points_c},
+            **{f"blackbody_c {point:g}": Quantity(point, setup.set_point_sd_c, "°C") for point in points_c},
         },
         figures=_figures(points_c, line, radiometry, setup),
         tables=(_dead_table(report), _size_table(captures, fit)),
@@ -89,13 +91,13 @@ def _figures(
     sds = (setup.set_point_sd_c,) * len(used)
     errors = Plot(
         Say("fig.set_points"), "°C", "°C",
-        (Series("residual", used, line.residuals_c, sds),), (-RESIDUAL_LIMIT_C, RESIDUAL_LIMIT_C),
+        (Series("series.residual", used, line.residuals_c, sds),), (-RESIDUAL_LIMIT_C, RESIDUAL_LIMIT_C),
     )  # fmt: skip
     curves = Plot(
         Say("fig.size_of_source"), "px", "%",
         tuple(
             Series(
-                name, tuple(row[0] for row in rows), tuple(100 * row[1] for row in rows),
+                f"series.{name}", tuple(row[0] for row in rows), tuple(100 * row[1] for row in rows),
                 tuple(100 * row[2] for row in rows), line=True,
             )
             for name, rows in radiometry.size_of_source.items()
@@ -108,8 +110,8 @@ def _figures(
 
 
 def _dead_table(report: PixelReport) -> Table:
-    rows = [(kind, row, column) for kind, places in report.dead.items() for row, column in places]
-    return Table(Say("table.dead"), ("kind", "row", "column"), tuple(rows[:200]))
+    rows = [(f"dead.{kind}", row, column) for kind, places in report.dead.items() for row, column in places]
+    return Table(Say("table.dead"), ("col.kind", "col.row", "col.column"), tuple(rows[:200]))
 
 
 def _size_table(captures: Sequence[Capture], fit: Fit) -> Table:
@@ -117,7 +119,7 @@ def _size_table(captures: Sequence[Capture], fit: Fit) -> Table:
         (capture.set_point_c, round(diameter_px, 2), capture.frames, round(residual_c, 3))
         for capture, diameter_px, residual_c in zip(captures, fit.diameters_px, fit.residuals_c, strict=True)
     ]
-    return Table(Say("table.blackbody"), ("°C", "px", "frames", "rms °C"), tuple(rows))
+    return Table(Say("table.blackbody"), ("col.set_point", "col.width", "col.frames", "col.misfit"), tuple(rows))
 
 
 def _largest(values: Sequence[float]) -> float:

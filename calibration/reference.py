@@ -23,7 +23,7 @@ from calibration.files import Calibration, RadiometryCalibration, ReferenceCalib
 from calibration.plate import Plate
 from calibration.procedure import Guidance
 from calibration.results import Check, Quantity, Say, StepResult
-from calibration.seen_blackbody import level_c
+from calibration.seen_blackbody import blackbody, level_c
 from calibration.steady import Trend, trend
 from robot.errors import CalibrationError
 from robot.radiometry import radiance, seen_through_surface_c
@@ -155,8 +155,14 @@ class ReferenceProcedure:
                 f"{emissivity:.2f}: check the plate's set point ({setup.set_point_c:g} °C was entered) and the blackbody's"
             )
         left, top, width, height = found.roi_px
+        used = (
+            []
+            if setup.blackbody_c is None
+            else [blackbody(setup.aperture_m, setup.blackbody_emissivity, setup.blackbody_sd_c)]
+        )
         return StepResult(
             step=self.name,
+            equipment=tuple(used),
             samples=found.frames,
             parameters={
                 "roi_left_px": Quantity(left, 0.3, "px"),

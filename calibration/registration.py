@@ -114,6 +114,7 @@ class RegistrationProcedure:
             warnings.append(Say("warn.ruler_unmeasured"))
         return StepResult(
             step=self.name,
+            equipment=(boards.equipment("tag", self._tag.edge_m, self._ruler_mm),),
             samples=len(found.solution.tags),
             parameters=_parameters(found),
             checks={

@@ -11,7 +11,7 @@ import msgspec
 from calibration import summary
 from calibration.files import Calibration, OpticCalibration, expired
 from calibration.identity import lenses
-from calibration.results import Check, Figure, Grid, Say, StepResult
+from calibration.results import Check, Figure, Grid, Plot, Say, StepResult
 from calibration.texts import Language, name_of, say
 
 Verdict = Literal["pass", "fail", "nominal", "expired", "unverified"]
@@ -186,7 +186,7 @@ class _Writer:
                 continue
             rows.append(
                 (
-                    Cell(name),
+                    Cell(name_of(name, self._language)),
                     Cell("—" if old is None else f"{old[0]:.6g} {unit}"),
                     Cell(f"{value:.6g} {unit}"),
                     Cell("—" if old is None else f"{value - old[0]:+.3g} {unit}"),
@@ -219,10 +219,20 @@ class _Writer:
             blocks.append(Rows((self._words("left_out"), self._words("why")), rejected))
         blocks += [self._grid(grid) for grid in result.coverage]
         for table in result.tables:
-            cells = tuple(tuple(Cell(_plain(value)) for value in row) for row in table.rows)
-            blocks.append(Rows(table.head, cells, say(table.title, self._language)))
-        blocks += [Picture(figure, say(figure.title, self._language)) for figure in result.figures]
+            cells = tuple(tuple(Cell(self._label(_plain(value))) for value in row) for row in table.rows)
+            titles = tuple(self._label(text) for text in table.head)
+            blocks.append(Rows(titles, cells, say(table.title, self._language)))
+        blocks += [Picture(self._named(figure), say(figure.title, self._language)) for figure in result.figures]
         return blocks if len(blocks) > 1 else []
+
+    def _named(self, figure: Figure) -> Figure:
+        if not isinstance(figure, Plot):
+            return figure
+        named = tuple(msgspec.structs.replace(one, name=self._label(one.name)) for one in figure.series)
+        return msgspec.structs.replace(figure, series=named)
+
+    def _label(self, text: str) -> str:
+        return say(Say(text), self._language)
 
     def _grid(self, grid: Grid) -> Rows:
         rows = []
@@ -233,7 +243,8 @@ class _Writer:
                 cells.append(Cell(f"{have}/{need}" if need else str(have), tone))
             rows.append(tuple(cells))
         caption = f"{self._words('coverage')}: {say(grid.title, self._language)}"
-        return Rows(("", *grid.columns), tuple(rows), caption, numeric=True)
+        head = ("", *(self._label(column) for column in grid.columns))
+        return Rows(head, tuple(rows), caption, numeric=True)
 
     def _equipment(self) -> list[Block]:
         rows = tuple(
@@ -245,7 +256,11 @@ class _Writer:
             for name, optic in lenses(self._calibration).items()
         )
         head = tuple(self._words(key) for key in ("device", "serial", "pixels"))
-        return [Heading(self._words("equipment")), Rows(head, rows)]
+        used = list(dict.fromkeys(say(one, self._language) for result in self._results for one in result.equipment))
+        blocks: list[Block] = [Heading(self._words("equipment")), Rows(head, rows)]
+        if used:
+            blocks.append(Rows((self._words("used"),), tuple((Cell(text),) for text in used)))
+        return blocks
 
     def _signatures(self) -> Signatures:
         return Signatures((self._words("signature"), self._words("approved")))
@@ -278,35 +293,35 @@ def _plain(value: str | int | float) -> str:
 
 
 def _figures(calibration: Calibration) -> dict[str, tuple[float, str]]:
-    """Returns the numbers of a calibration that a technician compares, by a name that needs no translation."""
+    """Returns the numbers of a calibration that a technician compares, by a key for `name_of`."""
     found: dict[str, tuple[float, str]] = {}
     for name, optic in lenses(calibration).items():
-        found |= {f"{name} {key}": value for key, value in _lens(optic).items()}
+        found |= {f"{name}.{key}": value for key, value in _lens(optic).items()}
     radiometry, plate = calibration.radiometry, calibration.reference
     found |= {
         "gain": (radiometry.gain, ""),
-        "offset": (radiometry.offset_c, "°C"),
-        "NETD": (radiometry.netd_c, "°C"),
-        "fixed pattern": (radiometry.fixed_pattern_sd_c, "°C"),
-        "absolute, without plate (k=1)": (radiometry.absolute_sd_c, "°C"),
-        "dead pixels": (float(len(radiometry.dead_pixels)), ""),
+        "offset_c": (radiometry.offset_c, "°C"),
+        "netd_c": (radiometry.netd_c, "°C"),
+        "fixed_pattern_sd_c": (radiometry.fixed_pattern_sd_c, "°C"),
+        "absolute_sd_c": (radiometry.absolute_sd_c, "°C"),
+        "dead_pixels": (float(len(radiometry.dead_pixels)), ""),
     }
     if plate is not None:
-        found |= {"plate": (plate.set_point_c, "°C"), "plate emissivity": (plate.emissivity, "")}
+        found |= {"plate.set_point_c": (plate.set_point_c, "°C"), "plate.emissivity": (plate.emissivity, "")}
     for region, site in calibration.site.items():
-        found[f"site offset {region}"] = (site.offset_c, "°C")
+        found[f"site_offset_c series.{region}"] = (site.offset_c, "°C")
     return found
 
 
 def _lens(optic: OpticCalibration) -> dict[str, tuple[float, str]]:
     looks = summary.view(optic)
     figures = {
-        "fx": (optic.fx_px, "px"),
-        "fy": (optic.fy_px, "px"),
-        "cx": (optic.cx_px, "px"),
-        "cy": (optic.cy_px, "px"),
-        "yaw": (looks["yaw_deg"], "°"),
-        "pitch": (looks["pitch_deg"], "°"),
+        "fx_px": (optic.fx_px, "px"),
+        "fy_px": (optic.fy_px, "px"),
+        "cx_px": (optic.cx_px, "px"),
+        "cy_px": (optic.cy_px, "px"),
+        "yaw_deg": (looks["yaw_deg"], "°"),
+        "pitch_deg": (looks["pitch_deg"], "°"),
     }
-    figures |= {axis: (value, "m") for axis, value in zip("xyz", optic.position_m, strict=True)}
-    return {key: (round(value, 5), unit) for key, (value, unit) in figures.items()}
+    figures |= {f"{axis}_mm": (1e3 * value, "mm") for axis, value in zip("xyz", optic.position_m, strict=True)}
+    return {key: (round(value, 3), unit) for key, (value, unit) in figures.items()}

@@ -71,7 +71,9 @@ def _plot(plot: Plot) -> Drawing:
         spread = series.sd or (0.0,) * len(series.y)
         ys += [y + sign * 2 * sd for y, sd in zip(series.y, spread, strict=False) for sign in (-1, 1)]
     ys += list(plot.y_limits)
-    x_ticks, y_ticks = _ticks(xs), _ticks(ys)
+    # Room beside the outermost points: on the frame itself nobody sees them.
+    margin = 0.04 * (max(xs, default=0.0) - min(xs, default=0.0))
+    x_ticks, y_ticks = _ticks([*(x - margin for x in xs), *(x + margin for x in xs)]), _ticks(ys)
     to_x = _scale(x_ticks, _LEFT_PT, WIDTH_PT - _RIGHT_PT)
     to_y = _scale(y_ticks, _BOTTOM_PT, HEIGHT_PT - _TOP_PT)
     _axes(drawing, plot, x_ticks, y_ticks, to_x, to_y)

@@ -9,6 +9,7 @@ from reportlab.lib.colors import HexColor, white
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Paragraph, SimpleDocTemplate, Spacer, Table
 
 from calibration.report_content import Block, Document, Heading, Picture, Rows, Signatures, Text
@@ -116,8 +117,21 @@ def _widths(rows: Rows) -> list[float]:
         max((_length(line[column]) for line in lines if column < len(line)), default=1) for column in range(columns)
     ]
     wanted = [min(max(length, 4), 40) * 4.8 + 16 for length in longest]
+    # Narrower than its longest word a column would break it.
+    least = [
+        max((_word_pt(line[column]) for line in lines if column < len(line)), default=0.0) for column in range(columns)
+    ]
+    if sum(wanted) > _WIDTH_PT and sum(least) < _WIDTH_PT:
+        share = (_WIDTH_PT - sum(least)) / max(sum(max(w - m, 0.0) for w, m in zip(wanted, least, strict=True)), 1e-9)
+        return [m + share * max(w - m, 0.0) for w, m in zip(wanted, least, strict=True)]
     scale = _WIDTH_PT / sum(wanted)
     return [width * min(scale, 1.0) for width in wanted] if rows.numeric or scale > 1.6 else [w * scale for w in wanted]
+
+
+def _word_pt(text: str) -> float:
+    """Width of the longest word, of a cell with its padding; Chinese may break anywhere."""
+    words = text.split() or [""]
+    return max(stringWidth(word, LATIN, _SMALL.fontSize) if word.isascii() else 40.0 for word in words) + 14.0
 
 
 def _length(text: str) -> int:

@@ -46,7 +46,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class Series(msgspec.Struct, frozen=True):
-    """One line or set of points of a Plot; `sd` draws bars of ±2 standard uncertainties."""
+    """One line or set of points of a Plot, named by words or by a key of calibration/texts.py; `sd` draws bars of ±2 standard uncertainties."""
 
     name: str
     x: tuple[float, ...]
@@ -100,7 +100,7 @@ Figure = Plot | PixelMap | Arrows | Photo
 
 
 class Table(msgspec.Struct, frozen=True):
-    """Rows of numbers or words for the report."""
+    """Rows of numbers or words for the report; words may be keys of calibration/texts.py."""
 
     title: Say
     head: tuple[str, ...]
@@ -114,6 +114,7 @@ class Grid(msgspec.Struct, frozen=True):
     rows: tuple[str, ...]
     """Labels, top to bottom; one empty label for a coverage along one axis."""
     columns: tuple[str, ...]
+    """Labels, or keys of calibration/texts.py."""
     counts: tuple[tuple[int, ...], ...]
     """Rows × columns."""
     needed: tuple[tuple[int, ...], ...]
@@ -151,6 +152,8 @@ class StepResult(msgspec.Struct, frozen=True, kw_only=True):
     figures: tuple[Figure, ...] = ()
     tables: tuple[Table, ...] = ()
     coverage: tuple[Grid, ...] = ()
+    equipment: tuple[Say, ...] = ()
+    """What was held before the robot, as it was entered, for the report."""
 
     @property
     def passed(self) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 from calibration.aperture import Aperture
 from calibration.files import PointSpread
 from calibration.point_spread import spread
+from calibration.results import Say
 from robot.radiometry import apparent_c, radiance, transmission
 from robot.types import F32
 
@@ -39,3 +40,8 @@ def level_c(
     full = around + (core - around) / share
     tau = transmission(pixels_m / found.diameter_px, ambient_c, humidity)
     return apparent_c((full - (1 - tau) * radiance(ambient_c)) / tau)
+
+
+def blackbody(aperture_m: float, emissivity: float, sd_c: float) -> Say:
+    """Returns what the report says of the blackbody, as it was entered."""
+    return Say("equip.blackbody", {"aperture_mm": round(1e3 * aperture_m, 1), "emissivity": emissivity, "sd": sd_c})

@@ -128,6 +128,7 @@ def _verify(context: StepContext) -> Procedure:
             ambient_c=here.ambient_c,
             humidity=here.humidity,
             tag=boards.scaled_tag(boards.PAPERS[str(options["verify_paper"])].tag, scale),
+            ruler_mm=None if ruler_mm is None else float(ruler_mm),
         )
     )
 

@@ -30,5 +30,13 @@ def say(sentence: Say, language: Language) -> str:
 
 
 def name_of(key: str, language: Language) -> str:
-    """Returns what a parameter or check is called."""
-    return say(Say(f"name.{key}"), language) if f"name.{key}" in TEXTS else key
+    """Returns what a parameter or check is called; `front.yaw_deg` and `registration_px front` are of that camera or region."""
+    if f"name.{key}" in TEXTS:
+        return say(Say(f"name.{key}"), language)
+    owner, dot, own = key.partition(".")
+    if dot and f"name.{own}" in TEXTS:
+        return f"{owner}: {say(Say(f'name.{own}'), language)}"
+    own, blank, owner = key.partition(" ")
+    if blank and f"name.{own}" in TEXTS:
+        return f"{say(Say(f'name.{own}'), language)}: {say(Say(owner), language)}"
+    return key

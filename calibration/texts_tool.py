@@ -24,6 +24,7 @@ TEXTS: dict[str, Text] = {
         "Interrupted. Everything taken so far is kept: repeat the command to go on.",
         "已中断。已采集的样本均已保存：重新运行该命令即可继续。",
     ),
+    "live.stop": Text("Ctrl-C: stop; nothing is lost", "Ctrl-C：停止；已采集的样本不会丢失"),
     "live.passed": Text("passed", "通过"),
     "live.failed": Text("NOT PASSED", "未通过"),
     "live.rejected": Text("left out", "剔除"),
@@ -82,6 +83,27 @@ TEXTS: dict[str, Text] = {
     "report.serial": Text("Serial number", "序列号"),
     "report.unknown": Text("not reported by the device", "设备未提供"),
     "report.pixels": Text("Pixels", "像素"),
+    "report.used": Text("Held before the robot", "所用标定器具"),
+    "equip.board": Text(
+        "ChArUco board, squares of {edge_mm} mm; its printed ruler of 100 mm measured {ruler_mm} mm",
+        "ChArUco 标定板，方格 {edge_mm} mm；100 mm 标尺实测 {ruler_mm} mm",
+    ),
+    "equip.board_unmeasured": Text(
+        "ChArUco board, squares of {edge_mm} mm; its printed ruler was NOT measured",
+        "ChArUco 标定板，方格 {edge_mm} mm；打印标尺未测量",
+    ),
+    "equip.tag": Text(
+        "ArUco tag of {edge_mm} mm with a warm spot; its printed ruler of 100 mm measured {ruler_mm} mm",
+        "ArUco 标签 {edge_mm} mm，带热斑；100 mm 标尺实测 {ruler_mm} mm",
+    ),
+    "equip.tag_unmeasured": Text(
+        "ArUco tag of {edge_mm} mm with a warm spot; its printed ruler was NOT measured",
+        "ArUco 标签 {edge_mm} mm，带热斑；打印标尺未测量",
+    ),
+    "equip.blackbody": Text(
+        "blackbody, opening {aperture_mm} mm, emissivity {emissivity}, standard uncertainty {sd} °C",
+        "黑体，开口 {aperture_mm} mm，发射率 {emissivity}，标准不确定度 {sd} °C",
+    ),
     "report.parameters": Text("Parameters", "参数"),
     "report.checks": Text("Acceptance", "验收项目"),
     "report.left_out": Text("Samples left out", "剔除的样本"),

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from calibration import aperture as apertures
+from calibration import board as boards
 from calibration.aperture import Aperture
 from calibration.board import TagSpec
 from calibration.bundle import tag_pose
@@ -25,7 +26,7 @@ from calibration.plate import inner
 from calibration.procedure import Guidance
 from calibration.registration_solve import lens_of
 from calibration.results import Check, Grid, Plot, Quantity, Say, Series, StepResult
-from calibration.seen_blackbody import level_c
+from calibration.seen_blackbody import blackbody, level_c
 from calibration.tag_walk import Place, TagWalk
 from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c
@@ -59,6 +60,8 @@ class VerifySetup(msgspec.Struct, frozen=True, kw_only=True):
     ambient_c: float
     humidity: float
     tag: TagSpec
+    ruler_mm: float | None = None
+    """Of the tag, as measured; None: nobody measured it."""
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -110,7 +113,7 @@ class VerifyProcedure:
             refusal=None if done else self._refusal,
             coverage=(
                 Grid(
-                    title=Say("cov.verify"), rows=("",), columns=("°C", "px"),
+                    title=Say("cov.verify"), rows=("",), columns=("col.blackbody", "col.tag_places"),
                     counts=((int(self._seen is not None), places),), needed=((1, PLACES),),
                 ),
             ),
@@ -159,6 +162,10 @@ class VerifyProcedure:
         every = [value for values in off_px.values() for value in values]
         return StepResult(
             step=self.name,
+            equipment=(
+                blackbody(setup.aperture_m, setup.emissivity, setup.blackbody_sd_c),
+                boards.equipment("tag", setup.tag.edge_m, setup.ruler_mm),
+            ),
             samples=1 + len(self._walk.places),
             parameters={
                 "blackbody_error_c": Quantity(error_c, setup.blackbody_sd_c, "°C"),
@@ -171,6 +178,7 @@ class VerifyProcedure:
                 "blackbody_c": Quantity(setup.blackbody_c, setup.blackbody_sd_c, "°C"),
             },
             figures=(
+                self._temperature_plot(seen, error_c),
                 Plot(
                     Say("fig.verify_places"), "m", "px",
                     tuple(
@@ -181,6 +189,14 @@ class VerifyProcedure:
                 ),
             ),
         )  # fmt: skip
+
+    def _temperature_plot(self, seen: Seen, error_c: float) -> Plot:
+        setup, limit_c = self.setup, LIMITS["blackbody_error_c"]
+        at, sd = (setup.blackbody_c,), (setup.blackbody_sd_c,)
+        series = [Series("series.with_plate", at, (error_c,), sd)]
+        if self._plate_px is not None:
+            series.append(Series("series.without_plate", at, (seen.without_plate_c - self._true_c,)))
+        return Plot(Say("fig.temperature_error"), "°C", "°C", tuple(series), (-limit_c, limit_c))
 
     def apply(self, calibration: Calibration) -> Calibration:
         return calibration

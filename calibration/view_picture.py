@@ -17,6 +17,7 @@ from typing import Any
 import cv2
 
 from calibration.procedure import Guidance
+from calibration.results import Grid, Say
 from calibration.texts import Language, say
 from robot.errors import DeviceError
 from robot.types import U8
@@ -80,9 +81,20 @@ class PicturePage:
             "refusal": say(guidance.refusal, self._language) if guidance.refusal else "",
             "state": [say(sentence, self._language) for sentence in guidance.state],
             "silent": dict(silent),
+            "coverage": [self._coverage(grid) for grid in guidance.coverage],
         }
         with self._changed:
             self._guidance = said
+
+    def _coverage(self, grid: Grid) -> dict[str, Any]:
+        return {
+            "title": say(grid.title, self._language),
+            "columns": [say(Say(column), self._language) for column in grid.columns],
+            "rows": [
+                {"label": label, "cells": list(zip(counts, needed, strict=True))}
+                for label, counts, needed in zip(grid.rows, grid.counts, grid.needed, strict=True)
+            ],
+        }
 
     def wants_pictures(self) -> bool:
         return self.watchers > 0
@@ -182,12 +194,20 @@ _PAGE = """<!doctype html><html lang="@LANGUAGE@"><meta charset="utf-8"><meta na
 body{margin:0;font:20px/1.4 system-ui,sans-serif;background:#111;color:#eee}
 header{position:sticky;top:0;background:#222;padding:.6em 1em}progress{width:100%;height:1.2em}
 #todo{font-size:1.5em;font-weight:bold;color:#7f7}#refusal{color:#fd5;min-height:1.4em}#silent{color:#f77}
-main{display:flex;flex-wrap:wrap;gap:8px;padding:8px}figure{margin:0;flex:1 1 440px}img{width:100%;background:#000;min-height:6em}
+main{display:flex;flex-wrap:wrap;gap:8px;padding:8px}figure{margin:0;flex:1 1 440px}img{width:100%;max-height:60vh;object-fit:contain;background:#000;min-height:6em}
+#coverage{display:flex;flex-wrap:wrap;gap:.4em 1.6em;padding:.2em 1em}table{border-collapse:collapse}caption{text-align:left;color:#bbb}
+th{font-weight:normal;color:#bbb;padding:0 .4em}td{min-width:2.4em;text-align:center;border:1px solid #111;background:#333}
+td.all{background:#2e7d32}td.some{background:#9a6700}td.none{background:#8b1e2b}
 </style><header><div id="title"></div><progress max="1" value="0"></progress><div id="todo"></div><div id="refusal"></div>
-<div id="state"></div><div id="silent"></div></header><main>@PICTURES@</main><script>
+<div id="state"></div><div id="silent"></div></header><div id="coverage"></div><main>@PICTURES@</main><script>
+const make=(kind,text,parent)=>{const e=document.createElement(kind);e.textContent=text;parent.append(e);return e};let shown="";
+const cover=grids=>{const now=JSON.stringify(grids);if(now===shown)return;shown=now;const all=document.getElementById("coverage");
+all.replaceChildren();for(const g of grids){const t=make("table","",all);make("caption",g.title,t);const h=make("tr","",t);make("th","",h);
+for(const c of g.columns)make("th",c,h);for(const r of g.rows){const l=make("tr","",t);make("th",r.label,l);
+for(const[have,need]of r.cells)make("td",need?have+"/"+need:have||"·",l).className=need?(have>=need?"all":have?"some":"none"):""}}};
 const put=(id,text)=>{document.getElementById(id).textContent=text};
 setInterval(async()=>{try{const g=await(await fetch("/guidance.json")).json();if(!g.title)return;
 put("title",g.title+"  "+g.percent+" %");document.querySelector("progress").value=g.progress;
 put("todo",g.todo[0]||"");put("refusal",g.refusal);put("state",g.state.join(" · "));
-put("silent",Object.entries(g.silent).map(([k,v])=>k+": "+v).join(" · "))}catch{put("title","…")}},400);
+cover(g.coverage);put("silent",Object.entries(g.silent).map(([k,v])=>k+": "+v).join(" · "))}catch{put("title","…")}},400);
 </script></html>"""

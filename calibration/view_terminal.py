@@ -6,6 +6,7 @@ import time
 from collections.abc import Mapping
 from types import TracebackType
 
+from rich.cells import cell_len
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
@@ -81,8 +82,15 @@ class TerminalView:
         )
 
     def _panel(self, title: str, guidance: Guidance, silent: Mapping[str, str]) -> Panel:
-        parts: list[RenderableType] = [ProgressBar(total=1.0, completed=guidance.progress, width=None)]
-        parts.append(Text(f"{guidance.percent} %   {guidance.accepted} {self._say('live.samples')}"))
+        # A bar ends without a new line: what followed it in a group would be cut off.
+        bar = Table.grid(expand=True, padding=(0, 1))
+        bar.add_column(ratio=1)
+        bar.add_column(no_wrap=True)
+        bar.add_row(
+            ProgressBar(total=100, completed=guidance.percent, width=None),
+            Text(f"{guidance.percent} %  {guidance.accepted} {self._say('live.samples')}", style="bold"),
+        )
+        parts: list[RenderableType] = [bar]
         for number, sentence in enumerate(guidance.todo):
             parts.append(Text(f"➜ {self._say(sentence)}", style="bold green" if number == 0 else ""))
         parts.append(Text(self._refusal_text(guidance), style="bold yellow"))
@@ -93,6 +101,7 @@ class TerminalView:
         parts += [Text(f"{name}: {why}", style="bold red") for name, why in silent.items()]
         if self._notice:
             parts.append(Text(self._notice, style="dim"))
+        parts.append(Text(self._say("live.stop"), style="dim"))
         return Panel(Group(*parts), title=title, title_align="left")
 
     def _refusal_text(self, guidance: Guidance) -> str:
@@ -107,7 +116,7 @@ class TerminalView:
         table = Table(title=self._say(grid.title), title_justify="left", show_lines=False, pad_edge=False)
         table.add_column("")
         for column in grid.columns:
-            table.add_column(column, justify="right")
+            table.add_column(self._say(column), justify="right")
         for label, counts, needed in zip(grid.rows, grid.counts, grid.needed, strict=True):
             table.add_row(label, *(_cell(have, need) for have, need in zip(counts, needed, strict=True)))
         return table
@@ -125,13 +134,19 @@ def _cell(have: int, need: int) -> Text:
 
 def grid_text(grid: Grid, language: Language) -> str:
     """Returns the coverage as plain lines."""
-    width = max((len(label) for label in (*grid.rows, *grid.columns)), default=1)
+    columns = [say(Say(column), language) for column in grid.columns]
+    width = max((cell_len(label) for label in (*grid.rows, *columns)), default=1)
     width = max(width, 7)
-    lines = [say(grid.title, language), " " * width + "".join(f" {column:>{width}}" for column in grid.columns)]
+    lines = [say(grid.title, language), " " * width + "".join(f" {_right(column, width)}" for column in columns)]
     for label, counts, needed in zip(grid.rows, grid.counts, grid.needed, strict=True):
         cells = (f"{have}/{need}" for have, need in zip(counts, needed, strict=True))
-        lines.append(f"{label:<{width}}" + "".join(f" {cell:>{width}}" for cell in cells))
+        lines.append(label + " " * (width - cell_len(label)) + "".join(f" {_right(cell, width)}" for cell in cells))
     return "\n".join(lines)
+
+
+def _right(text: str, width: int) -> str:
+    """A Chinese character takes two columns."""
+    return " " * (width - cell_len(text)) + text
 
 
 def result_text(result: StepResult, language: Language) -> str:
