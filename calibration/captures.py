@@ -19,6 +19,8 @@ HELD_PX = 0.25
 MOVED_PX = 1.0
 GROWN_SHARE = 0.08
 DRIFT_STEP_S = 2.0
+NEAR_BY_S, LEAST_NEAR_BY = 40.0, 8
+"""Over which a sensor drifts evenly, and how many means a line needs."""
 
 
 class Capture(msgspec.Struct, frozen=True):
@@ -42,15 +44,35 @@ class Capture(msgspec.Struct, frozen=True):
 
 
 class Watched(msgspec.Struct):
-    """A series in time, thinned to one value in `DRIFT_STEP_S`."""
+    """A series in time, kept as one mean for each `DRIFT_STEP_S`."""
 
     t_s: list[float] = []
+    """When each mean began."""
     temp_c: list[float] = []
+    last: int = 0
+    """Values in the newest mean."""
 
     def add(self, t_s: float, temp_c: float) -> None:
         if not self.t_s or t_s - self.t_s[-1] >= DRIFT_STEP_S:
             self.t_s.append(round(t_s, 3))
-            self.temp_c.append(round(temp_c, 4))
+            self.temp_c.append(temp_c)
+            self.last = 0
+        self.last += 1
+        self.temp_c[-1] += (temp_c - self.temp_c[-1]) / self.last
+
+    def at(self, t_s: float) -> float | None:
+        """Returns the straight line through what lies within `NEAR_BY_S`, at that second; None where that is too little.
+
+        A plate of few pixels is too noisy to be taken picture by picture.
+        """
+        near = [
+            (t + DRIFT_STEP_S / 2, c) for t, c in zip(self.t_s, self.temp_c, strict=True) if abs(t - t_s) <= NEAR_BY_S
+        ]
+        if len(near) < LEAST_NEAR_BY:
+            return None
+        times, values = np.array(near).T
+        off = times - times.mean()
+        return float(values.mean() + (t_s - times.mean()) * (off @ values) / (off @ off))
 
     def trend(self) -> Trend:
         return trend(self.t_s, self.temp_c)

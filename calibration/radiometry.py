@@ -152,7 +152,7 @@ class RadiometryProcedure:
 
     def solve(self) -> StepResult:
         self._solution = solve(
-            self.setup, pixels.report(self._flat, self._response, self._quantum_c), self._captures, self._plate.trend()
+            self.setup, pixels.report(self._flat, self._response, self._quantum_c), self._captures, self._plate
         )
         return self._solution.result
 

@@ -17,12 +17,11 @@ import numpy as np
 
 from calibration import face_curve, offset_map, point_spread, radiometry_report
 from calibration.aperture import Roi
-from calibration.captures import Capture
+from calibration.captures import Capture, Watched
 from calibration.files import RadiometryCalibration, ReferenceCalibration
 from calibration.pixels import PixelReport
 from calibration.point_spread import Fit, Picture
 from calibration.results import Rejected, Say, StepResult
-from calibration.steady import Trend
 from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c, transmission
 from robot.types import F32, F64, ThermalFrame
@@ -86,11 +85,11 @@ def nominal_level_c(setup: Setup, set_point_c: float) -> float:
     return seen_through_surface_c(set_point_c, setup.emissivity, setup.ambient_c)
 
 
-def solve(setup: Setup, report: PixelReport, captures: Sequence[Capture], drift: Trend) -> Solution:
+def solve(setup: Setup, report: PixelReport, captures: Sequence[Capture], plate: Watched) -> Solution:
     """Returns the calibration and what to tell of it; raises CalibrationError with every reason."""
     points = sorted({capture.set_point_c for capture in captures})
     _refuse_degenerate(setup, points, report)
-    shifts_c = _shifts_c(setup, captures)
+    drift, shifts_c = plate.trend(), _shifts_c(setup, captures, plate)
     uniformity = RadiometryCalibration(
         netd_c=report.netd_c, quantum_c=report.quantum_c, fixed_pattern_sd_c=0.0, absolute_sd_c=0.0,
         dead_pixels=report.dead_pixels, offset_map=offset_map.pack(report.offsets_c),
@@ -191,9 +190,13 @@ def _refuse_degenerate(setup: Setup, points: list[float], report: PixelReport) -
         raise CalibrationError("radiometry: " + "; ".join(problems))
 
 
-def _shifts_c(setup: Setup, captures: Sequence[Capture]) -> list[float]:
+def _shifts_c(setup: Setup, captures: Sequence[Capture], plate: Watched) -> list[float]:
     """Returns how far the sensor's common level lay above that of the first picture."""
     first = captures[0]
+    smooth_c = [plate.at(capture.t_s) for capture in captures]
+    known_c = [value for value in smooth_c if value is not None]
+    if len(known_c) == len(captures):
+        return [value - known_c[0] for value in known_c]
     if first.plate_c is not None:
         return [(capture.plate_c or first.plate_c) - first.plate_c for capture in captures]
     base = first.temp_c()

@@ -21,6 +21,7 @@ from simulators.world import Rig, SceneState
 AMBIENT_C, HUMIDITY = 23.0, 0.5
 FAR_PX = (9.2, 6.6, 4.6)
 """Apparent diameters of the blackbody at the ranges beyond the near one."""
+MOVE_S, PATIENCE_S = 1.5, 90.0
 _NEAR_BY = 1.12
 """Times the least width that the step asks for."""
 
@@ -104,13 +105,20 @@ class RadiometryBench:
 
     def whole_job(self, procedure: RadiometryProcedure) -> Guidance:
         """Does everything that the radiometry step asks for."""
-        self.flat_and_sweep(procedure)
+        guidance = self.flat_and_sweep(procedure)
         points = procedure.setup.set_points_c
         for point_c in points:
-            self.show(procedure, 22.0, self.blackbody(point_c, self.near_px))
-        guidance = procedure.offer((), (), 0)
+            guidance = self._leave(procedure, self.blackbody(point_c, self.near_px), guidance.accepted)
         for diameter_px in FAR_PX:
-            guidance = self.show(procedure, 5.0, self.blackbody(points[-1], diameter_px))
+            guidance = self._leave(procedure, self.blackbody(points[-1], diameter_px), guidance.accepted)
+        return guidance
+
+    def _leave(self, procedure: Procedure, pose: PropPose, accepted: int) -> Guidance:
+        """Leaves the target where it is until it has been taken, or patience is over."""
+        guidance = self.show(procedure, MOVE_S, pose)
+        end_s = self.t_s + PATIENCE_S
+        while guidance.accepted == accepted and self.t_s < end_s:
+            guidance = self.show(procedure, 0.5, pose)
         return guidance
 
     def planted(self) -> dict[tuple[int, int], str]:

@@ -200,6 +200,7 @@ class _Job:
             Figure(f"verify: {name}", check.value, check.high if check.high is not None else 0.0, check.unit)
             for name, check in verified.checks.items()
         ]
+        found.append(Figure("steps not passed", sum(not result.passed for result in self.results), 0, ""))
         found += [Figure(f"{name} not complete", float(not done), 0, "") for name, done in self._complete.items()]
         true_drift = traits.drift_c_per_min
         found.append(Figure("drift", self._drift[0] - true_drift, 0.05, "°C/min"))

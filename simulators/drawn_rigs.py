@@ -18,7 +18,8 @@ from simulators.rig import FOLDER, CameraFile, RigFile, ThermalFile, build
 from simulators.world import DeadPixel, Rig
 
 KINDS = ("stuck", "hot", "cold", "noisy", "slow")
-ALONE_MOST = 8
+ALONE_MOST, SHARE_MOST = 8, 0.019
+"""Of single dead pixels, and of all of them: beyond 2 % the radiometry step rightly calls for another sensor."""
 CLUSTERS = ("corner", "edge", "block", "pair")
 """Three in a corner, three along an edge, two by two, two beside each other."""
 
