@@ -254,6 +254,32 @@ def test_a_full_disk_leaves_everything_as_it_was(station: Path, capsys: pytest.C
     assert all(after[entry] == content for entry, content in before.items())
 
 
+def test_a_full_disk_while_samples_are_kept_costs_the_newest_alone(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (station / "calibration.json").read_bytes()
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    assert run(station, "registration", "--yes") == 1
+    kept = station / "calibration-state" / "registration.json"
+    taken = kept.read_bytes()
+    monkeypatch.setattr(FakeDevices, "stop_after", None)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
+    try:
+        code = run(station, "registration", "--yes")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert code == 1 and "make room and repeat" in capsys.readouterr().err
+    assert kept.read_bytes() == taken and (station / "calibration.json").read_bytes() == before
+    assert run(station, "registration", "--yes") == 0, "with room again it goes on where it was"
+
+
+def test_equipment_is_for_the_record(station: Path) -> None:
+    assert run(station, "registration", "--yes", "--equipment", "Fluke 4180, No. 12") == 0
+    (kept,) = History(station / "calibration.json").results(current(station).id)
+    assert kept.equipment == (Say("Fluke 4180, No. 12"),)
+
+
 def test_an_impatient_run_gives_up(
     station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,9 +11,9 @@ import pytest
 from fake_step import result
 from small_station import calibration
 
-from calibration import history, report_html, report_pdf
+from calibration import board, history, report_html, report_pdf
 from calibration.files import Calibration
-from calibration.report_content import Document, document, verdict
+from calibration.report_content import Cell, Document, Rows, document, verdict
 from calibration.report_figures import _ticks
 from calibration.results import Check, Say, StepResult
 from calibration.texts import TEXTS, say
@@ -63,6 +63,30 @@ def test_pdf_carries_a_font_for_every_character(language: str) -> None:
     assert content.startswith(b"%PDF-") and content.rstrip().endswith(b"%%EOF")
     fonts = set(re.findall(rb"/BaseFont /([A-Za-z+-]+)", content))
     assert any(b"Helvetica" not in font for font in fonts), "a Chinese name is in either language"
+
+
+def test_no_word_of_a_narrow_column_is_broken() -> None:
+    head = Rows(("Step", "Figure", "Value", "Limit", "Result"), ())
+    row = tuple(
+        Cell(text)
+        for text in (
+            "Registration of cameras and thermal sensor",
+            "Expected error " * 3,
+            "0.1 °C/min",
+            "≤ 0.05 °C/min",
+            "passed",
+        )
+    )
+    widths = report_pdf._widths(msgspec.structs.replace(head, rows=(row,)))
+    assert widths[-1] >= report_pdf._word_pt("passed") and sum(widths) <= report_pdf._WIDTH_PT + 0.1
+
+
+def test_what_was_held_before_the_robot_is_named_once() -> None:
+    used = (board.equipment("board", 0.028, None), Say("Blackbody Nr. 17 {certificate}"))
+    results = [msgspec.structs.replace(result("intrinsics", name), equipment=used) for name in ("front", "rear")]
+    said = report_html.render(document(stamped(*results), None, results, "", "abc", NOW, "en"), "").decode()
+    assert said.count("Blackbody Nr. 17 {certificate}") == 1
+    assert "squares of 28.0 mm" in said and "was NOT measured" in said
 
 
 def test_before_and_after_show_what_changed_alone() -> None:

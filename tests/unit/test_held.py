@@ -9,7 +9,7 @@ from robot.errors import CalibrationError, ConfigError
 from simulators.held import Held, PropFile, TourFile
 from simulators.projection import Projector
 from simulators.rig import in_picture, load_rig
-from simulators.scenario import load_scenario, parse_scenario
+from simulators.scenario import load_scenario, parse_scenario, with_aperture
 from simulators.scene import Scene
 
 RIG = load_rig("mi0802")
@@ -25,6 +25,25 @@ def test_a_path_is_followed_and_ends() -> None:
     assert middle.velocity_m_s == pytest.approx([0.0, 0.2, 0.0], abs=1e-6)
     assert middle.rotation[:, 2] @ middle.center_m > 0
     assert np.linalg.det(middle.rotation) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize(("name", "wide_px"), [("mi1602", 21.0), ("mi0802", 12.6), ("mlx90640", 12.6)])
+@pytest.mark.parametrize("aperture_m", [0.06, 0.1])
+def test_a_blackbody_looks_as_wide_as_wanted_on_every_sensor(name: str, wide_px: float, aperture_m: float) -> None:
+    rig = load_rig(name)
+    scenario = with_aperture(load_scenario("calibrate-verify"), aperture_m)
+    pose = Scene(scenario, 1, rig).at(5.0).props[0]
+    away_m = float((pose.center_m - rig.thermal.position_m) @ rig.thermal.rotation[2])
+    assert float(rig.thermal.matrix[0, 0]) * aperture_m / away_m == pytest.approx(wide_px, rel=0.01)
+
+
+def test_who_begins_again_begins_elsewhere() -> None:
+    """Several technicians who stood in each other's pictures do not do so at the same places again."""
+    file = PropFile("charuco", tour=TourFile(views=("front",), columns=3, rows=3, inset=0.6))
+    held = Held(file, "board", RIG, 1)
+    first, second = (held.at(1.5, again) for again in (0, 1))
+    assert first is not None and second is not None
+    assert np.linalg.norm(first.center_m - second.center_m) > 0.1
 
 
 def test_a_tour_stays_in_view_at_its_ranges_and_repeats_itself() -> None:
@@ -63,6 +82,8 @@ def test_places_between_are_seen_whole_by_two_cameras() -> None:
     [
         ('kind = "tag"', "prop[0]:"),
         ('kind = "tag"\npath = [[0.0, 1.0, 0.0, 1.0], [0.0, 1.0, 0.0, 1.0]]', "prop[0].path"),
+        ('kind = "blackbody"\nbefore = "thermal"\nwidths = [[0.0, 12.0, 0.0]]', "prop[0].widths"),
+        ('kind = "tag"\nbefore = "thermal"\nwidths = [[0.0, 12.0, 0.0], [1.0, 12.0, 0.0]]', "prop[0].widths"),
         ('kind = "poster"\npath = [[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]]', "prop[0].kind"),
         ('kind = "blackbody"\npath = [[0.0, 1.0, 0.0, 1.0], [1.0, 1.0, 0.0, 1.0]]\ntemp_c = [[5.0, 30.0], [1.0, 35.0]]', "prop[0].temp_c"),
     ],
