@@ -42,8 +42,7 @@ class GstreamerCamera:
                 f"{self._shown}: this OpenCV is built without GStreamer; on a Jetson use JetPack's own (a virtual environment made with "
                 "--system-site-packages, without the package opencv-python)"
             )
-        timeouts = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
-        self._capture = cv2.VideoCapture(pipeline_of(address), cv2.CAP_GSTREAMER, timeouts)
+        self._capture = cv2.VideoCapture(pipeline_of(address), cv2.CAP_GSTREAMER, _timeouts(cv2.__version__))
         self._seq = 0
         self._first: U8 | None = None
         if self._capture.isOpened():
@@ -87,6 +86,14 @@ class GstreamerCamera:
     def _grab(self) -> U8 | None:
         good, image = self._capture.read()
         return np.asarray(image, dtype=np.uint8) if good and image is not None and image.ndim == 3 else None
+
+
+def _timeouts(version: str) -> list[int]:
+    """Returns the capture's limits in time, as property and value by turns; OpenCV before 4.7 refuses a pipeline that is given any."""
+    major, minor = (int(number) for number in version.split(".")[:2])
+    if (major, minor) < (4, 7):
+        return []
+    return [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, OPEN_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, READ_TIMEOUT_MS]
 
 
 def has_gstreamer(build_information: str) -> bool:
