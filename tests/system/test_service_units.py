@@ -91,6 +91,15 @@ def test_what_the_watchdog_needs() -> None:
     )
 
 
+def test_udev_takes_the_rules() -> None:
+    udevadm = shutil.which("udevadm")
+    if udevadm is None or subprocess.run([udevadm, "verify", "--help"], capture_output=True, check=False).returncode:
+        pytest.skip("udevadm is not here, or older than systemd 254, which brought `verify`")
+    command = [udevadm, "verify", "--resolve-names=never", str(FOLDER / "70-patrol.rules")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
 def test_journald_and_tmpfiles_are_well_formed() -> None:
     journald = configparser.ConfigParser()
     journald.optionxform = str  # type: ignore[assignment,method-assign]
