@@ -11,7 +11,7 @@ import msgspec
 from calibration import summary
 from calibration.files import Calibration, OpticCalibration, expired
 from calibration.identity import lenses
-from calibration.results import Check, Figure, Grid, Plot, Say, StepResult
+from calibration.results import Check, Figure, Grid, Plot, Say, StepResult, shown
 from calibration.texts import Language, name_of, say
 
 Verdict = Literal["pass", "fail", "nominal", "expired", "unverified"]
@@ -163,7 +163,7 @@ class _Writer:
             (
                 Cell(self._title(result)),
                 Cell(name_of(name, self._language)),
-                Cell(f"{check.value:.4g} {check.unit}"),
+                Cell(f"{shown(check.value)} {check.unit}"),
                 Cell(_limits(check)),
                 self._passed(check.passed),
             )
@@ -289,7 +289,7 @@ def _limits(check: Check) -> str:
 
 
 def _plain(value: str | int | float) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    return shown(value) if isinstance(value, float) else str(value)
 
 
 def _figures(calibration: Calibration) -> dict[str, tuple[float, str]]:

@@ -25,6 +25,8 @@ _BODY = ParagraphStyle("body", parent=_SMALL, fontSize=9.5, leading=13, spaceBef
 _TITLE = ParagraphStyle("title", parent=_BODY, fontName=LATIN_BOLD, fontSize=18, leading=22)
 _HEADING = ParagraphStyle("heading", parent=_BODY, fontName=LATIN_BOLD, fontSize=12, leading=15, spaceBefore=12)
 _CAPTION = ParagraphStyle("caption", parent=_SMALL, textColor=HexColor(0x555555), spaceAfter=6)
+_ABOVE = ParagraphStyle("above", parent=_CAPTION, keepWithNext=1)
+"""Of a caption that stands above its table: alone at the foot of a page it would say nothing."""
 _BOX = ParagraphStyle("box", parent=_BODY, fontName=LATIN_BOLD, fontSize=17, leading=22, textColor=white)
 
 
@@ -105,7 +107,7 @@ def _table(rows: Rows) -> list[Flowable]:
     table.spaceBefore, table.spaceAfter = 3, 6
     if not rows.caption:
         return [table]
-    caption = Paragraph(marked(rows.caption), _CAPTION)
+    caption = Paragraph(marked(rows.caption), _ABOVE)
     return [KeepTogether([caption, table])] if rows.numeric else [caption, table]
 
 

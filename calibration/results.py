@@ -14,6 +14,11 @@ class Say(msgspec.Struct, frozen=True):
     values: Mapping[str, str | int | float] = {}
 
 
+def shown(value: float) -> str:
+    """Returns four figures of a value for people; what rounding alone has left of a zero is one."""
+    return "0" if abs(value) < 1e-9 else f"{value:.4g}"
+
+
 class Quantity(msgspec.Struct, frozen=True):
     """A figure with its standard uncertainty (k = 1) and unit."""
 

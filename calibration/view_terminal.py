@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calibration.procedure import Guidance
-from calibration.results import Grid, Rejected, Say, StepResult
+from calibration.results import Grid, Rejected, Say, StepResult, shown
 from calibration.texts import Language, name_of, say
 from robot.types import U8
 
@@ -163,7 +163,7 @@ def result_text(result: StepResult, language: Language) -> str:
         mark = "✓" if check.passed else "✗"
         limits = " … ".join(f"{limit:g}" for limit in (check.low, check.high) if limit is not None)
         lines.append(
-            f"  {mark} {name_of(name, language)}: {check.value:.4g} {check.unit} ({words('limit')} {limits} {check.unit})"
+            f"  {mark} {name_of(name, language)}: {shown(check.value)} {check.unit} ({words('limit')} {limits} {check.unit})"
         )
     for name, quantity in result.parameters.items():
         lines.append(f"    {name_of(name, language)}: {quantity.value:.6g} ± {2 * quantity.sd:.2g} {quantity.unit}")

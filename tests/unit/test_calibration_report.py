@@ -15,7 +15,7 @@ from calibration import board, history, report_html, report_pdf
 from calibration.files import Calibration
 from calibration.report_content import Cell, Document, Rows, document, verdict
 from calibration.report_figures import _ticks
-from calibration.results import Check, Say, StepResult
+from calibration.results import Check, Say, StepResult, shown
 from calibration.texts import TEXTS, say
 
 NOW = dt.datetime(2026, 5, 1, 8, 0, tzinfo=dt.UTC)
@@ -79,6 +79,10 @@ def test_no_word_of_a_narrow_column_is_broken() -> None:
     )
     widths = report_pdf._widths(msgspec.structs.replace(head, rows=(row,)))
     assert widths[-1] >= report_pdf._word_pt("passed") and sum(widths) <= report_pdf._WIDTH_PT + 0.1
+
+
+def test_a_zero_is_shown_as_one() -> None:
+    assert [shown(value) for value in (1.4e-13, -0.0, 0.12345, 123456.0)] == ["0", "0", "0.1235", "1.235e+05"]
 
 
 def test_what_was_held_before_the_robot_is_named_once() -> None:
