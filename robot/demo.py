@@ -190,7 +190,7 @@ class _Demo:
             self._console.print(
                 f"{event['t_utc'][11:19]} [bold red]ALARM[/bold red] person {data['person']}: elevated body-temperature "
                 f"estimate {reading['body_c']:.1f} ± {2 * reading['uncertainty_c']:.1f} °C at {reading['distance_m']:.1f} m "
-                f"({data['readings']} readings, lamp after {data['latency_ms']:.0f} ms)"
+                f"({data['readings']} readings, lamp after {data['latency_ms']:.0f} ms); {event['place']}"
             )
 
     def _stop(self, process: subprocess.Popen[str]) -> int:
