@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 
 from matrix_row import CYCLE_S, EITHER, FINE, LASTS_S, LOUD, REFUSED, Row, judge
 from power_cuts import cuts
-from surroundings import STARTS, SURROUNDINGS
+from surroundings import LEAD_S, STARTS, SURROUNDINGS
 from whole_station import Simulators, ends, fault, person, small_rig, station
 
 
@@ -43,8 +43,6 @@ class Wire:
 
 
 CUTS = 5
-LEAD_S = 20.0
-"""Before the first fault: also a machine that is busy has the robot screening by then."""
 SOME = {"probability": 0.3}
 DAMAGE = [
     Wire("torn frames", "torn", FINE, SOME),

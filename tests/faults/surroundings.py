@@ -25,7 +25,9 @@ from simulators.plate_pty import PlatePty
 Show = Callable[[Row], None]
 FAKETIME = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1")
 FAKETIME_RULES = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_RESET": "1"}
-LEAD_NS = 9_000_000_000
+LEAD_S = 20.0
+"""Before the first fault: also a machine that is busy has the robot screening by then."""
+LEAD_NS = round(LEAD_S * 1e9)
 STARTS = "starts again"
 TMPFS_MB = 16
 
@@ -82,7 +84,7 @@ def abuse(show: Show) -> Iterator[Row]:
     """Yields rows of clients that misbehave and of an overload; the robot goes on screening."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"])) as (_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (_, robot):
             plans: list[tuple[str, str, Callable[[Robot], None]]] = [
                 ("a client that sends garbage", "bytes and broken JSON at /events", misuse.garbage),
                 ("a client that sends too much", "a message of 10 MB", misuse.oversized),
@@ -159,7 +161,7 @@ def network(show: Show) -> Iterator[Row]:
         settings = f'[uplink]\nbroker = "mqtt://127.0.0.1:{broker.port}"\nhold_s = 1.0\n'
         with (
             contextlib.closing(_Killed(broker)),
-            station(folder, well(30), rig=small_rig(folder, cameras=["front"]), settings=settings) as (
+            station(folder, well(30), rig=small_rig(folder, cameras=["front"]), settings=settings, lead_s=LEAD_S) as (
                 simulators,
                 robot,
             ),
@@ -212,7 +214,7 @@ def disk(show: Show) -> Iterator[Row]:
     """Yields rows of a store that cannot write, a disk that is full, and a database that was damaged."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"])) as (_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (_, robot):
             how = "RLIMIT_FSIZE of the robot set to 0 for 5 s"
             act = Act("the disk takes nothing", how, FINE, lambda: misuse.no_disk(robot))
             yield from acted("disk", robot, [act], show)
