@@ -193,7 +193,7 @@ class _Run:
 
         again = np.array([[self._last.get(p.person_id) == t for t in track_ids] for p in people], dtype=float)
         clear = np.array([camera is not None for camera in cameras], dtype=float)
-        worth = np.where(likeness >= 0.5, likeness + 2 * clear[:, None] + again.reshape(likeness.shape), 0.0)
+        worth = np.where(likeness >= 0.5, likeness + 2 * clear[:, None] + 4 * again.reshape(likeness.shape), 0.0)
         rows, columns = linear_sum_assignment(-worth)
         pairs = {int(r): int(c) for r, c in zip(rows, columns, strict=True) if likeness[r, c] >= 0.5}
         self._last.update({people[row].person_id: track_ids[column] for row, column in pairs.items()})

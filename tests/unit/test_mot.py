@@ -113,6 +113,32 @@ def test_a_second_verdict_on_the_same_person_is_a_duplicate() -> None:
     assert duplicates(verdict(7), verdict(9), alarm, {"type": "alarm.raised", "data": {"person": 8}}) == (0, 1, 0.5)
 
 
+def test_the_track_of_somebody_who_turns_away_is_not_held_against_their_neighbour() -> None:
+    """Two stand 0.25 m apart; one looks away and is followed all the same, while the other's own track is not stated for a moment."""
+    beside = (2.0, 0.25, 1.6)
+
+    def cameras(person: int, step: int) -> dict[str, CameraView]:
+        return {"front": CameraView((0.0, 0.0, 60.0, 80.0), 1.0, 70.0 if person == 1 and step >= 8 else 0.0)}
+
+    def tracks(step: int) -> dict[int, Place]:
+        return {8: beside} if 10 <= step < 13 else {7: ONE, 8: beside}
+
+    result = scored(20, [ONE, beside], tracks, cameras)
+    assert result.id_switches == 0, "track 8 is where it belongs all the time"
+
+
+def test_a_track_that_moves_over_to_a_neighbour_is_a_switch_however_near() -> None:
+    """The other way round: who is not resolvable any more does not excuse a track that follows somebody else from then on."""
+
+    def cameras(person: int, step: int) -> dict[str, CameraView]:
+        return {"front": HIDDEN if person == 1 and step >= 8 else CLEAR}
+
+    def tracks(step: int) -> dict[int, Place]:
+        return {7: ONE, 8: TWO} if step < 10 else {8: ONE}
+
+    assert scored(20, [ONE, TWO], tracks, cameras).id_switches == 1
+
+
 def test_nobody_at_all() -> None:
     result = score_tracks([], [], [])
     assert result is not None
