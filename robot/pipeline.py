@@ -16,6 +16,7 @@ import numpy as np
 from calibration.files import Calibration
 from robot.alarm import Alarm, AlarmDesk, AlarmRules
 from robot.attention import AttentionRules
+from robot.colours import head_colours
 from robot.config import Settings
 from robot.corrections import Conditions
 from robot.events import Place
@@ -265,7 +266,8 @@ class Pipeline:
         due = Due(self._tracks, self._being_measured(), self._warm.unmatched())
         seen = self._looker.look(now_ns, shots, due)
         located = locate_all(
-            [(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)) for frame, faces in seen]
+            [(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)) for frame, faces in seen],
+            [head_colours(frame, faces) for frame, faces in seen],
         )
         for shot in shots:
             usable = self._looker.usable(shot.camera)

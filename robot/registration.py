@@ -54,6 +54,8 @@ class Located:
     scores: F32
     origin_m: F64 = field(default_factory=lambda: np.zeros(3))
     """Where the camera is: lines of sight begin here."""
+    colours: F32 | None = None
+    """n × COUNT: of the heads (robot/colours.py); None where nobody looked at them."""
 
     def __len__(self) -> int:
         return int(self.scores.shape[0])
@@ -99,10 +101,10 @@ def locate(faces: Faces, optic: Optic) -> Located:
     return locate_all([(faces, optic)])[0]
 
 
-def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
+def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: Sequence[F32] | None = None) -> list[Located]:
     """Returns the faces of each frame as places in the robot's frame with their covariances.
 
-    All frames at once: few faces a frame, so the number of NumPy's calls is what counts.
+    All frames at once: few faces a frame, so the number of NumPy's calls is what counts. `colours`, if given, are of the heads in each frame.
     """
     if not seen:
         return []
@@ -134,7 +136,8 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
     covariances = across[:, None, None] * (np.eye(3) - outer) + deep[:, None, None] * outer
     positions = origins + offset
     located = []
-    for (faces, optic), end, count in zip(seen, ends.tolist(), counts, strict=True):
+    of_heads: Sequence[F32 | None] = [None] * len(seen) if colours is None else colours
+    for (faces, optic), end, count, heads in zip(seen, ends.tolist(), counts, of_heads, strict=True):
         own = slice(end - count, end)
         located.append(
             Located(
@@ -146,6 +149,7 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]]) -> list[Located]:
                 yaw_rad=yaw[own],
                 scores=faces.scores,
                 origin_m=optic.position_m,
+                colours=heads,
             )
         )
     return located

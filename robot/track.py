@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from robot.optics import length
 from robot.registration import Located
 from robot.track_assignment import assign
+from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
 from robot.track_table import PERSON, Sighted, joined, shown, together
 from robot.types import F64, I64, Track
@@ -33,8 +34,8 @@ class TrackerLimits:
     """Rules of the tracker. Distances in metres, times in seconds."""
 
     score_new: float = 0.6
-    confirm_hits: int = 3
-    lost_s: float = 3.0
+    confirm_hits: int = 2
+    lost_s: float = 5.0
     """A person whom nobody hides and who is not seen for this long has left."""
     hidden_s: float = 6.0
     """Longest time that somebody behind others is waited for."""
@@ -47,8 +48,12 @@ class TrackerLimits:
     """Mahalanobis distance squared beyond which a face is never this person."""
     tail: float = 12.0
     """Degrees of freedom of the t-distribution of errors: a turned or half hidden face is placed far worse than most."""
-    newcomers_m3: float = 0.04
-    """How densely unknown people are expected to appear, per cubic metre: where a track is less likely than that, a face is new."""
+    newcomers_m3: float = 0.08
+    """How densely unknown people are expected to appear, per cubic metre, at `newcomers_m`: where a track is less likely than that, a
+    face is new."""
+    newcomers_m: float = 3.5
+    newcomers_power: float = 3.0
+    """Density grows with this power of the range: who is near was farther away before, and mostly known by then."""
     gate_m: float = 1.5
     """Largest jump whatever the covariance says, beside three standard deviations of the face's own place."""
     range_memory_s: float = 0.2
@@ -68,6 +73,7 @@ class Tracker:
         self._next_id = 1
         self._people = np.zeros(0, dtype=PERSON)
         self._cameras: list[str] = []
+        self._palette = Palette()
 
     def __len__(self) -> int:
         return len(self._people)
@@ -98,7 +104,7 @@ class Tracker:
         self._excuse(faces, prior)
         strong[columns] = False
         self._welcome(faces, np.flatnonzero(strong))
-        self._adopt(faces.t_ns)
+        self._confirm(faces.t_ns)
 
     def _prior(self, rows: I64, t_ns: int) -> _Prior:
         """Returns these people at `t_ns`; who has been moved on beyond that stays there."""
@@ -124,10 +130,18 @@ class Tracker:
         spread = faces.covariances_m2[columns[column]] + prior.covariance[row, :3, :3]
         improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
         # Twice the logarithm of how much likelier a newcomer would be than this track.
-        cost = improbability + 2 * np.log(limits.newcomers_m3)
+        cost = improbability + 2 * self._newcomers(faces.positions_m[columns[column]])
         cost += 2 * self._doubt(rows[row], taken_ns[column])
+        cost -= 2 * self._alike(rows[row], faces.colours[columns[column]], taken_ns[column])
         good = (apart2 < limits.gate_chi2) & (cost < 0)
         return _Pairs(rows[row[good]], columns[column[good]], cost[good])
+
+    def _newcomers(self, positions_m: F64) -> F64:
+        """Returns how densely people not met before appear at these places (n × 3; logarithm, per cubic metre)."""
+        limits = self.limits
+        range_m = np.maximum(length(positions_m[:, :2]), 0.5)
+        density: F64 = np.log(limits.newcomers_m3) + limits.newcomers_power * np.log(range_m / limits.newcomers_m)
+        return density
 
     def _doubt(self, rows: I64, t_ns: int | I64) -> F64:
         """Returns how much less likely each person's return has become (n, logarithm)."""
@@ -135,6 +149,12 @@ class Tracker:
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         doubt: F64 = (unseen_s - people["excused_s"]) / self.limits.absence_s + unseen_s / self.limits.hidden_s
         return doubt
+
+    def _alike(self, rows: I64, colours: F64, t_ns: int | I64) -> F64:
+        """Returns how much likelier their colours (n × COUNT) make it that these faces are these people (n, logarithm)."""
+        people = self._people[["colours", "looks", "seen_ns"]][rows]
+        unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
+        return self._palette.evidence(people["colours"], people["looks"], colours, unseen_s)
 
     def _correct(self, rows: I64, columns: I64, faces: Sighted, prior: _Prior) -> None:
         """Kalman's step for these pairs; `prior` is of everybody. Who is in two frames is corrected by the older one first."""
@@ -161,9 +181,7 @@ class Tracker:
         people["state"][rows] = state
         people["covariance"][rows] = (covariance + covariance.transpose(0, 2, 1)) / 2
         people["time_ns"][rows] = prior.times_ns
-        hits = people["hits"][rows] + 1
-        people["hits"][rows] = hits
-        people["confirmed"][rows] |= hits >= self.limits.confirm_hits
+        people["hits"][rows] += 1
         self._remember(rows, columns, faces, taken_ns)
 
     def _noise(self, columns: I64, faces: Sighted, gap_s: F64) -> F64:
@@ -194,6 +212,9 @@ class Tracker:
         people["score"][rows] = faces.scores[columns]
         people["yaw"][rows] = yaw
         people["camera"][rows] = faces.camera[frame]
+        known, looks, seen = people["colours"][rows], people["looks"][rows], faces.colours[columns]
+        self._palette.learn(known, seen)
+        people["colours"][rows], people["looks"][rows] = blended(known, looks, seen), looks + 1.0
 
     def _excuse(self, faces: Sighted, prior: _Prior) -> None:
         """Notes whom the camera that knows them could not see at this moment, because somebody else was in front."""
@@ -244,10 +265,11 @@ class Tracker:
         )
         for name in ("time_ns", "first_ns", "seen_ns", "looked_ns"):
             new[name] = faces.taken_ns[frame]
-        new["hits"], new["confirmed"] = 1, self.limits.confirm_hits <= 1
+        new["hits"] = 1
         new["landmarks"], new["yaw"] = faces.looks(columns)
         new["seen_position"], new["score"] = faces.positions_m[columns], faces.scores[columns]
         new["camera"] = faces.camera[frame]
+        new["colours"], new["looks"] = faces.colours[columns], 1.0
         self._people = np.concatenate([self._people, new])
         return np.arange(before, before + count)
 
@@ -270,37 +292,41 @@ class Tracker:
         known: NDArray[np.bool_] = (aligned & (near_m < clash * mine_m) & (mine_m < clash * near_m)).any(axis=1)
         return known
 
-    def _adopt(self, t_ns: int) -> None:
-        """People just confirmed take over the track of somebody lost whom they continue: by now their velocity tells, too.
+    def _confirm(self, t_ns: int) -> None:
+        """Confirms who was seen often enough; who continues somebody lost takes over their number: by now the velocity tells, too.
 
         Nobody has been told of them yet, so that no number changes for those who use the tracks.
         """
         limits, people = self.limits, self._people
-        unseen_ns = t_ns - people["seen_ns"]
-        told = people["confirmed"]
-        new = np.flatnonzero(told & (people["hits"] == limits.confirm_hits) & (unseen_ns < _LOST_NS))
+        new = np.flatnonzero(~people["confirmed"] & (people["hits"] >= limits.confirm_hits))
         if not len(new):
             return
-        lost = np.flatnonzero(told & (unseen_ns > _LOST_NS))
-        if not len(lost):
-            return
+        row, column, cost = self._returns(new, t_ns)
+        people["confirmed"][new] = True
+        rows, columns = assign(row, column, cost)
+        heirs, gone = new[columns], rows
+        people["id"][heirs], people["first_ns"][heirs] = people["id"][gone], people["first_ns"][gone]
+        people["hits"][heirs] += people["hits"][gone]
+        self._people = np.delete(people, gone)
+
+    def _returns(self, new: I64, t_ns: int) -> tuple[I64, I64, F64]:
+        """Returns whom of those lost (rows) each of these tracks (index into `new`) may be, and the cost of saying so."""
+        limits, people = self.limits, self._people
+        lost = np.flatnonzero(people["confirmed"] & (t_ns - people["seen_ns"] > _LOST_NS))
         prior = self._prior(np.arange(len(people)), t_ns)
         state, covariance = prior.state, prior.covariance
         delta = state[new][None, :, :] - state[lost][:, None, :]
         before = people["seen_ns"][lost][:, None] < people["first_ns"][new][None, :]
         row, column = np.nonzero(before & (np.linalg.norm(delta[..., :3], axis=2) < 2 * limits.gate_m))
         if not len(row):
-            return
+            return row, column, np.zeros(0)
         spread = covariance[new[column]] + covariance[lost[row]]
         cost, _ = _improbability(delta[row, column], spread, limits.tail)
         unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
         cost -= _improbability(state[new, 3:], unknown, np.inf)[0][column]
-        cost += 2 * np.log(limits.newcomers_m3) + 2 * self._doubt(lost[row], t_ns)
-        rows, columns = assign(row, column, cost)
-        heirs, gone = new[columns], lost[rows]
-        people["id"][heirs], people["first_ns"][heirs] = people["id"][gone], people["first_ns"][gone]
-        people["hits"][heirs] += people["hits"][gone]
-        self._people = np.delete(people, gone)
+        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(lost[row], t_ns)
+        cost -= 2 * self._alike(lost[row], people["colours"][new[column]], t_ns)
+        return lost[row], column, cost
 
     def _forget(self, now_ns: int) -> None:
         limits, people = self.limits, self._people

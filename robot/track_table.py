@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from robot.colours import COUNT
 from robot.registration import Located
 from robot.types import F64, I64, Track
 
@@ -27,10 +28,12 @@ PERSON = np.dtype(
         ("score", np.float64),
         ("yaw", np.float64),
         ("camera", np.int64),
+        ("colours", np.float64, COUNT),
+        ("looks", np.float64),
     ]
 )
 """A row of the tracker: Kalman state (place, velocity) and covariance, times, and how the person looked last. `excused_s` is for how
-long the person could not have been seen, `looked_ns` until when that is known, `camera` the number of the tracker's list of cameras."""
+long the person could not have been seen, `looked_ns` until when that is known, `camera` the number of the tracker's list of cameras, `colours` the mean of so many `looks`."""
 TOGETHER_NS = 150_000_000
 """Frames of different cameras this close in time are taken together; people are moved to each frame's own moment along a line."""
 
@@ -53,6 +56,8 @@ class Sighted:
     positions_m: F64
     covariances_m2: F64
     scores: F64
+    colours: F64
+    """n × COUNT, not a number where unknown."""
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -90,7 +95,12 @@ def joined(frames: Sequence[Located], cameras: list[str]) -> Sighted:
         positions_m=np.concatenate([faces.positions_m for faces in frames]),
         covariances_m2=np.concatenate([faces.covariances_m2 for faces in frames]),
         scores=np.concatenate([faces.scores for faces in frames]).astype(np.float64),
+        colours=np.concatenate([_colours(faces) for faces in frames]),
     )
+
+
+def _colours(faces: Located) -> F64:
+    return np.full((len(faces), COUNT), np.nan) if faces.colours is None else faces.colours.astype(np.float64)
 
 
 def shown(people: np.ndarray, t_ns: int, position: F64, covariance: F64, cameras: Sequence[str]) -> list[Track]:

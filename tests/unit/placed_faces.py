@@ -118,6 +118,7 @@ def located_at(
     positions_m: Sequence[Sequence[float]],
     scores: Sequence[float] | None = None,
     origin_m: tuple[float, float, float] = (0.1, 0.0, 1.0),
+    colours: F32 | None = None,
 ) -> Located:
     """Returns faces as `locate` would place them: sure across the line of sight, unsure by 9 % along it."""
     places = np.array(positions_m, dtype=np.float64).reshape(-1, 3)
@@ -138,6 +139,7 @@ def located_at(
         yaw_rad=np.zeros(count),
         scores=scores32,
         origin_m=np.array(origin_m),
+        colours=colours,
     )
 
 

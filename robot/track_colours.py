@@ -1,0 +1,75 @@
+"""[P] Whether a face has the colours of a person seen before: how much likelier than of anybody who is around.
+
+What counts as alike is learnt from the people there: how much the looks of one person differ from each other, and how
+much those of different people do. Where everybody looks the same (twilight, a school class), colours say next to nothing.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from robot.colours import COUNT
+from robot.types import F64
+
+OWN_SD, OWN_SD_LEAST = 0.15, 0.12
+"""How much the looks of one person differ (natural logarithms): as expected, and as believed at least."""
+CROWD_SD = 0.35
+TAIL = 10.0
+"""Degrees of freedom of the t-distribution: something in front of a part of a face is seen in its place."""
+TEMPER = 0.35
+"""Light and shade move all bands together: that share of the sum of their logarithms is believed."""
+MOST = 6.0
+"""Largest evidence for (logarithm)."""
+LEAST = -12.0
+"""Largest evidence against (logarithm), of who was not seen for LEAST_AFTER_S."""
+LEAST_AFTER_S = 1.0
+MEMORY = 12.0
+"""So many looks make a person's mean."""
+_LEARN, _EXPECT = 400.0, 60.0
+
+
+class Palette:
+    """What is usual: means and variances of all who were seen lately, and variances of one person's looks."""
+
+    def __init__(self) -> None:
+        self._mean = np.zeros(COUNT)
+        self._crowd = np.full(COUNT, CROWD_SD**2)
+        self._own = np.full(COUNT, OWN_SD**2)
+        self._looks = 0.0
+
+    def evidence(self, known: F64, looks: F64, seen: F64, unseen_s: F64) -> F64:
+        """Returns how much likelier (n, logarithm) it is that colours seen (n × COUNT) are of the person with these mean
+        colours after so many looks, than of anybody; 0 where either is not a number.
+
+        Against somebody seen a moment ago they count for little: what has changed is light, or what is before the face.
+        """
+        own = self._own * (1.0 + 1.0 / np.maximum(looks, 1.0))[:, None]
+        crowd = np.maximum(self._crowd, self._own * 1.2)
+        same = (TAIL + 1) * np.log1p((seen - known) ** 2 / (TAIL * own)) + np.log(own)
+        other = (TAIL + 1) * np.log1p((seen - self._mean) ** 2 / (TAIL * crowd)) + np.log(crowd)
+        least = LEAST * np.clip(unseen_s / LEAST_AFTER_S, 0.1, 1.0)
+        evidence: F64 = np.clip(TEMPER * 0.5 * (other - same).sum(axis=1), least, MOST)
+        return np.where(np.isfinite(evidence), evidence, 0.0)
+
+    def learn(self, known: F64, seen: F64) -> None:
+        """Takes in colours seen (n × COUNT) of people whose mean colours were known (n × COUNT)."""
+        good = np.isfinite(seen).all(axis=1) & np.isfinite(known).all(axis=1)
+        if not good.any():
+            return
+        known, seen = known[good], seen[good]
+        count = len(seen)
+        before = min(self._looks, _LEARN)
+        self._looks = before + count
+        self._mean += (seen - self._mean).sum(axis=0) / max(self._looks, 1.0)
+        share = count / (min(self._looks, _LEARN) + _EXPECT)
+        crowd = ((seen - self._mean) ** 2).mean(axis=0)
+        own = np.minimum((seen - known) ** 2, 9 * self._own).mean(axis=0)
+        self._crowd += share * (crowd - self._crowd)
+        self._own = np.maximum(self._own + share * (own - self._own), OWN_SD_LEAST**2)
+
+
+def blended(known: F64, looks: F64, seen: F64) -> F64:
+    """Returns the mean colours (n × COUNT) after one more look; what is not a number leaves them as they were."""
+    mixed = known + (seen - known) / np.minimum(looks + 1.0, MEMORY)[:, None]
+    kept: F64 = np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(known), known, seen))
+    return kept

@@ -1,0 +1,163 @@
+"""Colours of heads: what is measured, what it is worth, and that it keeps people apart whom their places do not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from placed_faces import located_at
+
+from robot.colours import COUNT, head_colours
+from robot.track import Tracker
+from robot.track_colours import LEAST, MOST, Palette, blended
+from robot.types import F32, F64, CameraFrame, Faces
+
+STEP_NS = 100_000_000
+HAIR, SKIN, MASK = (30.0, 35.0, 50.0), (120.0, 150.0, 200.0), (220.0, 205.0, 180.0)
+DARK, LIGHT = (16.0, 20.0, 25.0), (150.0, 190.0, 230.0)
+"""Blue, green, red."""
+
+
+def painted(
+    box: tuple[float, float, float, float], scale: int = 1, gain: float = 1.0, mask: tuple[float, ...] = MASK
+) -> tuple[CameraFrame, Faces]:
+    """Returns a picture of 640 × 480 reduced by `scale` with a head of three bands of colour in this box (of the whole picture)."""
+    left, top, width, height = (value / scale for value in box)
+    image = np.full((480 // scale, 640 // scale, 3), 90, np.uint8)
+    columns = slice(max(round(left), 0), max(round(left + width), 0))
+    for since, until, colour in ((-0.3, 0.02, HAIR), (0.02, 0.64, SKIN), (0.64, 1.0, mask)):
+        rows = slice(max(round(top + since * height), 0), max(round(top + until * height), 0))
+        image[rows, columns] = np.array(colour) * gain
+    frame = CameraFrame("front", 1, 0, image, (640, 480))
+    return frame, Faces(
+        "front", 0, np.array([box], np.float32), np.zeros((1, 5, 2), np.float32), np.ones(1, np.float32)
+    )
+
+
+def test_bands_of_a_head_have_their_colours() -> None:
+    bands = head_colours(*painted((200, 150, 100, 130))).reshape(4, 3)
+    for band, colour in zip(bands, (HAIR, SKIN, SKIN, MASK), strict=True):
+        blue, green, red = np.log(np.floor(colour) + 10.0)
+        assert band == pytest.approx([(blue + green + red) / 3, red - green, (red + green) / 2 - blue], abs=1e-4)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.floats(-80, 620), st.floats(-80, 460), st.floats(12, 200), st.sampled_from([1, 2, 4, 8]))
+def test_any_box_in_a_picture_of_any_scale_has_colours(left: float, top: float, width: float, scale: int) -> None:
+    colours = head_colours(*painted((left, top, width, 1.3 * width), scale))
+    assert colours.shape == (1, COUNT)
+    assert np.isfinite(colours).all()
+
+
+def test_reduced_pictures_show_the_same_colours_and_no_face_none() -> None:
+    whole, quarter = (head_colours(*painted((200, 150, 120, 160), scale)) for scale in (1, 4))
+    assert quarter == pytest.approx(whole, abs=0.02)
+    frame, _ = painted((200, 150, 100, 130))
+    none = Faces("front", 0, np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
+    assert head_colours(frame, none).shape == (0, COUNT)
+
+
+def test_light_changes_lightness_more_than_hue() -> None:
+    bright, dim = (head_colours(*painted((200, 150, 100, 130), gain=gain)).reshape(4, 3) for gain in (1.0, 0.6))
+    change = np.abs(bright - dim)[1:]
+    assert change[:, 0].min() > 0.4
+    assert change[:, 1:].max() < 0.1
+
+
+# What they are worth.
+
+
+def of(hair: tuple[float, ...], lower: tuple[float, ...]) -> F64:
+    """Returns the colours of a head with skin between these two."""
+    blue, green, red = np.moveaxis(np.log(np.array([hair, SKIN, SKIN, lower]) + 10.0), 1, 0)
+    return np.stack([(blue + green + red) / 3, red - green, (red + green) / 2 - blue], axis=1).ravel()
+
+
+def a_crowd(different: float, seed: int = 1) -> tuple[Palette, F64]:
+    """Returns what is learnt from forty people who differ by so much, and their colours."""
+    random = np.random.default_rng(seed)
+    people = of(HAIR, SKIN) + random.normal(0, 1, (40, COUNT)) * different
+    palette = Palette()
+    for _ in range(40):
+        palette.learn(people, people + random.normal(0, 0.1, people.shape))
+    return palette, people
+
+
+def test_the_same_colours_speak_for_a_person_and_others_against() -> None:
+    palette, people = a_crowd(0.4)
+    looks = np.full(len(people), 10.0)
+    again = people + np.random.default_rng(2).normal(0, 0.1, people.shape)
+    same, other = (palette.evidence(people, looks, seen, looks) for seen in (again, np.roll(again, 1, axis=0)))
+    assert np.median(same) > 2.0
+    assert np.median(other) < -4.0
+    assert (same <= MOST).all()
+    assert (other >= LEAST).all()
+    moments = palette.evidence(people, looks, np.roll(again, 1, axis=0), np.full(len(people), 0.1))
+    assert moments.min() == LEAST / 10, "of somebody seen a moment ago the place decides"
+
+
+def test_where_all_look_alike_colours_say_next_to_nothing() -> None:
+    palette, people = a_crowd(0.01)
+    looks = np.full(len(people), 10.0)
+    again = people + np.random.default_rng(2).normal(0, 0.1, people.shape)
+    for seen in (again, np.roll(again, 1, axis=0)):
+        assert np.abs(palette.evidence(people, looks, seen, looks)).max() < 1.6
+
+
+def test_unknown_colours_are_no_evidence_and_are_learnt_when_seen() -> None:
+    palette, unknown = Palette(), np.full((1, COUNT), np.nan)
+    known = of(HAIR, MASK)[None]
+    one = np.ones(1)
+    assert palette.evidence(unknown, one, known, one).tolist() == [0.0]
+    assert palette.evidence(known, one, unknown, one).tolist() == [0.0]
+    palette.learn(unknown, known)
+    assert (blended(unknown, one, known) == known).all()
+    assert (blended(known, one, unknown) == known).all()
+
+
+# What they are good for.
+
+
+def heads(*colours: F64) -> F32:
+    return np.array(colours, dtype=np.float32)
+
+
+def test_two_who_change_places_unseen_keep_their_numbers() -> None:
+    """As tall as each other, hidden together for two seconds: their places alone would have them swapped."""
+    masked, bare = of(DARK, MASK), of(LIGHT, SKIN)
+    left, right = [2.5, 0.35, 1.6], [2.5, -0.35, 1.6]
+
+    def after(swapped: bool, colours: bool) -> dict[int, float]:
+        tracker = Tracker()
+        for step in [*range(15), *range(35, 45)]:
+            places = [right, left] if swapped and step >= 35 else [left, right]
+            t_ns = step * STEP_NS
+            located = located_at("front", t_ns, places, colours=heads(masked, bare) if colours else None)
+            tracks = tracker.update(t_ns, [located])
+        return {track.track_id: round(float(track.position_m[1]), 1) for track in tracks if track.confirmed}
+
+    assert after(False, True) == {1: 0.3, 2: -0.3} or after(False, True) == {1: 0.4, 2: -0.4}
+    with_colours, without = after(True, True), after(True, False)
+    assert set(with_colours) == {1, 2}
+    assert with_colours[1] < 0 < with_colours[2]
+    assert without[1] > 0 > without[2], "colours decide here"
+
+
+def test_somebody_of_other_colours_does_not_take_over_a_lost_place() -> None:
+    tracker = Tracker()
+    for step in [*range(15), *range(30, 40)]:
+        t_ns = step * STEP_NS
+        colours = heads(of(DARK, MASK) if step < 15 else of(LIGHT, SKIN))
+        tracks = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.1, 1.6]], colours=colours)])
+    assert {track.track_id for track in tracks if t_ns - track.last_seen_ns < STEP_NS} == {2}
+
+
+def test_who_keeps_the_place_keeps_the_number_whatever_passes_over_the_face() -> None:
+    """A hand or a cup before the mouth for half a second is the same person."""
+    tracker = Tracker()
+    for step in range(30):
+        t_ns = step * STEP_NS
+        colours = heads(of(DARK, MASK if 12 <= step < 17 else SKIN))
+        tracks = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.1, 1.6]], colours=colours)])
+    assert [track.track_id for track in tracks] == [1]
