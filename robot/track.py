@@ -35,7 +35,7 @@ class TrackerLimits:
 
     score_new: float = 0.6
     confirm_hits: int = 2
-    lost_s: float = 5.0
+    lost_s: float = 4.0
     """A person whom nobody hides and who is not seen for this long has left."""
     hidden_s: float = 6.0
     """Longest time that somebody behind others is waited for."""
@@ -304,6 +304,7 @@ class Tracker:
         row, column, cost = self._returns(new, t_ns)
         people["confirmed"][new] = True
         rows, columns = assign(row, column, cost)
+        self._palette.meet(np.delete(people["colours"][new], columns, axis=0))
         heirs, gone = new[columns], rows
         people["id"][heirs], people["first_ns"][heirs] = people["id"][gone], people["first_ns"][gone]
         people["hits"][heirs] += people["hits"][gone]

@@ -25,7 +25,10 @@ LEAST = -12.0
 LEAST_AFTER_S = 1.0
 MEMORY = 12.0
 """So many looks make a person's mean."""
-_LEARN, _EXPECT = 400.0, 60.0
+_PEOPLE, _LOOKS = 100, 400
+"""How many people and looks are remembered, as weights of the means."""
+_EXPECTED_PEOPLE, _EXPECTED_LOOKS = 15, 60
+"""Weights of what is expected before anybody was seen."""
 
 
 class Palette:
@@ -35,7 +38,7 @@ class Palette:
         self._mean = np.zeros(COUNT)
         self._crowd = np.full(COUNT, CROWD_SD**2)
         self._own = np.full(COUNT, OWN_SD**2)
-        self._looks = 0.0
+        self._people = self._looks = 0
 
     def evidence(self, known: F64, looks: F64, seen: F64, unseen_s: F64) -> F64:
         """Returns how much likelier (n, logarithm) it is that colours seen (n × COUNT) are of the person with these mean
@@ -51,21 +54,27 @@ class Palette:
         evidence: F64 = np.clip(TEMPER * 0.5 * (other - same).sum(axis=1), least, MOST)
         return np.where(np.isfinite(evidence), evidence, 0.0)
 
+    def meet(self, seen: F64) -> None:
+        """Takes in the colours (n × COUNT) of people just met, each once: who stays for long is no more usual for it."""
+        seen = seen[np.isfinite(seen).all(axis=1)]
+        if not len(seen):
+            return
+        if not self._people:
+            self._mean = seen.mean(axis=0)
+        self._people = min(self._people, _PEOPLE) + len(seen)
+        self._mean = self._mean + (seen - self._mean).sum(axis=0) / self._people
+        share = len(seen) / (self._people + _EXPECTED_PEOPLE)
+        self._crowd = self._crowd + share * (((seen - self._mean) ** 2).mean(axis=0) - self._crowd)
+
     def learn(self, known: F64, seen: F64) -> None:
         """Takes in colours seen (n × COUNT) of people whose mean colours were known (n × COUNT)."""
         good = np.isfinite(seen).all(axis=1) & np.isfinite(known).all(axis=1)
         if not good.any():
             return
-        known, seen = known[good], seen[good]
-        count = len(seen)
-        before = min(self._looks, _LEARN)
-        self._looks = before + count
-        self._mean += (seen - self._mean).sum(axis=0) / max(self._looks, 1.0)
-        share = count / (min(self._looks, _LEARN) + _EXPECT)
-        crowd = ((seen - self._mean) ** 2).mean(axis=0)
-        own = np.minimum((seen - known) ** 2, 9 * self._own).mean(axis=0)
-        self._crowd += share * (crowd - self._crowd)
-        self._own = np.maximum(self._own + share * (own - self._own), OWN_SD_LEAST**2)
+        self._looks = min(self._looks, _LOOKS) + int(good.sum())
+        share = int(good.sum()) / (self._looks + _EXPECTED_LOOKS)
+        off = np.minimum((seen[good] - known[good]) ** 2, 9 * self._own).mean(axis=0)
+        self._own = np.maximum(self._own + share * (off - self._own), OWN_SD_LEAST**2)
 
 
 def blended(known: F64, looks: F64, seen: F64) -> F64:
