@@ -120,9 +120,9 @@ class Saver:
 
     def turn(self) -> None:
         """Tells what has waited for the disk for too long; to be called often."""
-        untold = self._untold
-        if untold and self._clock_s() - untold[0].since_s > PATIENCE_S:
-            self._tell_until(untold[-1].seq)
+        waiting = self._waiting()
+        if waiting is not None and self._clock_s() - waiting[0].since_s > PATIENCE_S:
+            self._tell_until(waiting[1].seq)
 
     def audit(self, entry: AuditEntry) -> None:
         """Takes a line for the audit log."""
@@ -141,8 +141,16 @@ class Saver:
         until_s = time.monotonic() + timeout_s
         while self._untold and time.monotonic() < until_s:
             time.sleep(0.01)
-        if self._untold:
-            self._tell_until(self._untold[-1].seq)
+        waiting = self._waiting()
+        if waiting is not None:
+            self._tell_until(waiting[1].seq)
+
+    def _waiting(self) -> tuple[_Untold, _Untold] | None:
+        """Returns the oldest and the newest event that has not been told; the saver's thread may tell the last of them at any moment."""
+        try:
+            return self._untold[0], self._untold[-1]
+        except IndexError:
+            return None
 
     def close(self, timeout_s: float) -> None:
         """Saves what waits and closes the store; gives up on a disk that stands still. Idempotent."""

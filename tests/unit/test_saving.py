@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -215,3 +218,21 @@ def test_audit_and_outbox_follow(path: Path) -> None:
     with Store(path) as store:
         assert [entry.who for entry in store.audit_log()] == ["Li"]
         assert [event.seq for event in store.outbox_pending()] == [2]
+
+
+class Emptied(deque[Any]):
+    """What waits, whose last event the other thread tells between the look whether there is one and the look at it."""
+
+    def __bool__(self) -> bool:
+        there = len(self) > 0
+        self.clear()
+        return there
+
+
+def test_the_last_event_may_be_told_while_somebody_looks_whether_it_waits(tmp_path: Path) -> None:
+    with saver(tmp_path / "events.sqlite3") as (one, _):
+        one._untold = Emptied([SimpleNamespace(seq=1, since_s=time.monotonic())])
+        one.turn()
+        one._untold = Emptied()
+        one.turn()
+        one.flush(0.0)
