@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -89,7 +90,8 @@ class Debian:
 
     def halt(self) -> None:
         """Shuts it down; its files stay."""
-        os.kill(self._leader, signal.SIGRTMIN + 4)  # systemd(1): power off
+        with contextlib.suppress(ProcessLookupError):  # gone already
+            os.kill(self._leader, signal.SIGRTMIN + 4)  # systemd(1): power off
         try:
             self._outer.wait(HALT_S)
         except subprocess.TimeoutExpired:
