@@ -29,7 +29,7 @@ LEAD_S = 20.0
 """Before the first fault: also a machine that is busy has the robot screening by then."""
 LEAD_NS = round(LEAD_S * 1e9)
 STARTS = "starts again"
-TMPFS_MB = 16
+TMPFS_MB = 64
 
 
 @dataclass
@@ -84,7 +84,8 @@ def abuse(show: Show) -> Iterator[Row]:
     """Yields rows of clients that misbehave and of an overload; the robot goes on screening."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (station_, robot):
+            station_.until(0.0)
             plans: list[tuple[str, str, Callable[[Robot], None]]] = [
                 ("a client that sends garbage", "bytes and broken JSON at /events", misuse.garbage),
                 ("a client that sends too much", "a message of 10 MB", misuse.oversized),
@@ -166,6 +167,7 @@ def network(show: Show) -> Iterator[Row]:
                 robot,
             ),
         ):
+            simulators.until(0.0)
             acts = [
                 Act(
                     "broker of the control centre is away",
@@ -214,7 +216,8 @@ def disk(show: Show) -> Iterator[Row]:
     """Yields rows of a store that cannot write, a disk that is full, and a database that was damaged."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (station_, robot):
+            station_.until(0.0)
             how = "RLIMIT_FSIZE of the robot set to 0 for 5 s"
             act = Act("the disk takes nothing", how, FINE, lambda: misuse.no_disk(robot))
             yield from acted("disk", robot, [act], show)
@@ -246,10 +249,9 @@ def _full(folder: Path, state: Path, show: Show) -> Iterator[Row]:
     filler = state / "filler"
 
     def fill() -> None:
-        with filler.open("wb") as file, contextlib.suppress(OSError):
+        with contextlib.suppress(OSError), filler.open("wb", buffering=0) as file:
             while True:
                 file.write(bytes(4096))
-                file.flush()
 
     config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(time.monotonic_ns() + LEAD_NS)]
     with ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))):
@@ -259,7 +261,13 @@ def _full(folder: Path, state: Path, show: Show) -> Iterator[Row]:
         (folder / "events.sqlite3").symlink_to(state / "events.sqlite3")
         with ends(Robot(folder)) as robot:
             robot.available()
-            act = Act("the disk is full", f"a file system of {TMPFS_MB} MB filled for 5 s", FINE, fill, filler.unlink)
+            act = Act(
+                "the disk is full",
+                f"a file system of {TMPFS_MB} MB filled for 5 s",
+                FINE,
+                fill,
+                lambda: filler.unlink(missing_ok=True),
+            )
             yield from acted("disk", robot, [act], show)
             _end(robot)
 
