@@ -1,7 +1,4 @@
-"""Composition root and the pipeline's loop: the one place that knows drivers, models, clocks and threads together.
-
-Order of effects in a step: lamp and siren, then the store, then the stream. The siren waits for no disk and no network.
-"""
+"""Composition root: the one place that knows drivers and models. What they bring is turned into deeds by loop.py."""
 
 from __future__ import annotations
 
@@ -12,8 +9,8 @@ import threading
 import time
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
@@ -22,7 +19,6 @@ from typing import TypeVar
 
 import cv2
 import msgspec
-from msgspec import Raw
 
 from calibration import files
 from drivers import factory
@@ -36,28 +32,26 @@ from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
 from robot.config import CameraSettings, Settings, StreamSettings
 from robot.detect import Detector
-from robot.errors import CalibrationError, ConfigError, DeviceError, PatrolError, StoreError
+from robot.errors import CalibrationError, ConfigError, DeviceError, StoreError
 from robot.events import (
     CalibrationLoadedData,
     Data,
     EventFactory,
     SystemStartedData,
     SystemStoppingData,
-    encode,
     rfc3339,
 )
 from robot.evidence import Evidence
 from robot.history import History
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.live import as_of
+from robot.loop import Lamp, Loop, Teller
 from robot.metrics import Metrics
-from robot.night import is_night
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.pipeline import Acknowledge, Pipeline
 from robot.power import PowerRules
 from robot.record import Recorder, begin_run
 from robot.record import problems as record_problems
 from robot.recovery import Supplies
-from robot.report import step_data
 from robot.saving import Keeping, Saver
 from robot.showing import Showing
 from robot.slots import Slot, Wakeup
@@ -67,15 +61,13 @@ from robot.stream_session import Access, Principal, Tokens
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.stuck import CameraStuck, ThermalStuck
 from robot.supervisor import ServiceNotifier, Supervisor
-from robot.tape import Acted, Ids, TapedPipeline, Told
+from robot.tape import Ids, TapedPipeline
 from robot.types import (
     ButtonPress,
-    CameraShot,
     IndicatorSignal,
     PlateReading,
     PositionReading,
     SirenRules,
-    ThermalFrame,
 )
 from robot.uplink import Uplink, status_of
 from robot.uplink import problems as uplink_problems
@@ -85,12 +77,6 @@ log = logging.getLogger(__name__)
 
 DeviceT = TypeVar("DeviceT", Camera, ThermalSensor)
 
-TURN_S = 0.1
-"""The loop turns at least this often, so that time-outs, siren and health move on without any frame."""
-_READY_S = 2.0
-"""So long the service manager waits for a step with picture and thermal frame; a device that is missing holds nothing up."""
-_WARNINGS_EVERY_NS = 600 * 1_000_000_000
-"""A calibration may expire while the robot runs."""
 _SAVE_S = 3.0
 """How long a stop waits for the disk."""
 _EXIT_BUG = 70
@@ -98,8 +84,6 @@ _POSITIONS = 8
 """Positions that wait at most: some are no position, and the last one must not push out the one before it."""
 _SILENT_PERIODS = 5.0
 """A source of positions that says nothing for so many of its declared periods is opened again."""
-BUTTON = "button"
-"""Who acknowledged, where a hand on the robot did."""
 DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
 """What the lamp shows before the first step: screening is not available yet."""
 
@@ -265,7 +249,6 @@ class App:
         self._presses: deque[tuple[ButtonPress, int]] = deque(maxlen=100)
         self.metrics = Metrics()
         self._recorder: Recorder | None = None
-        self._thermal: ThermalFrame | None = None
         self.on_lamp: Callable[[int, int], None] | None = None
         """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
 
@@ -281,18 +264,16 @@ class App:
             settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
         )
         self._carried = self._carry()
-        self._indicator = self._open_indicator()
+        self._lamp = Lamp(self._open_indicator(), settings.indicator.night, self._carried, self.metrics)
         self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         try:
-            self._indicate(DARK)
+            self._lamp.show(DARK)
             detector, close, self._inference = open_detectors(settings)
             self._capture = self._make_capture()
             self._plate_said, self._plate = self._make_plate()
             self._position_said, self._position = self._make_position()
             self._pipeline = self._make_pipeline(run, detector, close)
             self._vitals = Vitals(settings.computer.hot_c, Path(settings.computer.root))
-            self._warned: tuple[str, ...] = ()
-            self._warn()
             self._showing = Showing(
                 self._pipeline,
                 settings,
@@ -302,13 +283,14 @@ class App:
                 lambda: self._carried.alarms,
             )
             self._uplink = self._make_uplink()
+            self._loop = self._make_loop()
+            self._loop.warn()
             self.stream = self._make_stream()
             self.stream.start()
             log.info("page and events at %s", self.stream.url)
             return self._work()
         finally:
-            if self._indicator is not None:
-                self._indicator.close()
+            self._lamp.close()
             self._supplies.close()
             if self._recorder is not None:
                 self._recorder.close()
@@ -316,12 +298,12 @@ class App:
 
     def _work(self) -> int:
         try:
-            self._tell(self._opening_data())
+            self._loop.teller.tell(self._opening_data())
             self._capture.start()
             for beside in (self._plate, self._position):
                 if beside is not None:
                     beside.start()
-            thread = threading.Thread(target=self._guarded_loop, name="pipeline")
+            thread = threading.Thread(target=self._loop.run, name="pipeline")
             thread.start()
             self.supervisor.wait()
             self._notifier.tell("STOPPING=1")
@@ -336,70 +318,11 @@ class App:
             for beside in (self._plate, self._position):
                 if beside is not None:
                     beside.stop(timeout_s=2.0)
-            self._tell([SystemStoppingData(reason=self.supervisor.reason)])
+            self._loop.teller.tell([SystemStoppingData(reason=self.supervisor.reason)])
             self._saver.flush(_SAVE_S / 2)
         finally:
             self.stream.stop(3.0)
         return _EXIT_BUG if self.supervisor.failed else 0
-
-    def _guarded_loop(self) -> None:
-        try:
-            self._loop()
-        except BaseException as error:  # a bug: the process must end, and the service manager start it anew
-            self.supervisor.fail("pipeline", error)
-
-    def _loop(self) -> None:
-        warnings_due_ns = time.monotonic_ns()
-        awaited = {"picture", "thermal frame"}
-        ready_due_ns = warnings_due_ns + round(_READY_S * 1e9)
-        while not self.supervisor.stopping:
-            shots, thermals = self._capture.wait(TURN_S)
-            self._turn(shots, thermals)
-            now_ns = time.monotonic_ns()
-            if awaited:
-                awaited -= {"picture"} if shots else set()
-                awaited -= {"thermal frame"} if thermals else set()
-                awaited = set() if now_ns >= ready_due_ns else awaited
-                if not awaited:
-                    self._notifier.tell("READY=1")
-            self._notifier.progress(now_ns)
-            self._saver.turn()
-            if now_ns >= warnings_due_ns or self._troubles() != self._warned:
-                warnings_due_ns = now_ns + _WARNINGS_EVERY_NS
-                self._warn()
-            if self._capture.ended and not shots and not thermals:
-                self.supervisor.stop("end of the recordings")
-        self._act(self._pipeline.finish(time.monotonic_ns()))
-
-    def _turn(self, shots: Sequence[CameraShot], thermals: Sequence[ThermalFrame]) -> None:
-        """Thermal frames, commands and the passing of time first; pictures one by one after the lamp has been set.
-
-        A thermal frame that comes meanwhile waits for one picture at most, not for all of them.
-        """
-        self._hear()
-        commands = [self._commands.popleft() for _ in range(len(self._commands))] + self._pressed()
-        self._answer(commands)
-        if thermals or commands or not shots:
-            self._measure(thermals, commands)
-        for index, shot in enumerate(shots):
-            if index and (late := self._capture.take_thermal()):
-                self._measure(late)
-                thermals = late
-            start_ns, start_cpu_ns = time.monotonic_ns(), time.thread_time_ns()
-            self._act(self._pipeline.step([shot], (), start_ns))
-            self._pipeline.charge(time.thread_time_ns() - start_cpu_ns)
-            self.metrics.camera_step(time.monotonic_ns() - start_ns, 1)
-        state = self._showing.state
-        self._showing.update(thermals, time.monotonic_ns())
-        if self._recorder is not None and state is not self._showing.state:
-            self._recorder.state(self._showing.state)
-
-    def _hear(self) -> None:
-        """Takes what the plate's controller and the source of positions have said; waits for nothing."""
-        for said in self._plate_said.take():
-            self._pipeline.hear_plate(said)
-        for told in self._position_said.take():
-            self._pipeline.hear_position(told)
 
     def _carry(self) -> Carried:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""
@@ -416,107 +339,40 @@ class App:
             log.warning("%d alarms from before this start stand unanswered", len(raised))
         return Carried(raised, self.settings.alarm.clear_s)
 
-    def _answer(self, commands: Sequence[Acknowledge]) -> None:
-        """Alarms from before this start are no business of the pipeline: what is said of them is told here."""
-        now_ns = time.monotonic_ns()
-        told = (self._carried.acknowledge(now_ns, one.alarm_id, one.by) for one in commands)
-        data: list[Data] = [one for one in told if one is not None]
-        if data := [*data, *self._carried.clear(now_ns)]:
-            self._tell(data)
-
-    def _pressed(self) -> list[Acknowledge]:
-        """Returns what the buttons ask for: the alarms that stood when one was pressed, and none that came after."""
-        commands: list[Acknowledge] = []
-        for press, t_ns in [self._presses.popleft() for _ in range(len(self._presses))]:
-            asked = [press.value]
-            if press is ButtonPress.ACKNOWLEDGE:
-                alarms = [alarm.alarm_id for alarm in self._pipeline.open_alarms if alarm.stood(t_ns)]
-                alarms += self._carried.standing
-                commands += [Acknowledge(alarm_id, BUTTON) for alarm_id in alarms]
-                asked += alarms or ["nothing"]
-            log.info("button: %s", " ".join(asked))
-            self._saver.audit(AuditEntry(rfc3339(time.time_ns()), BUTTON, "operator", "robot", " ".join(asked)))
-        return commands
+    def _make_loop(self) -> Loop:
+        ids = self._alarm_ids, self._event_ids
+        return Loop(
+            self.supervisor,
+            self._notifier,
+            self.calibration,
+            self._capture,
+            self._plate_said,
+            self._position_said,
+            self._pipeline,
+            self._showing,
+            self._lamp,
+            Teller(self._events, self._saver, self._recorder, self._pipeline, ids),
+            self._saver,
+            self._evidence,
+            self._carried,
+            self.metrics,
+            self._recorder,
+            self._troubles,
+            self._commands,
+            self._presses,
+            self.on_lamp,
+        )
 
     def _troubles(self) -> tuple[str, ...]:
-        quiet = ("siren_quiet",) if self._night() and self._indicator is not None else ()
         fallback = ("provider_fallback",) if self._inference.notes else ()
-        own = (*self._saver.codes, *self._vitals.codes, *self._evidence.codes, *self._supplies.codes, *quiet, *fallback)
-        return own if self._recorder is None else (*own, *self._recorder.codes)
-
-    def _night(self) -> bool:
-        night = self.settings.indicator.night
-        return bool(night) and is_night(night, dt.datetime.now().astimezone())
-
-    def _warn(self) -> None:
-        """Tells the pipeline what must be said of calibration, evidence and recording although the robot works."""
-        self._warned = self._troubles()
-        self._pipeline.warn((*calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)), *self._warned))
-
-    def _measure(self, thermals: Sequence[ThermalFrame], commands: Sequence[Acknowledge] = ()) -> None:
-        start_ns = time.monotonic_ns()
-        self._act(self._pipeline.step((), thermals, start_ns, commands), thermals)
-        self.metrics.thermal_step(time.monotonic_ns() - start_ns, len(thermals))
-
-    def _act(self, result: StepResult, thermals: Sequence[ThermalFrame] = ()) -> None:
-        self._indicate(result.signal)
-        t_lamp_ns = time.monotonic_ns()
-        if self.on_lamp is not None:
-            for frame in thermals:
-                self.on_lamp(frame.t_received_ns, t_lamp_ns)
-        if result.health is not None:
-            self._notifier.tell(
-                f"STATUS=screening {result.health.screening} {', '.join(result.health.reasons)}".rstrip()
-            )
-        t_unix_ns = time.time_ns()
-        data = step_data(result, self.calibration.id, t_lamp_ns, t_lamp_ns, t_unix_ns)
-        told = self._publish(data, t_lamp_ns, t_unix_ns) if data else []
-        self._thermal = thermals[-1] if thermals else self._thermal
-        if result.raised:
-            self._keep_evidence(result, told, t_unix_ns)
-        if self._recorder is not None:
-            given = self._events.next_seq, self._alarm_ids.used, self._event_ids.used
-            self._recorder.tell(Acted(t_lamp_ns, t_unix_ns, *given), told)
-            if result.raised:
-                self._recorder.keep()
-        self.metrics.count(result)
-
-    def _keep_evidence(self, result: StepResult, told: Sequence[bytes], t_unix_ns: int) -> None:
-        view, optics = self._pipeline.view(), self._pipeline.optics
-        for raised in result.raised:
-            event = next(text for text in told if raised.alarm.alarm_id.encode() in text)
-            optic = optics.get(raised.placed.camera)
-            self._evidence.keep(raised, event, view, optic, self._thermal, t_unix_ns)
-
-    def _tell(self, data: Sequence[Data]) -> None:
-        """Tells what no step brought."""
-        now_ns, now_unix_ns = time.monotonic_ns(), time.time_ns()
-        told = self._publish(data, now_ns, now_unix_ns)
-        if self._recorder is not None:
-            self._recorder.tell(Told(tuple(Raw(event) for event in told), now_ns, now_unix_ns), told)
-
-    def _publish(self, data: Sequence[Data], t_mono_ns: int, t_unix_ns: int) -> list[bytes]:
-        """Events are on their way to the store and then to the stream; nothing here waits for either."""
-        place = self._pipeline.place(t_mono_ns)
-        events = [self._events.make(item, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns, place=place) for item in data]
-        encoded = [encode(event) for event in events]
-        self._saver.append(events, encoded)
-        return encoded
+        recorder = () if self._recorder is None else self._recorder.codes
+        own = (self._saver.codes, self._vitals.codes, self._evidence.codes, self._supplies.codes, self._lamp.codes)
+        return (*(code for codes in own for code in codes), *fallback, *recorder)
 
     def _hand_on(self, seq: int, event_json: bytes) -> None:
         self.stream.publish(seq, event_json)
         if self._uplink is not None:
             self._uplink.wake()
-
-    def _indicate(self, signal: IndicatorSignal) -> None:
-        if self._indicator is None:
-            return
-        signal = replace(signal, alarm=signal.alarm or bool(self._carried.standing), quiet=self._night())
-        try:
-            self._indicator.show(signal)
-        except PatrolError as error:
-            self.metrics.indicator_faults.inc()
-            log.error("lamp and siren cannot be set: %s", error)
 
     def _opening_data(self) -> list[Data]:
         calibration = self.calibration

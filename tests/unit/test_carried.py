@@ -6,7 +6,7 @@ import time
 import uuid
 from pathlib import Path
 
-from robot.app import DARK, App
+from robot.app import DARK
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
 from robot.events import (
     AlarmAcknowledgedData,
@@ -18,6 +18,8 @@ from robot.events import (
     encode,
     rfc3339,
 )
+from robot.loop import Lamp
+from robot.metrics import Metrics
 from robot.store import Store, StoreReader
 from robot.types import IndicatorSignal
 
@@ -64,19 +66,18 @@ def test_what_another_version_wrote_keeps_no_robot_from_starting() -> None:
 
 
 def test_the_lamp_is_red_without_a_siren_until_it_is_answered() -> None:
-    class Lamp:
+    class Shown:
         def show(self, signal: IndicatorSignal) -> None:
             self.shown = signal
 
-    app = App.__new__(App)
-    app._carried = Carried([encode(factory().make(raised("a"), t_unix_ns=0, t_mono_ns=0))], clear_s=30.0)
-    app._night = lambda: False  # type: ignore[method-assign]
-    app._indicator = lamp = Lamp()  # type: ignore[assignment]
-    app._indicate(DARK)
-    assert (lamp.shown.alarm, lamp.shown.siren, lamp.shown.unavailable) == (True, False, True)
-    app._carried.acknowledge(0, "a", "Li")
-    app._indicate(DARK)
-    assert not lamp.shown.alarm
+    carried = Carried([encode(factory().make(raised("a"), t_unix_ns=0, t_mono_ns=0))], clear_s=30.0)
+    shown = Shown()
+    lamp = Lamp(shown, (), carried, Metrics())  # type: ignore[arg-type]
+    lamp.show(DARK)
+    assert (shown.shown.alarm, shown.shown.siren, shown.shown.unavailable) == (True, False, True)
+    carried.acknowledge(0, "a", "Li")
+    lamp.show(DARK)
+    assert not shown.shown.alarm
 
 
 def test_the_store_knows_who_waits(tmp_path: Path) -> None:
