@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from placed_faces import located_at
+from small_station import Eyes, S, calibration
+from small_station import settings as robot_settings
 
+from robot.bench_station import looking_at_all
 from robot.colours import COUNT, head_colours
+from robot.pipeline import Pipeline
 from robot.track import Tracker
 from robot.track_colours import LEAST, MOST, Palette, blended
-from robot.types import F32, F64, CameraFrame, Faces
+from robot.types import F32, F64, CameraFrame, CameraShot, Faces
 
 STEP_NS = 100_000_000
 HAIR, SKIN, MASK = (30.0, 35.0, 50.0), (120.0, 150.0, 200.0), (220.0, 205.0, 180.0)
@@ -172,3 +177,21 @@ def test_who_keeps_the_place_keeps_the_number_whatever_passes_over_the_face() ->
         colours = heads(of(DARK, MASK if 12 <= step < 17 else SKIN))
         tracks = tracker.update(t_ns, [located_at("front", t_ns, [[2.0, 0.1, 1.6]], colours=colours)])
     assert [track.track_id for track in tracks] == [1]
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_whoever_does_not_want_colours_has_none_taken(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    taken: list[int] = []
+
+    def noted(_: CameraFrame, faces: Faces) -> F32:
+        taken.append(len(faces))
+        return np.zeros((len(faces), COUNT), np.float32)
+
+    monkeypatch.setattr("robot.pipeline.head_colours", noted)
+    robot = looking_at_all(robot_settings())
+    robot = msgspec.structs.replace(robot, tracking=msgspec.structs.replace(robot.tracking, colours=wanted))
+    pipeline = Pipeline(robot, calibration(), Eyes(lambda _: [(1.4, 0.0, 1.5, 34.5)]), 100 * S, lambda: "a")
+    shot = CameraShot("front", 0, 100 * S, (640, 480), lambda _: (np.zeros((12, 16, 3), np.uint8), (640, 480)))
+    pipeline.step([shot], (), 100 * S + 1)
+    assert len(pipeline.view().tracks) == 1
+    assert taken == ([1] if wanted else [])
