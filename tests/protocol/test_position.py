@@ -297,7 +297,10 @@ def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_p
         assert receiver.faults["bad_line"] >= 1
         receiver.close()
         receiver.close()
-        decoy = os.openpty()  # takes the number that was freed: the receiver comes back as another terminal
+        decoys = [os.openpty()]  # until one has the number that is freed: the receiver comes back as another terminal
+        while all(os.ttyname(slave) != str(first_port) for _, slave in decoys) and time.monotonic() - begin_s < 2.3:
+            time.sleep(0.005)
+            decoys.append(os.openpty())
         while True:
             try:
                 receiver = open_position(f"nmea:{tmp_path}/gnss")
@@ -310,7 +313,7 @@ def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_p
         assert back_s < 1.0
         assert (tmp_path / "gnss").readlink() != first_port
         receiver.close()
-        for descriptor in decoy:
+        for descriptor in itertools.chain(*decoys):
             os.close(descriptor)
     finally:
         simulated.close()
