@@ -307,6 +307,7 @@ class StoreReader:
         db = self._open("mode=ro")
         try:
             db.execute("SELECT floor_seq FROM numbering")
+            db.execute(_CACHE)  # it reads the database, too: on a read-only disk it would fail as the line above
         except sqlite3.OperationalError as error:
             db.close()
             if not (_is_disk(error) and self.path.exists()):
@@ -318,9 +319,7 @@ class StoreReader:
 
     def _open(self, mode: str) -> sqlite3.Connection:
         uri = f"{self.path.absolute().as_uri()}?{mode}"
-        db = sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
-        db.execute(_CACHE)
-        return db
+        return sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
 
 
 class EventLog:

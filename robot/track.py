@@ -35,7 +35,7 @@ class TrackerLimits:
 
     score_new: float = 0.6
     confirm_hits: int = 2
-    lost_s: float = 4.0
+    lost_s: float = 3.0
     """A person whom nobody hides and who is not seen for this long has left."""
     hidden_s: float = 6.0
     """Longest time that somebody behind others is waited for."""

@@ -101,9 +101,7 @@ def table(**sections: dict[str, Any]) -> dict[str, Any]:
 
 
 def settings(**sections: dict[str, Any]) -> Settings:
-    """Returns the settings of this station; people who left are given up after 3 s, so that tests need not wait."""
-    tracking = {"lost_s": 3.0} | sections.pop("tracking", {})
-    return config.parse(table(tracking=tracking, **sections), Path("/robot"))
+    return config.parse(table(**sections), Path("/robot"))
 
 
 def reading(track_id: int, t_ns: int, body_c: float, random_c: float = 0.05) -> Reading:
