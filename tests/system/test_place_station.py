@@ -116,6 +116,12 @@ STANDS = person((0.0, 1.3, 0.0), (60.0, 1.3, 0.0), body_c=39.5, eyes_height_m=1.
 OFTEN = "[coverage]\nsummary_s = 0.5"
 
 
+def positioned(health: Event) -> bool:
+    """Whether this word of health says that the source of positions is well."""
+    position = health["data"]["devices"]["position"]
+    return bool(position["alive"] and position["valid"])
+
+
 def test_a_receiver_through_everything_that_befalls_it(tmp_path: Path) -> None:
     """Each fault is said, none holds screening back, and each position comes back within RETURN_S of the receiver's own return."""
     faults = (("no_fix", 3.0, 1.5), ("garbage", 7.0, 4.0), ("unplug", 14.0, 4.0), ("frozen", 21.0, 4.0))
@@ -137,6 +143,9 @@ def test_a_receiver_through_everything_that_befalls_it(tmp_path: Path) -> None:
             back_s = (fresh["t_mono_ns"] - simulators.t0_mono_ns) / 1e9 - at_s - for_s
             assert back_s < RETURN_S, (kind, back_s)
             seq = fresh["seq"]
+        bad = [e["seq"] for e in robot.listener.events if e["type"] == "health.changed" and not positioned(e)]
+        # Health is told up to a quarter of a second after the position.
+        robot.wait(lambda e: e["type"] == "health.changed" and positioned(e), after=bad[-1])
         health = [e for e in robot.listener.events if e["type"] == "health.changed" and e["seq"] > raised["seq"]]
         assert all(event["data"]["screening"] == "available" for event in health)
         said = [event["data"]["devices"]["position"] for event in health]
