@@ -7,9 +7,11 @@ buffers at once, so that the camera never waits for whoever looks.
 from __future__ import annotations
 
 import contextlib
+import os
+import threading
 import time
-from collections.abc import Mapping
-from concurrent import futures
+from collections.abc import Iterator, Mapping
+from concurrent.futures import CancelledError
 from typing import Any
 
 import cv2
@@ -21,6 +23,9 @@ from robot.types import U8, CameraShot, DeviceInfo
 BUFFERS = 4
 LORES = 2
 """The small picture is half as wide and high as the full one: 640×360 for 1280×720, the width of the detector's input."""
+_MANAGER = threading.Lock()
+"""picamera2 has one camera manager for all cameras of the process; it hangs when one camera is opened while the last other one closes."""
+_MANAGER_S = 5.0
 _MISSING = "picamera2 is not installed: sudo apt install python3-picamera2, and a virtual environment made with --system-site-packages"
 
 
@@ -37,18 +42,19 @@ class Picamera2Camera:
         self._job: Any = None
         width, height = address.integer("width", 1280), address.integer("height", 720)
         try:
-            from picamera2 import Picamera2
+            import picamera2  # noqa: F401
         except ImportError as error:
             raise DeviceError(f"{self._shown}: {_MISSING} ({error})") from error
         try:
-            self._camera = Picamera2(int(address.target))
+            with self._manager():
+                self._camera = _acquired(int(address.target))
             self._configure(width, height, address)
             self._camera.start()
         except (RuntimeError, IndexError, OSError, ValueError) as error:
             self.close()
             raise DeviceError(
-                f"{self._shown}: {error or type(error).__name__} (`rpicam-hello --list-cameras` lists the cameras; check the ribbon "
-                "cable with the power off, and that no other program uses the camera)"
+                f"{self._shown}: {error.__cause__ or error or type(error).__name__} (`rpicam-hello --list-cameras` lists the cameras; "
+                "check the ribbon cable with the power off, and that no other program uses the camera)"
             ) from error
         model = str(self._camera.camera_properties.get("Model", "CSI camera"))
         self._info = DeviceInfo(self._shown, model, "", width, height)
@@ -71,11 +77,11 @@ class Picamera2Camera:
         job, self._job = self._job or camera.capture_request(wait=False), None
         try:
             request = job.get_result(timeout=timeout_s)
-        except (TimeoutError, futures.TimeoutError) as error:
+        except TimeoutError as error:
             self._job = job
             raise DeviceTimeout(f"{self._shown}: no picture within {timeout_s:g} s") from error
-        except RuntimeError as error:
-            raise DeviceError(f"{self._shown}: {error}") from error
+        except (RuntimeError, CancelledError) as error:
+            raise DeviceError(f"{self._shown}: {str(error) or 'closed while it was read'}") from error
         try:
             full, small = request.make_array("main"), request.make_array("lores")
             taken_ns = monotonic_of(int(request.get_metadata()["SensorTimestamp"]))
@@ -95,10 +101,23 @@ class Picamera2Camera:
     def close(self) -> None:
         """Idempotent."""
         camera, self._camera = self._camera, None
-        if camera is not None:
-            for step in (camera.stop, camera.close):
-                with contextlib.suppress(RuntimeError, OSError):
-                    step()
+        if camera is None:
+            return
+        # A camera that fell silent has an unanswered request in its queue, and would wait behind it for ever to be stopped.
+        for step in (camera.cancel_all_and_flush, camera.stop):
+            with contextlib.suppress(RuntimeError, OSError):
+                step()
+        with contextlib.suppress(RuntimeError, OSError), self._manager():
+            camera.close()
+
+    @contextlib.contextmanager
+    def _manager(self) -> Iterator[None]:
+        if not _MANAGER.acquire(timeout=_MANAGER_S):
+            raise DeviceError(f"{self._shown}: another camera of libcamera's hangs (restart the robot)")
+        try:
+            yield
+        finally:
+            _MANAGER.release()
 
     def _configure(self, width: int, height: int, address: Address) -> None:
         period_us = round(1e6 / address.number("fps", 10.0))
@@ -114,6 +133,26 @@ class Picamera2Camera:
             controls=controls,
         )
         self._camera.configure(configuration)
+
+
+def _acquired(number: int) -> Any:
+    """Returns picamera2's object for a camera that is ours now. What it opened on the way is closed again if it cannot be had."""
+    from picamera2 import Picamera2
+
+    class Camera(Picamera2):  # type: ignore[misc]
+        def __init__(self) -> None:
+            try:
+                super().__init__(number)
+            except BaseException:
+                # The package leaves a pipe open, twice a second for as long as the camera is missing.
+                if self.is_open:
+                    self.camera.release()
+                    self.is_open = False
+                self.notifymeread.close()
+                os.close(self.notifyme_w)
+                raise
+
+    return Camera()
 
 
 def monotonic_of(boot_ns: int) -> int:

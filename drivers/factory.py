@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
@@ -18,6 +19,8 @@ POSITION_SCHEMES = ("nmea", "mqtt")
 INDICATOR_SCHEMES = ("gpiozero", "gpiod")
 POWER_SCHEMES = INDICATOR_SCHEMES
 BUTTONS = ("ack", "test")
+SHARED_SCHEMES = ("http", "https", "file", "mqtt", *INDICATOR_SCHEMES)
+"""What several may use at once; pins are told apart by `pin_problems`."""
 
 
 class Login(Protocol):
@@ -151,6 +154,31 @@ def pin_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
                 first = users.setdefault((address.scheme, address.target, pin), here)
                 if first != here:
                     found.append(f"{here}: pin {pin} is taken by {first} (each needs a pin of its own)")
+    return found
+
+
+def device_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
+    """Returns which addresses name a device that another one has, under whatever name; each address with where it stands in the settings.
+
+    The second to open such a device would be told for ever that it is in use. Addresses that are wrong by themselves are left to `parse`.
+    """
+    found: list[str] = []
+    users: dict[tuple[str, str], str] = {}
+    for where, text in addresses:
+        try:
+            address = parse(text)
+        except ConfigError:
+            continue
+        if address.scheme in SHARED_SCHEMES:
+            continue
+        path = address.target.startswith("/")
+        # Serial ports are one kind of device, whatever speaks on them.
+        device = ("", os.path.realpath(address.target)) if path else (address.scheme, address.target)
+        if address.target.isdecimal():
+            device = (address.scheme, str(int(address.target)))
+        first = users.setdefault(device, where)
+        if first != where:
+            found.append(f"{where}: {address.scheme}:{address.target} is {first}'s device already (each needs its own)")
     return found
 
 

@@ -98,6 +98,7 @@ def problems(settings: Settings) -> list[str]:
                 found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
+    found.extend(factory.device_problems((where, address) for where, address, _ in _addresses(settings)))
     found.extend(factory.pin_problems([("indicator.address", settings.indicator.address), *_supplies(settings)]))
     found.extend(_stream_problems(settings.stream))
     if settings.uplink.broker:

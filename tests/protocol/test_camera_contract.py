@@ -1,22 +1,18 @@
 """Every camera driver keeps the one contract of robot.interfaces.Camera; what stands in for hardware stands at its library's edge.
 
-V4L2: linuxpy's own Frame objects over recorded JPEG bytes, its device and capture replaced. picamera2: the real package's classes by
-autospec, with stubs for the system libraries that it imports. GStreamer: OpenCV's capture replaced.
+V4L2: linuxpy's own Frame objects over recorded JPEG bytes, its device and capture replaced. picamera2: the real package over a played
+libcamera (test_picamera2.py has more of it). GStreamer: OpenCV's capture replaced.
 """
 
 from __future__ import annotations
 
 import errno
-import importlib
-import importlib.abc
-import importlib.machinery
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import SimpleNamespace
 from typing import Any, ClassVar
 from unittest import mock
 
@@ -24,6 +20,7 @@ import cv2
 import numpy as np
 import pytest
 from linuxpy.video.device import Frame, VideoCapture
+from played_libcamera import Cameras, picamera2_over
 
 from drivers import camera_gstreamer, camera_v4l2
 from drivers.address import parse
@@ -110,94 +107,14 @@ def open_v4l2(text: str = V4L2) -> camera_v4l2.V4l2Camera:
     return camera_v4l2.V4l2Camera(parse(text), "front")
 
 
-class _Stubs(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Modules that picamera2 imports and that only a Raspberry Pi has."""
-
-    ABSENT = (
-        "libcamera",
-        "pykms",
-        "kms",
-        "av",
-        "PIL",
-        "pidng",
-        "simplejpeg",
-        "prctl",
-        "piexif",
-        "videodev2",
-        "v4l2",
-        "tqdm",
-        "jsonschema",
-    )
-
-    def find_spec(self, name: str, path: Any, target: Any = None) -> importlib.machinery.ModuleSpec | None:
-        if name.split(".")[0] in self.ABSENT or name.startswith("picamera2.previews"):
-            return importlib.machinery.ModuleSpec(name, self, is_package=True)
-        return None
-
-    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType:
-        module = mock.MagicMock(name=spec.name)
-        module.__spec__, module.__path__, module.__name__ = spec, [], spec.name
-        module.__all__ = []
-        return module  # type: ignore[no-any-return]
-
-    def exec_module(self, module: ModuleType) -> None:
-        pass
-
-
-class Pi:
-    """A CSI camera behind the real package's signatures."""
-
-    def __init__(self, real: ModuleType) -> None:
-        self.camera = mock.create_autospec(real.Picamera2, instance=True)
-        self.camera.camera_properties = {"Model": "imx708"}
-        self.camera.create_video_configuration.side_effect = lambda **kwargs: kwargs
-        self.camera.capture_request.side_effect = self._job
-        self._request_type = importlib.import_module("picamera2.request").CompletedRequest
-        self._job_type = importlib.import_module("picamera2.job").Job
-        self.silent = self.gone = False
-        self.released = 0
-
-    def _job(self, wait: Any = None, signal_function: Any = None, flush: Any = None) -> Any:
-        assert wait is False
-        job = mock.create_autospec(self._job_type, instance=True)
-        job.get_result.side_effect = self._result
-        return job
-
-    def _result(self, timeout: float | None = None) -> Any:
-        if self.gone:
-            raise RuntimeError("Camera frontend has timed out!")
-        if self.silent:
-            assert timeout is not None
-            time.sleep(timeout)
-            raise TimeoutError
-        request = mock.create_autospec(self._request_type, instance=True)
-        small = cv2.cvtColor(np.full((HEIGHT // 2, WIDTH // 2, 3), 90, np.uint8), cv2.COLOR_BGR2YUV_I420)
-        full = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
-        request.make_array.side_effect = lambda name: {"main": full, "lores": small}[name]
-        request.get_metadata.return_value = {"SensorTimestamp": time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 5_000_000}
-        request.release.side_effect = lambda: setattr(self, "released", self.released + 1)
-        return request
-
-
 @pytest.fixture
-def pi(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pi]:
+def pi() -> Iterator[Cameras]:
     pytest.importorskip("importlib.metadata").distribution("picamera2")
-    before = set(sys.modules)
-    finder = _Stubs()
-    sys.meta_path.insert(0, finder)
-    try:
-        real = importlib.import_module("picamera2")
-        one = Pi(real)
-        monkeypatch.setattr(real, "Picamera2", lambda number: one.camera)
-        yield one
-    finally:
-        sys.meta_path.remove(finder)
-        for name in set(sys.modules) - before:
-            if name.split(".")[0] in (*finder.ABSENT, "picamera2"):
-                del sys.modules[name]
+    with picamera2_over(1) as cameras:
+        yield cameras
 
 
-def open_pi(text: str = f"picamera2:0?width={WIDTH}&height={HEIGHT}") -> Camera:
+def open_pi(text: str = f"picamera2:0?width={WIDTH}&height={HEIGHT}&fps=50") -> Camera:
     from drivers.camera_picamera2 import Picamera2Camera
 
     return Picamera2Camera(parse(text), "front")
@@ -373,49 +290,6 @@ def test_serial_number_of_a_usb_camera(tmp_path: Path) -> None:
     (tmp_path / "dev/video0").touch()
     assert camera_v4l2.usb_serial("/dev/video0", tmp_path) == "SN42"
     assert camera_v4l2.usb_serial("/dev/video1", tmp_path) == ""
-
-
-def test_picamera2_is_configured_for_small_and_full_pictures(pi: Pi) -> None:
-    camera = open_pi("picamera2:0?width=1280&height=720&fps=10&exposure_us=8000&gain=2")
-    configuration = pi.camera.configure.call_args.args[0]
-    assert configuration["main"] == {"size": (1280, 720), "format": "RGB888"}
-    assert configuration["lores"] == {"size": (640, 360), "format": "YUV420"}
-    assert configuration["controls"] == {
-        "FrameDurationLimits": (100_000, 100_000),
-        "AeEnable": False,
-        "ExposureTime": 8000,
-        "AnalogueGain": 2.0,
-    }
-    camera.close()
-    pi.camera.stop.assert_called_once_with()
-    pi.camera.close.assert_called_once_with()
-
-
-def test_picamera2_gives_buffers_back_and_knows_when_light_was_taken(pi: Pi) -> None:
-    camera = open_pi()
-    shot = camera.read(1.0)
-    assert pi.released == 1
-    assert 4_000_000 < time.monotonic_ns() - shot.t_mono_ns < 500_000_000
-    small = shot.decode(2)
-    assert small is not None and small.image_bgr.shape == (HEIGHT // 2, WIDTH // 2, 3)
-    assert abs(int(small.image_bgr[5, 5, 0]) - 90) < 4
-
-
-def test_picamera2_waits_on_the_same_request_after_a_timeout_and_tells_a_loss(pi: Pi) -> None:
-    camera = open_pi()
-    pi.silent = True
-    for _ in range(2):
-        with pytest.raises(DeviceTimeout):
-            camera.read(0.02)
-    assert pi.camera.capture_request.call_count == 1
-    pi.silent = False
-    camera.read(0.5)
-    pi.gone = True
-    with pytest.raises(DeviceError, match="timed out"):
-        camera.read(0.5)
-    camera.close()
-    with pytest.raises(DeviceError, match="closed"):
-        camera.read(0.1)
 
 
 def test_a_computer_without_picamera2_says_how_to_get_it() -> None:

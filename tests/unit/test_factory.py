@@ -12,7 +12,7 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
-from drivers.factory import open_camera, open_indicator, open_thermal
+from drivers.factory import device_problems, open_camera, open_indicator, open_thermal
 from robot.errors import ConfigError, DeviceError
 from robot.types import IndicatorSignal
 
@@ -69,3 +69,28 @@ def test_device_of_another_kind_is_refused() -> None:
 def test_libraries_are_loaded_only_when_an_address_needs_them() -> None:
     code = "import sys, drivers.factory; sys.exit(any(name in sys.modules for name in ('gpiozero', 'cv2', 'serial')))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_one_device_has_one_entry_under_whatever_name(tmp_path: Path) -> None:
+    (tmp_path / "video0").touch()
+    (tmp_path / "by-path").symlink_to(tmp_path / "video0")
+    found = device_problems(
+        [
+            ("cameras[0].address", "picamera2:0?fps=10"),
+            ("cameras[1].address", "picamera2:00?fps=15"),
+            ("cameras[2].address", "picamera2:1"),
+            ("cameras[3].address", f"v4l2:{tmp_path}/video0"),
+            ("cameras[4].address", f"v4l2:{tmp_path}/by-path?width=640&height=480"),
+            ("cameras[5].address", "gstreamer:0"),
+            ("cameras[6].address", "http://192.0.2.7/one.mjpg"),
+            ("cameras[7].address", "http://192.0.2.7/one.mjpg"),
+            ("thermal.address", "senxor:/dev/ttyACM0"),
+            ("place.source", "nmea:/dev/ttyACM0?baud=9600"),
+            ("reference.readback", "wrong"),
+        ]
+    )
+    assert [line.split(" (")[0] for line in found] == [
+        "cameras[1].address: picamera2:00 is cameras[0].address's device already",
+        f"cameras[4].address: v4l2:{tmp_path}/by-path is cameras[3].address's device already",
+        "place.source: nmea:/dev/ttyACM0 is thermal.address's device already",
+    ]
