@@ -15,7 +15,7 @@ from drivers.address import parse
 from drivers.http_stream import HttpStream, open_stream
 from drivers.jpeg import size_px
 from drivers.jpeg_image import UNDECODABLE, LateFaults, loader
-from drivers.mjpeg_stream import JpegPart, MjpegParser, boundary_of, capture_time_ns
+from drivers.mjpeg_stream import CaptureClock, JpegPart, MjpegParser, boundary_of
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import CameraShot, DeviceInfo
 
@@ -53,6 +53,7 @@ class MjpegHttpCamera:
         self._name = name
         self._latency_ns = round(latency_ms * 1e6)
         self._headless = 0
+        self._clock = CaptureClock()
         self._late_faults = LateFaults()
         self._received = 0
         self._waiting: _Waiting | None = None
@@ -158,7 +159,7 @@ class MjpegHttpCamera:
             return
         arrival_ns = time.monotonic_ns()
         self._received += len(parts)
-        t_mono_ns = capture_time_ns(parts[-1].headers.get("x-timestamp"), arrival_ns, time.time_ns())
+        t_mono_ns = self._clock.time_ns(parts[-1].headers.get("x-timestamp"), arrival_ns, time.time_ns())
         if t_mono_ns is None:
             t_mono_ns = arrival_ns - self._latency_ns
         self._waiting = _Waiting(parts[-1], t_mono_ns, self._received - 1)

@@ -145,9 +145,9 @@ def _acquired(number: int) -> Any:
                 super().__init__(number)
             except BaseException:
                 # The package leaves a pipe open, twice a second for as long as the camera is missing.
-                if self.is_open:
+                if getattr(self, "is_open", False):
                     self.camera.release()
-                    self.is_open = False
+                    self.is_open: bool = False
                 self.notifymeread.close()
                 os.close(self.notifyme_w)
                 raise

@@ -21,6 +21,7 @@ _PREFIX_BYTES = 1024
 _BLANK = b" \t\r\n\0-"
 _MIN_SPACE_BYTES = 64 * 1024
 _PLAUSIBLE_AGE_NS = 2_000_000_000
+_JITTER_NS = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,21 +233,47 @@ def boundary_of(content_type: str) -> str | None:
     return (match[1].strip('"') or None) if match else None
 
 
-def capture_time_ns(timestamp: str | None, arrival_mono_ns: int, arrival_wall_ns: int) -> int | None:
-    """Time of capture on the monotonic clock from a part's X-Timestamp (`seconds.micros`), None if it cannot be believed.
+class CaptureClock:
+    """Times of capture on the monotonic clock from the parts' X-Timestamp (`seconds.micros`) of one connection.
 
     Senders disagree on the clock: mjpg-streamer passes on the kernel's monotonic stamp or wall time, ustreamer wall time. The stamp
-    is taken in the clock in which it lies 0 to 2 s before its arrival.
+    is taken in the clock in which it lies 0 to 2 s before its arrival. Once that is known, a picture may be older: a link that holds
+    pictures up makes each a little later than the one before, by no more time than has passed. A stamp that is older than that comes from a clock that was set.
     """
-    match = re.fullmatch(r"(\d{1,10})(?:\.(\d{1,9}))?", timestamp.strip(), re.ASCII) if timestamp else None
-    if match is None:
+
+    def __init__(self) -> None:
+        self._wall: bool | None = None
+        self._age_ns = self._arrival_ns = 0
+
+    def time_ns(self, timestamp: str | None, arrival_mono_ns: int, arrival_wall_ns: int) -> int | None:
+        """Returns when the light was taken; None if the stamp cannot be believed."""
+        stamp_ns = _nanoseconds(timestamp)
+        if stamp_ns is None:
+            return None
+        age_ns = self._age(stamp_ns, arrival_mono_ns, arrival_wall_ns)
+        if age_ns is None:
+            self._wall = None
+            return None
+        self._age_ns, self._arrival_ns = age_ns, arrival_mono_ns
+        return arrival_mono_ns - age_ns
+
+    def _age(self, stamp_ns: int, arrival_mono_ns: int, arrival_wall_ns: int) -> int | None:
+        if self._wall is not None:
+            age_ns = (arrival_wall_ns if self._wall else arrival_mono_ns) - stamp_ns
+            oldest_ns = max(_PLAUSIBLE_AGE_NS, self._age_ns + arrival_mono_ns - self._arrival_ns + _JITTER_NS)
+            if 0 <= age_ns <= oldest_ns:
+                return age_ns
+        for wall, arrival_ns in ((False, arrival_mono_ns), (True, arrival_wall_ns)):
+            age_ns = arrival_ns - stamp_ns
+            if 0 <= age_ns <= _PLAUSIBLE_AGE_NS:
+                self._wall = wall
+                return age_ns
         return None
-    stamp_ns = int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
-    for arrival_ns in (arrival_mono_ns, arrival_wall_ns):
-        age_ns = arrival_ns - stamp_ns
-        if 0 <= age_ns <= _PLAUSIBLE_AGE_NS:
-            return arrival_mono_ns - age_ns
-    return None
+
+
+def _nanoseconds(timestamp: str | None) -> int | None:
+    match = re.fullmatch(r"(\d{1,10})(?:\.(\d{1,9}))?", timestamp.strip(), re.ASCII) if timestamp else None
+    return None if match is None else int(match[1]) * 1_000_000_000 + int((match[2] or "").ljust(9, "0"))
 
 
 def _parse_headers(block: bytes) -> dict[str, str]:

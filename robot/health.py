@@ -21,6 +21,10 @@ VITAL_SILENCE_S = 2.0
 """Thermal sensor and pipeline: the longest silence before screening is unavailable, whatever the declared rate."""
 RATE_SHARE = 0.7
 RATE_WINDOW_S = 5.0
+LATE_S = 1.0
+"""A picture older than this when it arrives is not looked at: whoever was there may be two steps on."""
+LATE_PICTURES = 3
+"""So many in a row are no hiccup of the robot's own."""
 RECOVERY_S = 2.0
 START_GRACE_S = 10.0
 """Until then a stream that has never beaten is starting, not lost."""
@@ -81,6 +85,8 @@ class _Stream:
         self.beats: deque[int] = deque(maxlen=max(4, math.ceil(2 * declared_hz * self.window_ns / 1e9)))
         self.valid = True
         self.detail = ""
+        self.late = self.arrived_ns = 0
+        """Pictures in a row that came late, and when the last one did."""
 
     def beat(self, t_ns: int) -> None:
         if not self.beats or t_ns > self.beats[-1]:  # a late or repeated time says nothing new
@@ -93,13 +99,14 @@ class _Stream:
     def report(self, now_ns: int) -> DeviceHealth:
         alive = self.started and now_ns - self.beats[-1] <= self.alive_ns
         rate_hz = self._rate_hz(now_ns)
+        late = self.late >= LATE_PICTURES and now_ns - self.arrived_ns <= self.alive_ns
         return DeviceHealth(
             alive=alive,
             rate_ok=alive and rate_hz >= RATE_SHARE * self.declared_hz,
-            valid=self.valid and self.started,
+            valid=self.valid and self.started and not late,
             rate_hz=rate_hz,
             declared_hz=self.declared_hz,
-            detail=self.detail,
+            detail=f"pictures come more than {LATE_S:g} s late" if late else self.detail,
         )
 
     def _rate_hz(self, now_ns: int) -> float:
@@ -143,6 +150,14 @@ class Health:
     def beat(self, name: str, t_ns: int) -> None:
         """Notes that stream `name` delivered something at `t_ns`."""
         self._streams[name].beat(t_ns)
+
+    def picture(self, name: str, t_ns: int, now_ns: int) -> bool:
+        """Notes a camera's picture taken at `t_ns` that is here at `now_ns`; returns whether it may be looked at."""
+        stream = self._streams[name]
+        stream.beat(t_ns)
+        late = now_ns - t_ns > LATE_S * 1e9
+        stream.late, stream.arrived_ns = stream.late + 1 if late else 0, now_ns
+        return not late
 
     def set_valid(self, name: str, valid: bool, detail: str = "") -> None:
         """Notes whether what the stream delivers is usable (frozen, covered, out of range: `detail` says which)."""

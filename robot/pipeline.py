@@ -260,9 +260,8 @@ class Pipeline:
         return self._alarm_places.get(alarm_id)
 
     def _look(self, shots: Sequence[CameraShot], now_ns: int) -> None:
-        """Faces of new pictures move the tracks on."""
-        for shot in shots:
-            self._health.beat(shot.camera, shot.t_mono_ns)
+        """Faces of new pictures move the tracks on; who is on late ones is no longer there."""
+        shots = [shot for shot in shots if self._health.picture(shot.camera, shot.t_mono_ns, now_ns)]
         due = Due(self._tracks, self._being_measured(), self._warm.unmatched())
         seen = self._looker.look(now_ns, shots, due)
         located = locate_all(

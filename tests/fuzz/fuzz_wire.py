@@ -16,7 +16,7 @@ from fuzz_contract import Target, require
 
 from drivers import http_stream, jpeg_image
 from drivers.jpeg import is_complete, size_px
-from drivers.mjpeg_stream import MAX_HEADER_BYTES, MjpegParser, boundary_of, capture_time_ns
+from drivers.mjpeg_stream import MAX_HEADER_BYTES, CaptureClock, MjpegParser, boundary_of
 from drivers.plate_codec import PlateCodec
 from drivers.thermal_gymcu_codec import GymcuDecoder
 from drivers.thermal_senxor_codec import MAX_MESSAGE_BYTES, MI0802, MI1602, SenxorDecoder
@@ -255,11 +255,12 @@ def mjpeg(data: bytes) -> None:
     require(
         parts == whole.feed(data[1:]) and parser.faults == whole.faults, "how the stream was cut changed what came out"
     )
+    clock = CaptureClock()
     for one in parts:
         require(one.payload[:3] == b"\xff\xd8\xff" and one.payload[-2:] == b"\xff\xd9", "a part is no whole picture")
         require(len(one.payload) <= _JPEG_LIMIT_BYTES, "a part is larger than allowed")
         is_complete(one.payload), size_px(one.payload)
-        capture_time_ns(one.headers.get("x-timestamp"), 10**18, 10**18)
+        clock.time_ns(one.headers.get("x-timestamp"), 10**18, 10**18)
     if boundary in (BOUNDARY, "--" + BOUNDARY):
         found = parser.feed(b"".join(part(payload) for payload in GOOD_JPEGS))
         tail = [one.payload for one in found][-(len(GOOD_JPEGS) - 1) :]

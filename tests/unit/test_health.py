@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot import texts
-from robot.health import CONDITIONS, REASONS, Health, HealthReport
+from robot.health import CONDITIONS, LATE_PICTURES, REASONS, Health, HealthReport
 from robot.types import Screening
 
 S = 1_000_000_000
@@ -172,6 +172,19 @@ def test_late_and_repeated_times_do_not_revive() -> None:
     station.run(3.0)
     station.health.beat("thermal", round(9.0 * S))
     assert "thermal_lost" in station.run(0.1).reasons
+
+
+def test_one_late_picture_is_left_out_and_several_are_said() -> None:
+    station = Station()
+    report = station.run(10.0)
+    now_ns = round(station.now_s * S)
+    for count in range(1, LATE_PICTURES + 1):
+        assert not station.health.picture("rear", now_ns - round(1.5 * S), now_ns)
+        late = station.health.evaluate(now_ns)
+        assert late.devices["rear"].valid is (count < LATE_PICTURES)
+    assert "late" in late.devices["rear"].detail and late.differs_from(report) and not late.reasons
+    assert station.health.picture("rear", now_ns, now_ns)
+    assert station.health.evaluate(now_ns).devices["rear"].valid
 
 
 def test_differs_from_ignores_rates_alone() -> None:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from drivers.mjpeg_stream import JpegPart, MjpegParser, boundary_of, capture_time_ns
+from drivers.mjpeg_stream import CaptureClock, JpegPart, MjpegParser, boundary_of
 
 BOUNDARY = "frame"
 APP1_WITH_THUMBNAIL = b"\xff\xe1\x00\x0eExif\x00\x00\xff\xd8\xff\xc0\xff\xd9"
@@ -246,4 +246,28 @@ S = 1_000_000_000
     ],
 )
 def test_capture_time(timestamp: str | None, expected_ns: int | None) -> None:
-    assert capture_time_ns(timestamp, 100 * S, 1_700_000_001 * S) == expected_ns
+    assert CaptureClock().time_ns(timestamp, 100 * S, 1_700_000_001 * S) == expected_ns
+
+
+def stamp(at_s: float) -> str:
+    return f"{at_s:.6f}"
+
+
+@pytest.mark.parametrize("wall_s", [0.0, 1_700_000_000.0])
+def test_pictures_that_come_later_and_later_keep_their_age(wall_s: float) -> None:
+    """A link that holds pictures up, for ten seconds and then no longer."""
+    clock = CaptureClock()
+    for arrival_ds in range(0, 300, 5):
+        arrival_s = 100.0 + arrival_ds / 10
+        late_s = min(max(0.0, arrival_s - 105.0) * 0.9, 9.0) if arrival_s < 125.0 else 0.1
+        told = clock.time_ns(stamp(wall_s + arrival_s - late_s), round(arrival_s * S), round((wall_s + arrival_s) * S))
+        assert told == pytest.approx((arrival_s - late_s) * S, abs=1e4)
+
+
+def test_a_clock_that_is_set_is_not_taken_for_a_slow_link() -> None:
+    clock, wall_s = CaptureClock(), 1_700_000_000
+    for arrival_s in range(10):
+        # The robot's clock jumps an hour ahead, back, and the sender's follows three pictures later.
+        robot_s = wall_s + arrival_s + (3600 if 3 <= arrival_s < 6 else 0)
+        told = clock.time_ns(stamp(wall_s + arrival_s - 0.2), (100 + arrival_s) * S, robot_s * S)
+        assert told == (None if 3 <= arrival_s < 6 else round((100 + arrival_s - 0.2) * S))

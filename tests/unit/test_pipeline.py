@@ -18,7 +18,7 @@ from small_station import PLATE_C, Eyes, Person, S, calibration, camera_shot, se
 
 from calibration.files import Calibration
 from robot.alarm import AlarmState
-from robot.health import ALIVE_FLOOR_S, RECOVERY_S, VITAL_SILENCE_S
+from robot.health import ALIVE_FLOOR_S, LATE_S, RECOVERY_S, VITAL_SILENCE_S
 from robot.optics import Optic
 from robot.pipeline import Acknowledge, Pipeline, Placed, Raised, StepResult, overlapping_cameras
 from robot.types import IndicatorSignal, Reason, Screening, ThermalFrame, VerdictKind
@@ -260,6 +260,26 @@ def test_lost_cameras_are_loud() -> None:
         run.step((), [thermal_frame(run.now_ns, NOBODY)])
         run.tick += 1
     assert run.reasons == ("no_camera",)
+
+
+def test_late_pictures_are_not_looked_at_and_said_to_be_late() -> None:
+    """They show somebody who has left; whoever stands there now must not be read under their face."""
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)]
+
+    def run_late(seconds: float, late_s: float) -> None:
+        for _ in range(round(seconds * 9)):
+            run.step([camera_shot(run.now_ns - round(late_s * S))], [thermal_frame(run.now_ns, [person(FEBRILE_C)])])
+            run.tick += 2
+
+    run_late(3.0, LATE_S + 0.5)
+    health = run.pipeline.view().health
+    (camera,) = (state for name, state in health.devices.items() if name not in ("thermal", "pipeline"))
+    assert health.reasons == ("no_camera",) and not camera.valid and "late" in camera.detail
+    assert not run.verdicts and not run.raised and not run.pipeline.view().tracks
+    run.people = lambda t_s: NOBODY
+    run.run(RECOVERY_S + 1.0)
+    assert run.reasons == () and not run.verdicts
 
 
 def test_who_comes_while_a_camera_recovers_is_judged_once_it_has() -> None:
