@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from calibration.files import Calibration
+from robot.absence import EmptyPlaces, out_of_picture, unseen
 from robot.alarm import Alarm, AlarmDesk, AlarmRules
 from robot.attention import AttentionRules
 from robot.colours import head_colours
@@ -195,6 +196,7 @@ class Pipeline:
         )
         self._blobs = BlobFinder(self._thermal, self._limits.face_px_min, measurement.ambient_c, self._reference_roi)
         self._warm = WarmWatch(settings.attention.unmatched_s)
+        self._empty = EmptyPlaces(measurement.ambient_c)
         streams = rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}
         streams |= {"position": settings.place.rate_hz} if settings.place.source else {}
         self._health = Health(streams, cameras=front)
@@ -300,6 +302,7 @@ class Pipeline:
             self._blobs.find(thermal.temp_c, self._reference_state.correction_c),
             [roi for roi in self._rois if roi.track_id in seen],
         )
+        self._explain(tracks, thermal)
         block = self._block(thermal.t_mono_ns)
         if block is None:
             self._results = self._thermometer.read(thermal, self._rois, self._reference_state)
@@ -308,6 +311,15 @@ class Pipeline:
         assessments, verdicts = self._screener.measure(now_ns, self._results)
         self._remember_places(tracks, thermal.t_mono_ns)
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
+
+    def _explain(self, tracks: Sequence[Track], thermal: ThermalFrame) -> None:
+        """The tracker learns why people are not seen: their place is empty, or their heads are above every picture."""
+        away = unseen(tracks)
+        correction_c = self._reference_state.correction_c
+        gone = self._empty.update(self._rois, away, thermal.temp_c, correction_c, self._thermal)
+        if gone:
+            self._tracker.vacate(thermal.t_mono_ns, gone)
+        self._tracker.excuse(thermal.t_mono_ns, out_of_picture(tracks, away, self._cameras.values()))
 
     def _being_measured(self) -> set[int]:
         """Returns who is in measuring range and has no verdict yet."""

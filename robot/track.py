@@ -8,7 +8,7 @@ robot's frame, a person seen by two cameras is one track. docs/tracking.md expla
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -41,6 +41,8 @@ class TrackerLimits:
     """Longest time that somebody behind others is waited for."""
     absence_s: float = 1.2
     """With every such time that a person could have been seen and was not, a return is e times less likely."""
+    vacated_doubt: float = 12.0
+    """Whoever is found where the place of a person was empty meanwhile is by this much (logarithm) less likely them."""
     cover_m: float = 0.25
     """Half the width of what a person hides: head and part of the shoulders."""
     tentative_s: float = 0.8
@@ -94,6 +96,26 @@ class Tracker:
         place, covariance = self._motion.place(people["state"], people["covariance"], ahead_s)
         return shown(people, t_ns, place, covariance, self._cameras)
 
+    def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:
+        """Takes in whose place is empty at `t_ns`, and how far to each side (radians): they left it, whoever turns up there later."""
+        rows = np.flatnonzero(np.isin(self._people["id"], list(places)))
+        if not len(rows):
+            return
+        people = self._people[rows]
+        ahead_s = (t_ns - people["time_ns"]) * _NS
+        direction = self._motion.place(people["state"], people["covariance"], ahead_s)[0]
+        direction[:, :2] /= np.maximum(length(direction[:, :2]), 1e-6)[:, None]
+        direction[:, 2] = np.sin([min(places[track_id], 1.5) for track_id in people["id"].tolist()])
+        self._people["vacated"][rows] = direction
+
+    def excuse(self, t_ns: int, ids: Sequence[int]) -> None:
+        """Takes in who cannot have been seen until `t_ns`, as no camera has their place in its picture."""
+        if ids:
+            people = self._people
+            rows = np.flatnonzero(np.isin(people["id"], ids) & (people["looked_ns"] < t_ns))
+            people["excused_s"][rows] += (t_ns - people["looked_ns"][rows]) * _NS
+            people["looked_ns"][rows] = t_ns
+
     def _take(self, faces: Sighted) -> None:
         everybody = np.arange(len(self._people))
         prior = self._prior(everybody, faces.t_ns)
@@ -131,7 +153,7 @@ class Tracker:
         improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
         # Twice the logarithm of how much likelier a newcomer would be than this track.
         cost = improbability + 2 * self._newcomers(faces.positions_m[columns[column]])
-        cost += 2 * self._doubt(rows[row], taken_ns[column])
+        cost += 2 * self._doubt(rows[row], taken_ns[column], faces.positions_m[columns[column]])
         cost -= 2 * self._alike(rows[row], faces.colours[columns[column]], taken_ns[column])
         good = (apart2 < limits.gate_chi2) & (cost < 0)
         return _Pairs(rows[row[good]], columns[column[good]], cost[good])
@@ -143,11 +165,17 @@ class Tracker:
         density: F64 = np.log(limits.newcomers_m3) + limits.newcomers_power * np.log(range_m / limits.newcomers_m)
         return density
 
-    def _doubt(self, rows: I64, t_ns: int | I64) -> F64:
-        """Returns how much less likely each person's return has become (n, logarithm)."""
-        people = self._people[["seen_ns", "excused_s"]][rows]
+    def _doubt(self, rows: I64, t_ns: int | I64, positions_m: F64) -> F64:
+        """Returns how much less likely the return of these people to these places (n × 3) has become (n, logarithm)."""
+        people = self._people[["seen_ns", "excused_s", "vacated"]][rows]
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         doubt: F64 = (unseen_s - people["excused_s"]) / self.limits.absence_s + unseen_s / self.limits.hidden_s
+        empty = people["vacated"]
+        if empty[:, 2].any():
+            aside_m = empty[:, 0] * positions_m[:, 1] - empty[:, 1] * positions_m[:, 0]
+            ahead_m = empty[:, 0] * positions_m[:, 0] + empty[:, 1] * positions_m[:, 1]
+            there = (ahead_m > 0) & (np.abs(aside_m) < empty[:, 2] * length(positions_m[:, :2]))
+            doubt += self.limits.vacated_doubt * there
         return doubt
 
     def _alike(self, rows: I64, colours: F64, t_ns: int | I64) -> F64:
@@ -209,6 +237,7 @@ class Tracker:
         people["seen_ns"][rows] = taken_ns
         people["looked_ns"][rows] = taken_ns
         people["excused_s"][rows] = 0.0
+        people["vacated"][rows] = 0.0
         people["score"][rows] = faces.scores[columns]
         people["yaw"][rows] = yaw
         people["camera"][rows] = faces.camera[frame]
@@ -325,7 +354,7 @@ class Tracker:
         cost, _ = _improbability(delta[row, column], spread, limits.tail)
         unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
         cost -= _improbability(state[new, 3:], unknown, np.inf)[0][column]
-        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(lost[row], t_ns)
+        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(lost[row], t_ns, state[new[column], :3])
         cost -= 2 * self._alike(lost[row], people["colours"][new[column]], t_ns)
         return lost[row], column, cost
 

@@ -21,6 +21,7 @@ PERSON = np.dtype(
         ("seen_ns", np.int64),
         ("looked_ns", np.int64),
         ("excused_s", np.float64),
+        ("vacated", np.float64, 3),
         ("hits", np.int64),
         ("confirmed", np.bool_),
         ("landmarks", np.float64, (5, 3)),
@@ -33,7 +34,8 @@ PERSON = np.dtype(
     ]
 )
 """A row of the tracker: Kalman state (place, velocity) and covariance, times, and how the person looked last. `excused_s` is for how
-long the person could not have been seen, `looked_ns` until when that is known, `camera` the number of the tracker's list of cameras, `colours` the mean of so many `looks`."""
+long the person could not have been seen, `looked_ns` until when that is known, `vacated` the direction (x, y) in which their place was
+found empty and the sine of how far to each side (0: it was not), `camera` the number of the tracker's list of cameras, `colours` the mean of so many `looks`."""
 TOGETHER_NS = 150_000_000
 """Frames of different cameras this close in time are taken together; people are moved to each frame's own moment along a line."""
 

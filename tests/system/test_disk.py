@@ -21,12 +21,12 @@ from robot.store import Store
 pytestmark = pytest.mark.system
 
 RETURN_S = 5.0
-EVERY_S = 7.0
+EVERY_S = 5.5
 FEVERS = "".join(
     person((at_s, 1.3, 0.0), (at_s + 2.2, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=seed)
     for seed, at_s in enumerate((0.5, EVERY_S, 2 * EVERY_S), 1)
 )
-"""Somebody with a fever every seven seconds: longer than a track is kept."""
+"""Somebody with a fever every five and a half seconds, each at the place of the one before."""
 
 
 def until(condition: Callable[[], bool], what: str, within_s: float = 10.0) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from simulators.rehearsal import rehearse
+from simulators.rehearsal import START_NS, rehearse
 from simulators.scenario import parse_scenario
 from simulators.score import score
 
@@ -31,3 +31,26 @@ def test_two_walk_up_and_one_is_alarmed_on_the_same_every_time(yunet_path: Path)
     assert found.temp_rmse_c is not None and found.temp_rmse_c < 0.5
     assert found.gaps == 0 and found.unmatched_events == 0
     assert rehearse(parse_scenario(TWO), 4.0, seed=1) == (truth, events)
+
+
+def alarms(people: str, duration_s: float) -> list[float]:
+    """Returns the seconds of the scenario at which alarms were raised."""
+    _, events = rehearse(parse_scenario(f'description = "safety"\n{people}'), duration_s, seed=1)
+    told = [json.loads(event) for event in events]
+    return [(e["t_mono_ns"] - START_NS) / 1e9 for e in told if e["type"] == "alarm.raised"]
+
+
+def test_a_second_fever_at_the_very_place_of_the_first_is_alarmed_on(yunet_path: Path) -> None:
+    gap_s = 1.2
+    people = "".join(
+        f"[[person]]\npath = [[{at_s}, 1.3, 0.0], [{at_s + 2.2}, 1.3, 0.0]]\n"
+        f"body_c = 39.5\neyes_height_m = 1.6\nface_seed = {seed}\n"
+        for seed, at_s in ((1, 0.3), (2, 2.5 + gap_s))
+    )
+    first_s, second_s = alarms(people, 4.5 + gap_s)
+    assert 0.3 < first_s < 2.5 < 2.5 + gap_s < second_s < 4.5 + gap_s
+
+
+def test_who_steps_so_near_that_the_head_leaves_the_picture_is_alarmed_on_once(yunet_path: Path) -> None:
+    path = "[[0.2, 1.5, 0.0], [1.6, 1.0, 0.0], [2.2, 0.4, 0.0], [4.6, 0.4, 0.0], [5.2, 1.1, 0.0], [7.0, 1.1, 0.0]]"
+    assert len(alarms(f"[[person]]\npath = {path}\nbody_c = 39.0\neyes_height_m = 1.85\nface_seed = 2\n", 7.0)) == 1

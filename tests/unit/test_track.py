@@ -502,3 +502,52 @@ def test_a_stranger_of_another_height_does_not_take_over() -> None:
         tracks = tracker.update(t_ns, [located_at("front", t_ns, [place])])
     assert 1 in {track.track_id for track in tracks}
     assert max(track.track_id for track in tracks) > 1
+
+
+def found_again(after_s: float, place: Sequence[float], empty_rad: float | None, stand: Sequence[float]) -> set[int]:
+    """Returns the ids told of somebody who stood, was gone for a while, and of whoever is found at `place` then."""
+    tracker, told = Tracker(), set()
+    for step in range(10):
+        tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [list(stand)])])
+    if empty_rad is not None:
+        tracker.vacate(13 * STEP_NS, {1: empty_rad})
+    first = 9 + round(after_s * 10)
+    for step in range(first, first + 8):
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [list(place)])])
+        told |= {track.track_id for track in confirmed(tracks) if track.last_seen_ns == step * STEP_NS}
+    return told
+
+
+@pytest.mark.parametrize("after_s", [0.8, 1.5, 2.5])
+@pytest.mark.parametrize("stand", [(1.3, 0.0, 1.6), (1.0, 0.6, 1.7), (2.0, -0.5, 1.5)])
+def test_whoever_stands_at_a_place_that_was_empty_is_somebody_new(after_s: float, stand: Sequence[float]) -> None:
+    assert found_again(after_s, stand, None, stand) == {1}
+    assert 1 not in found_again(after_s, stand, 0.2, stand)
+
+
+def test_who_has_moved_on_from_an_empty_place_is_still_the_same() -> None:
+    assert found_again(1.0, (1.3, 0.45, 1.6), 0.2, (1.3, 0.0, 1.6)) == {1}
+
+
+def test_to_be_seen_again_ends_the_doubt_of_an_empty_place() -> None:
+    tracker, stand = Tracker(), [1.3, 0.0, 1.6]
+    for step in [*range(10), 13, 14, 15, *range(30, 35)]:
+        if step == 13:
+            tracker.vacate(12 * STEP_NS, {1: 0.05})  # somebody nods: the very place is empty, the face is beside it
+        place = [1.3, 0.12, 1.6] if step == 13 else stand
+        tracks = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [place])])
+    assert {track.track_id for track in tracks} == {1}
+
+
+def test_who_cannot_be_seen_is_waited_for_longer_and_not_for_ever() -> None:
+    def after(seconds: float, excused: bool) -> int:
+        tracker = Tracker()
+        for step in range(10):
+            tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[1.0, 0.0, 1.8]])])
+        for step in range(10, 10 + round(seconds * 10)):
+            tracker.excuse(step * STEP_NS, [1] if excused else [])
+            tracks = tracker.update(step * STEP_NS, [])
+        return len(tracks)
+
+    between_s = (LIMITS.lost_s + LIMITS.hidden_s) / 2
+    assert (after(between_s, False), after(between_s, True), after(LIMITS.hidden_s + 0.5, True)) == (0, 1, 0)
