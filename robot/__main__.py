@@ -128,13 +128,15 @@ def _parser() -> argparse.ArgumentParser:
 def _run(options: argparse.Namespace) -> int:
     import faulthandler
 
-    from robot import config
+    from robot import config, memory
     from robot.app import App
     from robot.logs import set_up
 
     set_up(logging.DEBUG if options.verbose else logging.INFO, os.environ)
     faulthandler.enable()  # the watchdog's SIGABRT leaves behind where every thread stands
+    memory.bound_heap()
     app = App(config.load(options.config))
+    memory.settle()
     app.supervisor.catch_signals()
     return app.run()
 

@@ -1,0 +1,81 @@
+"""The robot's memory: big blocks go back to the system, and cycles are found soon although much is loaded."""
+
+from __future__ import annotations
+
+import gc
+import subprocess
+import sys
+import textwrap
+
+import pytest
+
+pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+
+
+def run(code: str) -> str:
+    """Returns what a fresh interpreter prints: both settings hold for a whole process."""
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)], check=True, capture_output=True, text=True, timeout=60
+    ).stdout.strip()
+
+
+BLOCKS = """
+    import ctypes
+    from robot import memory
+
+    {bound}
+    c = ctypes.CDLL(None)
+    c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    class Info(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+    c.mallinfo2.restype = Info
+    c.free(c.malloc(4_000_000))  # from here on glibc by itself would keep blocks of up to 4 MB in its heap
+    before = c.mallinfo2().hblks
+    pictures = [c.malloc(691_200) for _ in range(8)]
+    print(c.mallinfo2().hblks - before)
+"""
+
+
+def test_a_picture_is_a_mapping_of_its_own_whatever_was_freed_before() -> None:
+    assert run(BLOCKS.format(bound="assert memory.bound_heap()")) == "8"
+    assert run(BLOCKS.format(bound="")) == "0"  # what it is for
+
+
+CYCLES = """
+    import gc, sys
+    from robot import memory
+
+    class Knot:
+        alive = 0
+        def __init__(self):
+            self.me = self
+            Knot.alive += 1
+        def __del__(self):
+            Knot.alive -= 1
+
+    loaded = [[i] for i in range(300_000)]  # as much as the robot's modules
+    gc.collect()
+    {settle}
+    most = 0
+    kept = []
+    for i in range(60_000):
+        kept.append([Knot()])  # stays long enough to be old
+        if len(kept) > 2_000:
+            kept.pop(0)
+        most = max(most, Knot.alive)
+    print(most)
+"""
+
+
+def test_connections_that_are_gone_are_collected_soon() -> None:
+    settled, not_settled = int(run(CYCLES.format(settle="memory.settle()"))), int(run(CYCLES.format(settle="")))
+    assert settled < 12_000 < 18_000 < not_settled
+
+
+def test_what_is_loaded_later_is_still_collected() -> None:
+    assert (
+        run("from robot import memory; import gc; memory.settle(); a = []; a.append(a); del a; print(gc.collect())")
+        == "1"
+    )
+    assert gc.isenabled()
