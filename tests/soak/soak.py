@@ -423,8 +423,6 @@ def main() -> int:
     def show(text: str) -> None:
         print(text, flush=True)
 
-    # As systemd/patrol-robot.service starts it.
-    os.environ.setdefault("MALLOC_ARENA_MAX", "2")
     words = options.only or [""]
     kinds = tuple(kind for kind in soak_plan.EVERY if any(word in kind.title for word in words))
     with contextlib.ExitStack() as held:
