@@ -117,7 +117,7 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--kills", type=int, metavar="N", help="kills, store: how many (50, 200)")
     bench.add_argument("--robots", type=int, default=100, metavar="N", help="fleet: how many (%(default)s)")
     bench.add_argument(
-        "--minutes", type=float, default=10.0, metavar="M", help="memory: of the robot's time (%(default)s)"
+        "--minutes", type=float, metavar="M", help="memory: of the robot's time (10); kills: at most (30)"
     )
     bench.add_argument("--scenario", default="crowd", help="memory, perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
@@ -283,9 +283,10 @@ def _bench_fleet(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_kills(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_kills import KILLS, passed, run_bench
+    from robot.bench_kills import KILLS, MINUTES, passed, run_bench
 
-    figures = run_bench(max(1, options.kills or KILLS))
+    said = partial(print, file=sys.stderr, flush=True)
+    figures = run_bench(max(1, options.kills or KILLS), minutes=options.minutes or MINUTES, progress=said)
     return figures, passed(figures)
 
 
@@ -301,7 +302,7 @@ def _bench_memory(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_station import record
 
     parts = _bench_parts()
-    figures = run_bench(parts, record(parts, options.scenario, 90), options.minutes)
+    figures = run_bench(parts, record(parts, options.scenario, 90), options.minutes or 10.0)
     return figures, passed(figures)
 
 

@@ -14,7 +14,7 @@ STREAM: dict[str, Any] = {
     "slow_client_code": 4408,
 }  # fmt: skip
 KILLS: dict[str, Any] = {
-    "gaps": 0, "repeats": 0, "refused": 0, "heard_not_stored": 0, "stored_not_heard": 0, "acknowledged": 3,
+    "kills_wanted": 3, "kills": 3, "gaps": 0, "repeats": 0, "refused": 0, "heard_not_stored": 0, "stored_not_heard": 0, "acknowledged": 3,
     "acknowledged_lost": 0, "intact": True,
 }  # fmt: skip
 FLEET: dict[str, Any] = {"kill_lost": 0, "mosquitto": {"lost": 0}, "nats_cluster": {"lost": 0}}
@@ -32,6 +32,7 @@ FLEET: dict[str, Any] = {"kill_lost": 0, "mosquitto": {"lost": 0}, "nats_cluster
         (bench_stream.passed, STREAM, {"slow_client_code": 1006}),
         (bench_stream.passed, STREAM, {"slow_client_code": None}),
         *[(bench_kills.passed, KILLS, {name: 1}) for name in KILLS if KILLS[name] == 0 and name != "intact"],
+        (bench_kills.passed, KILLS, {"kills": 2}),
         (bench_kills.passed, KILLS, {"intact": False}),
         (bench_kills.passed, KILLS, {"acknowledged": 0}),
         (bench_fleet.passed, FLEET, {"kill_lost": 1}),

@@ -266,6 +266,7 @@ def test_late_pictures_are_not_looked_at_and_said_to_be_late() -> None:
     """They show somebody who has left; whoever stands there now must not be read under their face."""
     run = ready()
     run.people = lambda t_s: [person(FEBRILE_C)]
+    looked_ns = [frame.t_mono_ns for frame, _ in run.pipeline.view().pictures.values()]
 
     def run_late(seconds: float, late_s: float) -> None:
         for _ in range(round(seconds * 9)):
@@ -276,7 +277,8 @@ def test_late_pictures_are_not_looked_at_and_said_to_be_late() -> None:
     health = run.pipeline.view().health
     (camera,) = (state for name, state in health.devices.items() if name not in ("thermal", "pipeline"))
     assert health.reasons == ("no_camera",) and not camera.valid and "late" in camera.detail
-    assert not run.verdicts and not run.raised and not run.pipeline.view().tracks
+    assert [frame.t_mono_ns for frame, _ in run.pipeline.view().pictures.values()] == looked_ns
+    assert not run.verdicts and not run.raised
     run.people = lambda t_s: NOBODY
     run.run(RECOVERY_S + 1.0)
     assert run.reasons == () and not run.verdicts
