@@ -46,7 +46,10 @@ WARNINGS: dict[str, Text] = {
         "无法保存事件：磁盘已满、只读或故障；报警照常进行",
     ),
     "events_lost": Text("Events were lost: the disk failed for too long", "部分事件已丢失：磁盘故障时间过长"),
-    "disk_slow": Text("The disk is very slow; alarms go on", "磁盘响应过慢；报警照常进行"),
+    "disk_slow": Text(
+        "The disk is very slow: a power cut may lose the latest events; alarms go on",
+        "磁盘响应过慢：此时断电可能丢失最新事件；报警照常进行",
+    ),
     "computer_hot": Text(
         "The computer is too hot: less is looked at, alarms go on", "计算机过热：减少细看，报警照常进行"
     ),
