@@ -22,14 +22,19 @@ from robot.types import F32, F64
 
 _FINE = 5
 """Model pixels per sensor pixel, along each axis."""
+_PASSES = 2
+"""The second weighs pixels by what the first has found."""
 _TABLE_C = np.arange(-40.0, 150.0, 0.5)
 _TABLE = np.array([radiance(float(temp_c)) for temp_c in _TABLE_C])
 _SIGMA_PX, _VEIL, _VEIL_PX = 0.5, 0.01, 5.0
 """Where the search begins; the last is held near by a prior of a third, because a small veil does not tell its width."""
 _PRIORS = np.array([2.0, 0.05, 0.35])
 """Standard deviations of ln σ, v and ln Σ before anything is seen."""
-_NOISE = 0.0008
-"""Radiance of 0.05 °C: what averaging leaves of noise, and of an aperture that is not quite even and round."""
+_UNEVEN_C = 0.02
+"""What an aperture and its housing are not quite even, and an offset map leaves."""
+_RIM_PX = 0.02
+"""How far the rim lies from a perfect circle, and the core from a perfect Gaussian: where the picture is steep it is trusted the
+less, or what is wrong at the rim would be taken for veil. A veil shows where the picture is flat."""
 
 
 def to_radiance(temp_c: F32 | F64) -> F64:
@@ -50,6 +55,8 @@ class Picture:
     background_c: float
     level_of: int
     """Which level it shares: pictures of one set point, corrected for drift between them, have the same."""
+    noise_c: float = 0.0
+    """Of one pixel, after averaging."""
     transmission: float = 1.0
     """Of the air in between."""
     air_c: float = 23.0
@@ -117,8 +124,19 @@ class _Model:
         self._fine_y = ((np.arange(rows * _FINE) + 0.5) / _FINE - 0.5 + top)[:, None]
         self._tau = picture.transmission
         self._air = (1 - picture.transmission) * radiance(picture.air_c)
+        per_c = radiance(picture.core_c + 0.5) - radiance(picture.core_c - 0.5)
+        self._even_sd = float(np.hypot(picture.noise_c, _UNEVEN_C)) * per_c
+        self.sd = np.full(int(self.used.sum()), self._even_sd)
+        """Of each pixel used, in radiance."""
         self.start = np.array([column, row, picture.diameter_px, background, 0.0, 0.0])
         self.step = np.array([0.02, 0.02, 0.02, 1e-3, 1e-3, 1e-3])
+
+    def weigh(self, own: F64, level: float, by: PointSpread) -> None:
+        """Takes each pixel as seriously as it deserves, near this solution."""
+        wider = own.copy()
+        wider[2] += 2 * _RIM_PX
+        moved = self.residual(wider, level, by) - self.residual(own, level, by)
+        self.sd = np.hypot(self._even_sd, moved)
 
     def residual(self, own: F64, level: float, by: PointSpread) -> F64:
         distance = np.hypot(self._fine_x - own[0], self._fine_y - own[1])
@@ -149,9 +167,12 @@ def fit(pictures: Sequence[Picture]) -> Fit:
     steps = np.concatenate([[0.02, 0.002, 0.02], np.full(count, 1e-3), *(model.step for model in models)])
     shared = 3 + count
 
-    def one(values: F64, index: int) -> F64:
+    def part(values: F64, index: int) -> tuple[F64, float, PointSpread]:
         own = values[shared + 6 * index : shared + 6 * index + 6]
-        return models[index].residual(own, float(values[3 + models[index].level_of]), _spread_of(values)) / _NOISE
+        return own, float(values[3 + models[index].level_of]), _spread_of(values)
+
+    def one(values: F64, index: int) -> F64:
+        return models[index].residual(*part(values, index)) / models[index].sd
 
     sizes = [int(model.used.sum()) for model in models]
     ends = np.cumsum([3, *sizes])
@@ -171,7 +192,11 @@ def fit(pictures: Sequence[Picture]) -> Fit:
         return [one(values, index) for index in range(len(models))]
 
     prior = start[:3].copy()
-    values, parts, covariance = _solve(start, residuals, jacobian, lambda v: (v[:3] - prior) / _PRIORS)
+    values = start
+    for _ in range(_PASSES):
+        for index, model in enumerate(models):
+            model.weigh(*part(values, index))
+        values, parts, covariance = _solve(values, residuals, jacobian, lambda v: (v[:3] - prior) / _PRIORS)
     found = _spread_of(values)
     freedom = max(sum(sizes) - len(values), 1)
     scale = max(float(sum(np.sum(part**2) for part in parts)) / freedom, 1e-6)
@@ -186,7 +211,7 @@ def fit(pictures: Sequence[Picture]) -> Fit:
         levels_sd_c=tuple(float(sd[3 + index] / per_c[index]) for index in range(count)),
         diameters_px=tuple(float(values[shared + 6 * index + 2]) for index in range(len(models))),
         residuals_c=tuple(
-            float(np.sqrt(np.mean(part**2))) * _NOISE / per_c[model.level_of]
+            float(np.sqrt(np.mean((part * model.sd) ** 2))) / per_c[model.level_of]
             for part, model in zip(parts, models, strict=True)
         ),
     )

@@ -1,7 +1,7 @@
 """The radiometry step: flat field, a hand passed before the lens, then a blackbody at two or more set points and several ranges.
 
 What the technician does, in about six minutes without the blackbody's own heating:
-  1. holds an even plate close before the lens (15 s): offsets, noise, dead pixels;
+  1. holds an even plate close before the lens (30 s): offsets, noise, dead pixels;
   2. passes a hand or something warm before the lens until all pixels have seen a change: slow and stuck pixels;
   3. stands the blackbody near, at each set point, until it is steady (20 s): gain and offset;
   4. at the last set point also farther away, a few seconds each: point spread, and from it what few pixels cost on a face.
@@ -35,14 +35,15 @@ from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
 
 VERSION = 2
-FLAT_FRAMES = 120
+FLAT_FRAMES = 240
+"""Their noise is in every picture that comes after: with fewer a small veil could not be told."""
 TESTED_SHARE = 0.97
 NEAR_PX, NEAR_SHARE = 11.0, 0.16
 """Apparent diameter for gain and offset, at least, and as a share of the picture's height: the wider, the less the veil matters."""
 WIDEST_SHARE = 0.65
 SIZES_PX = ((3.6, 5.6), (5.6, 7.8), (7.8, 11.0))
 """Apparent diameters for the point spread, one picture of each beside the near ones."""
-NEAR_S, FAR_S = 20.0, 4.0
+NEAR_S, FAR_S = 20.0, 6.0
 STEADY_C_PER_MIN = 0.05
 """A blackbody or plate that changes faster is not stable yet."""
 WARMING_C_PER_MIN = 0.3

@@ -96,7 +96,7 @@ def solve(setup: Setup, report: PixelReport, captures: Sequence[Capture], plate:
     )  # fmt: skip
     images = [_evened(uniformity, capture, shift_c) for capture, shift_c in zip(captures, shifts_c, strict=True)]
     pictures = [
-        _picture(setup, capture, image, points.index(capture.set_point_c))
+        _picture(setup, capture, image, points.index(capture.set_point_c), report)
         for capture, image in zip(captures, images, strict=True)
     ]
     fit = point_spread.fit(pictures)
@@ -224,7 +224,7 @@ def _evened(uniformity: RadiometryCalibration, capture: Capture, shift_c: float)
     return even
 
 
-def _picture(setup: Setup, capture: Capture, image: F32, level_of: int) -> Picture:
+def _picture(setup: Setup, capture: Capture, image: F32, level_of: int, report: PixelReport) -> Picture:
     seen = image.copy()
     if setup.plate_px is not None:
         left, top, width, height = setup.plate_px
@@ -237,6 +237,7 @@ def _picture(setup: Setup, capture: Capture, image: F32, level_of: int) -> Pictu
         core_c=_near_core_c(image, capture),
         background_c=capture.background_c,
         level_of=level_of,
+        noise_c=math.hypot(report.netd_c, report.quantum_c / math.sqrt(12)) / math.sqrt(capture.frames),
         transmission=transmission(range_m, setup.ambient_c, setup.humidity),
         air_c=setup.ambient_c,
     )

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-SURE = 2.0
-"""A rate counts as too fast when it exceeds the limit by this many of its own standard uncertainties: noise refuses nobody."""
+SURE = 3.0
+"""A rate counts as too fast when it exceeds the limit by this many of its own standard uncertainties: it is judged frame by
+frame, and in some hundred looks noise alone reaches two."""
 
 
 @dataclass(frozen=True, slots=True)

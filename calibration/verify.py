@@ -94,6 +94,8 @@ class VerifyProcedure:
         self._aperture: Aperture | None = None
         self._seen: Seen | None = None
         self._refusal: Say | None = None
+        self._unsteady: Say | None = None
+        """Said until the next ten seconds have shown whether it is still so."""
 
     def offer(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame], now_ns: int) -> Guidance:
         if self._seen is None:
@@ -148,7 +150,9 @@ class VerifyProcedure:
     def solve(self) -> StepResult:
         seen, setup = self._seen, self.setup
         if seen is None or self._missing:
-            raise CalibrationError("verify: a blackbody and the tag at some places are needed; nothing was judged")
+            missing = [] if seen else [f"the blackbody at {setup.blackbody_c:g} °C was not read"]
+            missing += [f"the tag is missing at {self._missing} of {PLACES} places"] if self._missing else []
+            raise CalibrationError(f"verify: {' and '.join(missing)}; nothing was judged: the same command goes on")
         off_px = self.registration_px()
         error_c = seen.reads_c - self._true_c
         checks = {
@@ -238,17 +242,19 @@ class VerifyProcedure:
         refusal = self._unfit(found)
         if refusal is not None or found is None:
             self._forget()
+            self._unsteady = None
             return refusal
         if not self._window.add(thermal.t_mono_ns * 1e-9, image, found, None):
             self._forget()
             return Say("no.moving")
         self._noise.add(image)
         if self._window.span_s < WATCH_S:
-            return None
+            return self._unsteady
         rate = self._window.trend()
         if rate.exceeds(STEADY_C_PER_MIN):
             self._forget()
-            return Say("no.unsteady", {"rate": f"{abs(rate.c_per_min):.2f}"})
+            self._unsteady = Say("no.unsteady", {"rate": f"{abs(rate.c_per_min):.2f}"})
+            return self._unsteady
         if self._window.wander_px > HELD_PX:
             self._forget()
             return Say("no.moving")
@@ -297,6 +303,9 @@ class VerifyProcedure:
         return Seen(reads_c + correction_c, reads_c, spread_c, noise_c, capture.diameter_px)
 
     def _todo(self) -> Say:
+        if self._seen is None and self._window.span_s > 0:
+            left_s = max(round(WATCH_S - self._window.span_s), 1)
+            return Say("do.wait", {"set_point": self.setup.blackbody_c, "left": left_s})
         if self._seen is None:
             wide_px = LEAST_PX + 4
             range_m = self.setup.calibration.thermal.fx_px * self.setup.aperture_m / wide_px

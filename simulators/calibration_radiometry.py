@@ -10,7 +10,7 @@ import numpy as np
 
 from calibration.files import Calibration
 from calibration.procedure import Guidance, Procedure
-from calibration.radiometry import NEAR_PX, NEAR_SHARE, RadiometryProcedure
+from calibration.radiometry import FLAT_FRAMES, NEAR_PX, NEAR_SHARE, RadiometryProcedure
 from calibration.radiometry_solution import Setup
 from robot.types import ThermalFrame
 from simulators.nameplate import calibration_of
@@ -96,7 +96,7 @@ class RadiometryBench:
         return guidance
 
     def flat_and_sweep(self, procedure: Procedure) -> Guidance:
-        self.show(procedure, 140 / self.rig.traits.rate_hz, self.flat())
+        self.show(procedure, (FLAT_FRAMES + 20) / self.rig.traits.rate_hz, self.flat())
         guidance = procedure.offer((), (), 0)
         for _ in range(3):
             for across in np.linspace(-0.25, 0.25, 30):

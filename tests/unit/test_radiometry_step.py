@@ -109,7 +109,7 @@ def test_an_interrupted_job_goes_on_where_it_was() -> None:
         own = copy.deepcopy(bench)
         own.show(one, 22.0, own.blackbody(38.0, NEAR_PX[SMALL]))
         for diameter_px in (9.2, 6.6, 4.6):
-            guidance = own.show(one, 5.0, own.blackbody(38.0, diameter_px))
+            guidance = own.show(one, 8.0, own.blackbody(38.0, diameter_px))
         assert guidance.done
     first, second = procedure.solve(), again.solve()
     assert second.parameters["gain"].value == pytest.approx(first.parameters["gain"].value, abs=2e-4)

@@ -91,8 +91,28 @@ def test_a_camera_that_was_knocked_does_not_pass() -> None:
 
 def test_nothing_is_judged_before_everything_is_there() -> None:
     at = bench()
-    with pytest.raises(CalibrationError, match="nothing was judged"):
-        procedure(at).solve()
+    step = procedure(at)
+    with pytest.raises(CalibrationError, match="blackbody at 37 °C was not read and the tag is missing at 6 of 6 places"):
+        step.solve()
+    at.show(step, 12.0, at.blackbody(37.0, 13.0))
+    with pytest.raises(CalibrationError, match="verify: the tag is missing at 6 of 6 places; nothing was judged"):
+        step.solve()
+
+
+def test_how_long_to_wait_is_told_and_a_blackbody_that_still_heats_is_waited_for() -> None:
+    at = bench()
+    step = procedure(at)
+    heating = at.blackbody(37.0, 13.0, [(0.0, 36.6), (12.0, 37.0)])
+    guidance = at.show(step, 6.0, heating)
+    assert guidance.todo[0].key == "do.wait"
+    assert guidance.todo[0].values["left"] == pytest.approx(4, abs=1)
+    guidance = at.show(step, 5.0, heating)
+    assert guidance.accepted == 0
+    assert guidance.refusal is not None and guidance.refusal.key == "no.unsteady"
+    # Said for as long as nothing else is known, not for one frame.
+    guidance = at.show(step, 2.0, heating)
+    assert guidance.refusal is not None and guidance.refusal.key == "no.unsteady"
+    assert at.show(step, 22.0, heating).accepted == 1
 
 
 def test_samples_of_another_calibration_are_refused() -> None:
