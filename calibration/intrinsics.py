@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 
 from calibration import board as boards
-from calibration import intrinsics_solve
+from calibration import intrinsics_solve, shots
 from calibration.bundle import tag_pose
 from calibration.files import Calibration
 from calibration.intrinsics_solve import View
 from calibration.procedure import Guidance
 from calibration.registration_solve import lens_of
-from calibration.results import Arrows, Check, Grid, Quantity, Rejected, Say, StepResult
+from calibration.results import Arrows, Check, Figure, Grid, Quantity, Rejected, Say, StepResult
+from calibration.shots import Marks
 from calibration.sighting import BoardFinder, Sighting
 from robot.errors import CalibrationError
 from robot.types import F64, U8, CameraFrame, ThermalFrame
@@ -153,7 +154,7 @@ class IntrinsicsProcedure:
                 for view, corners, worst_px in found.rejected
             ),
             warnings=tuple(warnings),
-            figures=(_arrows(found, self._size_px),),
+            figures=self._figures(found),
             coverage=self._grids(),
         )
 
@@ -172,6 +173,16 @@ class IntrinsicsProcedure:
             residual_px=round(found.rms_px, 4),
         )
         return msgspec.structs.replace(calibration, cameras={**calibration.cameras, self._camera: optic})
+
+    def _figures(self, found: intrinsics_solve.Intrinsics) -> tuple[Figure, ...]:
+        shown = []
+        for number, (off_px, left_out) in found.views.items():
+            view = self._views[number]
+            if view.shot is not None:
+                seen = np.array(view.corners_px, dtype=np.float64)
+                shown.append((view.shot, Marks(seen, seen - off_px, left_out)))
+        photo = shots.photo(Say("fig.board_photo"), shown)
+        return (*((photo,) if photo else ()), _arrows(found, self._size_px))
 
     def _look(self, frame: CameraFrame) -> Say | None:
         """Takes the picture if it is worth it; returns why not."""
@@ -197,6 +208,8 @@ class IntrinsicsProcedure:
         if any(float(np.linalg.norm(novelty - old)) < _APART for old in self._novelties):
             return Say("no.same_view")
         if len(self._views) < _MAX_VIEWS:
+            if shots.wanted(view.range_m, [old.shot.range_m for old in self._views if old.shot]):
+                view = msgspec.structs.replace(view, shot=shots.of_camera(frame, found.corners_px, view.range_m))
             self._views.append(view)
             self._novelties.append(novelty)
         return None

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from calibration.board import BoardSpec
+from calibration.shots import Shot
 from robot.errors import CalibrationError
 from robot.types import F64
 
@@ -40,6 +41,8 @@ class View(msgspec.Struct, frozen=True):
     range_m: float
     tilt_deg: tuple[float, float]
     """Of the board against the line of sight: turned to the side, tipped up or down; by the calibration at that time."""
+    shot: Shot | None = None
+    """For the report, of a few views."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,6 +61,8 @@ class Intrinsics:
     at_px: F64
     """All corners used (n × 2) and their residuals (n × 2)."""
     off_px: F64
+    views: dict[int, tuple[F64, tuple[bool, ...]]]
+    """By number, of those used: residuals of all its corners (n × 2), seen less solved, and which were left out."""
 
 
 def shortcomings(views: Sequence[View], size_px: tuple[int, int]) -> list[str]:
@@ -130,6 +135,7 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
         rejected,
         np.concatenate([pixels[i][keep[i]] for i in used]).astype(np.float64),
         every_off,
+        {i: (o, tuple((~keep[i]).tolist())) for i, o in zip(used, off, strict=True)},
     )
 
 

@@ -172,7 +172,7 @@ def fit(pictures: Sequence[Picture]) -> Fit:
         return own, float(values[3 + models[index].level_of]), _spread_of(values)
 
     def one(values: F64, index: int) -> F64:
-        return models[index].residual(*part(values, index)) / models[index].sd
+        return np.asarray(models[index].residual(*part(values, index)) / models[index].sd, dtype=np.float64)
 
     sizes = [int(model.used.sum()) for model in models]
     ends = np.cumsum([3, *sizes])

@@ -1,6 +1,6 @@
 """The radiometry step: flat field, a hand passed before the lens, then a blackbody at two or more set points and several ranges.
 
-What the technician does, in about six minutes without the blackbody's own heating:
+What the technician does, in about seven minutes without the blackbody's own heating:
   1. holds an even plate close before the lens (30 s): offsets, noise, dead pixels;
   2. passes a hand or something warm before the lens until all pixels have seen a change: slow and stuck pixels;
   3. stands the blackbody near, at each set point, until it is steady (20 s): gain and offset;

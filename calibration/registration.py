@@ -12,12 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from calibration import board as boards
-from calibration import bundle, registration_solve
+from calibration import bundle, registration_solve, shots
 from calibration.bundle import Lens
 from calibration.files import Calibration, Triple
 from calibration.procedure import Guidance
 from calibration.registration_solve import MIN_SHARED, RANGES_M, Registration, lens_of, mount_changes, shortcomings
-from calibration.results import Arrows, Check, Grid, Plot, Quantity, Rejected, Say, Series, StepResult, Table
+from calibration.results import Arrows, Check, Figure, Grid, Plot, Quantity, Rejected, Say, Series, StepResult, Table
+from calibration.shots import Marks
 from calibration.sighting import MIN_TAG_PX
 from calibration.tag_walk import Place, TagWalk, draw_tag
 from robot.errors import CalibrationError
@@ -127,7 +128,7 @@ class RegistrationProcedure:
                 for place, lens, off_px in found.rejected
             ),
             warnings=tuple(warnings),
-            figures=_figures(found, self._size_px),
+            figures=_figures(found, self._size_px, self._walk.places),
             tables=(_mounts(found, self._calibration),),
             coverage=(self._view_grid(), self._pair_grid()) if self._pairs else (self._view_grid(),),
         )
@@ -289,7 +290,7 @@ def _roll_deg(rotation: F64) -> float:
     return float(np.degrees(np.arctan2(-right[2], -down[2])))
 
 
-def _figures(found: Registration, size_px: tuple[int, int]) -> tuple[Arrows | Plot, ...]:
+def _figures(found: Registration, size_px: tuple[int, int], places: Sequence[Place]) -> tuple[Figure, ...]:
     solution, views = found.solution, found.views
     at_px = tuple((float(x), float(y)) for x, y in views.spots_px)
     off_px = tuple((float(x), float(y)) for x, y in solution.spot_residuals_px)
@@ -297,7 +298,19 @@ def _figures(found: Registration, size_px: tuple[int, int]) -> tuple[Arrows | Pl
     ranges_m = np.linalg.norm(centers - solution.thermal.position_m, axis=1)
     off = np.linalg.norm(solution.spot_residuals_px, axis=1)
     series = Series("|Δ|", tuple(map(float, ranges_m)), tuple(map(float, off)))
+    # The solution has its own numbers for the places that it used.
+    solved = {
+        tuple(spot): spot - residual
+        for spot, residual in zip(views.spots_px.tolist(), solution.spot_residuals_px, strict=True)
+    }
+    shown = [
+        (place.shot, Marks(np.array([place.spot[:2]]), np.array([solved[place.spot[:2]]])))
+        for place in places
+        if place.shot is not None and place.spot is not None and place.spot[:2] in solved
+    ]
+    photo = shots.photo(Say("fig.spot_photo"), shown)
     return (
+        *((photo,) if photo else ()),
         Arrows(Say("fig.spot_residuals"), size_px[0], size_px[1], at_px, off_px),
         Plot(Say("fig.spot_by_range"), "m", "px", (series,)),
     )

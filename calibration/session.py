@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-import cv2
 import msgspec
-import numpy as np
 
+from calibration import shots
 from calibration.group import Group
 from calibration.kept import STALE_H, KeptSamples
 from calibration.procedure import Guidance, Procedure
@@ -22,8 +21,6 @@ _TURN_S = 0.2
 _PICTURE_S = 0.25
 _THERMAL_WIDTH_PX = 640
 """The thermal picture is enlarged by a whole factor to about this width."""
-_THERMAL_SPAN_C = 4.0
-"""Least span of the colours, so that noise does not fill them."""
 
 
 class Feed(Protocol):
@@ -177,7 +174,7 @@ class _Pictures:
             if self._due(frame.camera):
                 self._draw(frame.camera, frame.image_bgr)
         if thermals and self._due("thermal"):
-            self._draw("thermal", thermal_picture(thermals[-1]))
+            self._draw("thermal", shots.coloured(thermals[-1].temp_c, _THERMAL_WIDTH_PX))
 
     def _draw(self, name: str, image_bgr: U8) -> None:
         for procedure in self._group.procedures:
@@ -190,14 +187,3 @@ class _Pictures:
             return False
         self._due_s[name] = now_s + _PICTURE_S
         return True
-
-
-def thermal_picture(frame: ThermalFrame) -> U8:
-    """Returns the frame in colours (BGR), enlarged by a whole factor, coolest to warmest 0.5 %."""
-    low, high = (float(value) for value in np.percentile(frame.temp_c, (0.5, 99.5)))
-    middle, span = (low + high) / 2, max(high - low, _THERMAL_SPAN_C)
-    grey = np.clip((frame.temp_c - middle) / span + 0.5, 0, 1) * 255
-    zoom = max(1, round(_THERMAL_WIDTH_PX / frame.temp_c.shape[1]))
-    large = cv2.resize(grey.astype(np.uint8), None, fx=zoom, fy=zoom, interpolation=cv2.INTER_NEAREST)
-    coloured: U8 = cv2.applyColorMap(large, cv2.COLORMAP_INFERNO)
-    return coloured

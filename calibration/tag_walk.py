@@ -14,10 +14,11 @@ import cv2
 import msgspec
 import numpy as np
 
-from calibration import warm_spot
+from calibration import shots, warm_spot
 from calibration.board import TagSpec
 from calibration.bundle import Lens, tag_pose
 from calibration.results import Say
+from calibration.shots import Shot
 from calibration.sighting import Sighting, TagFinder
 from calibration.warm_spot import WarmSpot
 from robot.types import F32, F64, CameraFrame, ThermalFrame
@@ -54,6 +55,8 @@ class Place(msgspec.Struct, frozen=True):
     """From the thermal sensor, by the calibration at that time."""
     spot: tuple[float, float, float, float] | None = None
     """Column, row, standard uncertainty (thermal pixels), contrast (°C); None where the thermal sensor did not see it."""
+    shot: Shot | None = None
+    """Of the thermal sensor for the report, at a few places."""
 
 
 @dataclass(slots=True)
@@ -172,9 +175,10 @@ class TagWalk:
         spot = self._spot(since, newest, centers, range_m)
         if isinstance(spot, WarmSpot):
             hand_px = HAND_SD_M / range_m * float(self._thermal.focal_px[0])
-            return Place(
-                as_lists, range_m, (spot.x_px, spot.y_px, float(np.hypot(spot.sd_px, hand_px)), spot.contrast_c)
-            )
+            sd_px = float(np.hypot(spot.sd_px, hand_px))
+            new = shots.wanted(range_m, [place.shot.range_m for place in self.places if place.shot])
+            shot = shots.of_thermal(self._mean(since, newest), range_m) if new else None
+            return Place(as_lists, range_m, (spot.x_px, spot.y_px, sd_px, spot.contrast_c), shot)
         if spot is not None and spot.key == "wait":
             return None
         if spot is not None and (len(held) < 2 or spot.key in ("no.swapped", "no.spot_elsewhere")):
@@ -191,7 +195,7 @@ class TagWalk:
             return Say("wait")
         if len(frames) < MIN_THERMALS:
             return Say("no.no_thermal") if inside else None
-        mean: F32 = np.mean([frame.temp_c for frame in frames], axis=0, dtype=np.float32)
+        mean = self._mean(since_ns, until_ns)
         diameter_px = self._tag.spot_m / range_m * float(self._thermal.focal_px[0])
         gate_px = GATE_SHARE * self._size_px[0]
         found: WarmSpot | Say | None = None
@@ -207,6 +211,12 @@ class TagWalk:
         if swapped is not None:
             return swapped
         return Say("no.spot_elsewhere") if inside else None
+
+    def _mean(self, since_ns: int, until_ns: int) -> F32:
+        """Returns the mean of the thermal frames of that time; there must be some."""
+        frames = [frame.temp_c for frame in self._thermals if since_ns <= frame.t_mono_ns <= until_ns]
+        mean: F32 = np.mean(frames, axis=0, dtype=np.float32)
+        return mean
 
     def _taken_for(self, spot: WarmSpot, centers: Mapping[str, F64], gate_px: float) -> Say | None:
         """Returns the camera that would explain the spot if it were the one that saw the tag."""

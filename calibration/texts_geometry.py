@@ -96,6 +96,14 @@ TEXTS: dict[str, Text] = {
     ),
     "rejected.off": Text("{lens} is {off_px} px off", "{lens} 偏差 {off_px} 像素"),
     "rejected.corners": Text("{corners} corners left out, the worst {worst_px} px off", "剔除 {corners} 个角点，最大偏差 {worst_px} 像素"),
+    "fig.board_photo": Text(
+        "The board as the camera saw it: corners found (green circles), where the solution has them (orange crosses), left out (red)",
+        "摄像头所见标定板：检测到的角点（绿圈）、解算位置（橙色十字）、剔除的角点（红圈）",
+    ),
+    "fig.spot_photo": Text(
+        "The tag's warm spot as the thermal sensor saw it: found (green circle), and where the camera has it (orange cross)",
+        "热传感器所见标签热斑：检测位置（绿圈）与摄像头推算位置（橙色十字）",
+    ),
     "fig.spot_residuals": Text("Warm spot: seen against solved", "热斑：观测与解算之差"),
     "fig.spot_by_range": Text("Residual of the warm spot by range", "热斑残差随距离的变化"),
     "fig.corner_residuals": Text("Corners: seen against solved", "角点：观测与解算之差"),

@@ -16,6 +16,7 @@ import numpy as np
 
 from calibration import aperture as apertures
 from calibration import board as boards
+from calibration import shots
 from calibration.aperture import Aperture
 from calibration.board import TagSpec
 from calibration.bundle import tag_pose
@@ -25,8 +26,9 @@ from calibration.pixels import FlatField
 from calibration.plate import inner
 from calibration.procedure import Guidance
 from calibration.registration_solve import lens_of
-from calibration.results import Check, Grid, Plot, Quantity, Say, Series, StepResult
+from calibration.results import Check, Grid, Photo, Plot, Quantity, Say, Series, StepResult
 from calibration.seen_blackbody import blackbody, level_c
+from calibration.shots import Marks
 from calibration.tag_walk import Place, TagWalk
 from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c
@@ -182,6 +184,7 @@ class VerifyProcedure:
                 "blackbody_c": Quantity(setup.blackbody_c, setup.blackbody_sd_c, "°C"),
             },
             figures=(
+                *self._photos(),
                 self._temperature_plot(seen, error_c),
                 Plot(
                     Say("fig.verify_places"), "m", "px",
@@ -207,17 +210,31 @@ class VerifyProcedure:
 
     def registration_px(self) -> dict[str, list[float]]:
         """Returns by camera how far its view of the tag falls from the warm spot in the thermal image, place by place."""
-        thermal = lens_of(self.setup.calibration.thermal)
         found: dict[str, list[float]] = {}
-        for name, optic in self.setup.calibration.cameras.items():
-            lens = lens_of(optic)
+        for name in self.setup.calibration.cameras:
             for place in self._places(name):
-                corners: F64 = np.array(place.corners_px[name], dtype=np.float64)
-                _, middle = tag_pose(lens, self.setup.tag.corners_m(), corners)
-                predicted = thermal.project((lens.position_m + middle @ lens.rotation)[None])[0]
                 assert place.spot is not None
-                found.setdefault(name, []).append(float(np.hypot(*(predicted - np.array(place.spot[:2])))))
+                off = self._predicted_px(name, place) - np.array(place.spot[:2])
+                found.setdefault(name, []).append(float(np.hypot(*off)))
         return found
+
+    def _predicted_px(self, camera: str, place: Place) -> F64:
+        """Returns where that camera's view of the tag has the warm spot in the thermal image."""
+        calibration = self.setup.calibration
+        lens = lens_of(calibration.cameras[camera])
+        corners: F64 = np.array(place.corners_px[camera], dtype=np.float64)
+        _, middle = tag_pose(lens, self.setup.tag.corners_m(), corners)
+        predicted: F64 = lens_of(calibration.thermal).project((lens.position_m + middle @ lens.rotation)[None])[0]
+        return predicted
+
+    def _photos(self) -> tuple[Photo, ...]:
+        shown = []
+        for place in self._walk.places:
+            if place.shot is not None and place.spot is not None:
+                predicted = np.stack([self._predicted_px(camera, place) for camera in place.corners_px])
+                shown.append((place.shot, Marks(np.array([place.spot[:2]]), predicted)))
+        photo = shots.photo(Say("fig.spot_photo"), shown)
+        return (photo,) if photo else ()
 
     # What happens to a frame.
 

@@ -207,6 +207,10 @@ def test_a_whole_step_with_an_interruption(procedure: IntrinsicsProcedure) -> No
             offer(procedure, t_s)
     result = procedure.solve()
     assert result.subject == "cam0" and result.passed
+    # Taken before the interruption, shown after it.
+    assert [figure.title.key for figure in result.figures] == ["fig.board_photo", "fig.corner_residuals"]
+    kept_shots = [view["shot"] for view in procedure.samples()["views"] if view["shot"]]
+    assert 2 <= len(kept_shots) <= 3
     calibration = procedure.apply(drawing(cameras=1))
     optic = calibration.cameras["cam0"]
     assert optic.fx_px == pytest.approx(matrix[0, 0], rel=0.003)

@@ -236,3 +236,5 @@ def test_guidance_leads_through_the_whole_walk(drawn: DrawnTag) -> None:
     result = procedure.solve()
     assert result.passed and not [say for say in result.warnings if say.key == "warn.camera_unlinked"]
     assert {say.key for say in result.warnings} <= set(TEXTS)
+    assert "fig.spot_photo" in [figure.title.key for figure in result.figures]
+    assert sum(place.shot is not None for place in procedure._walk.places) == 3
