@@ -68,28 +68,35 @@ class BlobFinder:
 
     def find(self, temp_c: F32, correction_c: float) -> list[Blob]:
         """Returns the warm places of a frame (rows × columns, °C as reported; the plate says what to add)."""
-        low_c, high_c, hot_c = (value - correction_c for value in (self._low_c, WARM_C[1], HOT_C))
-        mask: U8 = cv2.inRange(temp_c, low_c, high_c)
-        mask &= self._open
+        mask: U8 = cv2.inRange(temp_c, self._low_c - correction_c, WARM_C[1] - correction_c)
+        cv2.bitwise_and(mask, self._open, dst=mask)
+        hot_c = HOT_C - correction_c
         if float(temp_c.max()) > hot_c:
             mask[cv2.dilate((temp_c > hot_c).view(np.uint8), self._kernel) > 0] = 0
-        _, _, stats, centers = cv2.connectedComponentsWithStats(mask, connectivity=4)
-        stats, centers = stats[1:], centers[1:]  # the first is the background
-        width, height = stats[:, cv2.CC_STAT_WIDTH], stats[:, cv2.CC_STAT_HEIGHT]
-        fits = (width >= self._width_px[0]) & (width <= self._width_px[1])
-        fits &= (height >= _ASPECT[0] * width) & (height <= _ASPECT[1] * width)
-        fits &= stats[:, cv2.CC_STAT_AREA] >= _FILLED * width * height
-        return self._placed(centers[fits], width[fits].astype(float))
-
-    def _placed(self, centers_px: F64, widths_px: F64) -> list[Blob]:
-        if not len(centers_px):
+        left, top, width, height = cv2.boundingRect(mask)
+        if not width:
             return []
-        ranges_m = np.clip(self._optic.focal_px * FACE_WIDTH_M / widths_px, *RANGE_M)
-        positions = self._optic.position_m + self._optic.rays(centers_px) * ranges_m[:, None]
+        # Labelling costs by the pixel, and most of the picture is cold.
+        warm = mask[top : top + height, left : left + width]
+        _, _, stats, centers = cv2.connectedComponentsWithStats(warm, connectivity=4)
+        fits = [index for index, place in enumerate(stats.tolist()) if index and self._fits(*place[2:])]  # 0: background
+        return self._placed(centers[fits] + (left, top), stats[fits, cv2.CC_STAT_WIDTH].tolist()) if fits else []
+
+    def _fits(self, width: int, height: int, area: int) -> bool:
+        """Returns whether a warm place is about as large and as round as a face."""
+        fits = self._width_px[0] <= width <= self._width_px[1]
+        return fits and _ASPECT[0] * width <= height <= _ASPECT[1] * width and area >= _FILLED * width * height
+
+    def _placed(self, centers_px: F64, widths_px: Sequence[int]) -> list[Blob]:
+        nearest_m, farthest_m = RANGE_M
+        face_px_m = self._optic.focal_px * FACE_WIDTH_M
+        ranges_m = [min(max(face_px_m / width, nearest_m), farthest_m) for width in widths_px]
+        positions = self._optic.position_m + self._optic.rays(centers_px) * np.array(ranges_m)[:, None]
+        columns = zip(centers_px.tolist(), widths_px, positions, positions[:, 2].tolist(), strict=True)
         return [
-            Blob((float(center[0]), float(center[1])), float(width), position)
-            for center, width, position in zip(centers_px, widths_px, positions, strict=True)
-            if HEAD_HEIGHT_M[0] <= position[2] <= HEAD_HEIGHT_M[1]
+            Blob((x, y), float(width), position)
+            for (x, y), width, position, height_m in columns
+            if HEAD_HEIGHT_M[0] <= height_m <= HEAD_HEIGHT_M[1]
         ]
 
 
