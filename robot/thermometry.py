@@ -167,7 +167,7 @@ class Thermometer:
         plateau_c = samples.maxima_c[RoiName.FOREHEAD][index] - max(
             self._limits.plateau_share * excess_c, self._limits.bare_floor_c
         )
-        plateau = float(np.mean(forehead_c >= plateau_c))
+        plateau = int(np.count_nonzero(forehead_c >= plateau_c)) / len(forehead_c)
         if plateau * FOREHEAD_AREA * face_px**2 >= self._limits.plateau_px2:
             regions.append(RoiName.FOREHEAD)
         return self._wide(regions, face_px)
