@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,20 +62,22 @@ class YuNetSession:
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         """What really runs, the first doing the work."""
         self.inputs: U8 = np.zeros((slots, 3, self.height_px, self.width_px), np.uint8)
-        self._outputs: list[F32] = [
-            np.zeros((slots, CHANNELS, self.height_px // stride, self.width_px // stride), np.float32)
-            for stride in STRIDES
-        ]
+        cells = [(self.height_px // stride) * (self.width_px // stride) for stride in STRIDES]
+        ends = [0, *itertools.accumulate(CHANNELS * count for count in cells)]
+        self._grids: F32 = np.zeros((slots, ends[-1]), np.float32)
+        self._columns = [slice(*ends) for ends in itertools.pairwise(ends)]
+        """Of `_grids`, by stride."""
+        self._moves: list[tuple[F32, F32]] = []
+        """To where and from what a batch's grids are copied: the runtime lays those of one stride one after the other."""
         self._bindings = [self._bind(first) for first in range(0, slots, batch)]
-        self._views = [self._first(count) for count in range(slots + 1)]
         self._on_cpu = self.providers[0] == CPU
         self.run(slots)  # the arena grows to its size now, not under the first people
 
-    def run(self, count: int) -> tuple[F32, ...]:
-        """Returns the grids of the strides 8, 16, 32, looking at the first `count` slots of `inputs`.
+    def run(self, count: int) -> F32:
+        """Returns the grids of the first `count` slots of `inputs`, a row each: stride 8, then 16, then 32, each 16 channels × cells.
 
-        Each is count × 16 × cells, where cells are row by row; float32: cls and obj before the sigmoid, box, landmarks, as the
-        network gives them. They are views of the session's own buffers: good until the next run. Raises ModelError if it fails.
+        Cells are row by row; the channels, float32, are cls and obj before the sigmoid, box, landmarks, as the network gives them. It is
+        a view of the session's own memory: good until the next run. Raises ModelError if it fails.
         """
         if not 0 <= count <= self.slots:
             raise ValueError(f"{count} pictures do not fit into {self.slots} slots")
@@ -85,7 +88,9 @@ class YuNetSession:
                     binding.synchronize_outputs()
         except Exception as error:  # onnxruntime's errors have no public base
             raise ModelError(f"the face detector failed on {self.providers[0]}: {error}") from error
-        return self._views[count]
+        for target, source in self._moves:
+            np.copyto(target, source)
+        return self._grids[:count]
 
     def _bind(self, first: int) -> Any:
         """Returns a binding of the slots from `first` on: runs read and write our memory, nothing is allocated or copied."""
@@ -93,14 +98,14 @@ class YuNetSession:
         slots = slice(first, first + self._batch)
         image = self.inputs[slots]
         binding.bind_input(IMAGE_INPUT, "cpu", 0, np.uint8, image.shape, image.ctypes.data)
-        for stride, buffer in zip(STRIDES, self._outputs, strict=True):
-            part = buffer[slots]
-            name = GRID_OUTPUT.format(stride=stride)
-            binding.bind_output(name, "cpu", 0, np.float32, part.shape, part.ctypes.data)
+        for stride, columns in zip(STRIDES, self._columns, strict=True):
+            part = self._grids[slots, columns]
+            if self._batch > 1:
+                part, target = np.zeros(part.shape, np.float32), part
+                self._moves.append((target, part))
+            shape = (self._batch, CHANNELS, self.height_px // stride, self.width_px // stride)
+            binding.bind_output(GRID_OUTPUT.format(stride=stride), "cpu", 0, np.float32, shape, part.ctypes.data)
         return binding
-
-    def _first(self, count: int) -> tuple[F32, ...]:
-        return tuple(buffer.reshape(self.slots, CHANNELS, -1)[:count] for buffer in self._outputs)
 
 
 def open_session(path: Path, provider: str = CPU, threads: int = 1) -> Any:

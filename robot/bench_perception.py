@@ -22,7 +22,7 @@ import numpy as np
 
 from robot.bench_stages import NETWORK, REST, Stopwatch, watched
 from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
-from robot.detect import Detector, FaceSession, RawGrids
+from robot.detect import Detector, FaceSession
 from robot.pipeline import Pipeline, StepResult
 from robot.types import F32, U8, Faces, Reading
 
@@ -224,8 +224,8 @@ class _Watched:
         self.inputs = session.inputs
         self._run = watch.timed(NETWORK, session.run)
 
-    def run(self, count: int) -> RawGrids:
-        grids: RawGrids = self._run(count)
+    def run(self, count: int) -> F32:
+        grids: F32 = self._run(count)
         return grids
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.types import F32, U8, CameraFrame, Faces
+from robot.types import F32, I64, U8, CameraFrame, Faces
 
 STRIDES = (8, 16, 32)
 NMS_IOU = 0.3
@@ -28,11 +29,12 @@ SANE_PX = 1e6
 ROW_SCORE, ROW_BOX, ROW_LANDMARKS = 14, slice(0, 4), slice(4, 14)
 """Columns of a decoded row, FaceDetectorYN's: left, top, width, height, five landmarks (x, y), score."""
 
-CLS, OBJ, BBOX, KPS = 0, 1, slice(2, 6), slice(6, 16)
-"""Channels of a grid: two scores before the sigmoid, box, landmarks."""
-
-RawGrids = Sequence[F32]
-"""For each stride s of STRIDES: n × 16 × cells; H/s × W/s cells, row by row."""
+CHANNELS, OBJ = 16, 1
+"""Of a grid: cls and obj (scores before the sigmoid), the box's middle (x, y) and the logarithm of its size, five landmarks (x, y)."""
+_ORDER = np.array([0, 1, 4, 5, 2, 3, *range(6, 16)])
+"""In which a candidate's channels are taken: scores, size, then all places."""
+_APART_PX = 4_000_000
+"""So far boxes of different pictures are moved apart before they are compared all at once: more than any box reaches."""
 
 
 class FaceSession(Protocol):
@@ -43,8 +45,11 @@ class FaceSession(Protocol):
         """slots × 3 × height × width: planes blue, green, red; both sides multiples of 32. Only one Detector writes to it."""
         ...
 
-    def run(self, count: int) -> RawGrids:
-        """Returns the grids of slots 0 to count − 1; they need to last only until the next run."""
+    def run(self, count: int) -> F32:
+        """Returns the grids of slots 0 to count − 1, a row each: for each stride s of STRIDES 16 channels of H/s × W/s cells, row by row.
+
+        They need to last only until the next run.
+        """
         ...
 
 
@@ -89,10 +94,21 @@ class Detector:
         for lane, indices in by_lane.items():
             for start in range(0, len(indices), lane.slots):
                 part = indices[start : start + lane.slots]
-                for index, rows, placement in zip(part, *lane.look([frames[i] for i in part]), strict=True):
-                    kept = suppress(rows, self._score_min, self._nms_iou)
-                    found[index] = _to_full_size(frames[index], rows[kept], placement)
+                found |= zip(part, self._faces(lane, [frames[i] for i in part]), strict=True)
         return [found[index] for index in range(len(frames))]
+
+    def _faces(self, lane: _Lane, frames: Sequence[CameraFrame]) -> list[Faces]:
+        rows, picture, placements = lane.look(frames)
+        kept = suppress(rows, picture, self._score_min, self._nms_iou)
+        kept = kept[np.argsort(picture[kept], kind="stable")]
+        rows, picture = rows[kept], picture[kept]
+        ratios = [
+            (frame.full_size_px[0] / placed.width_px, frame.full_size_px[1] / placed.height_px) * 7 + (1.0,)
+            for frame, placed in zip(frames, placements, strict=True)
+        ]
+        rows *= np.array(ratios, np.float32)[picture]  # place and size of the box, five landmarks: x, y; not the score
+        ends = np.searchsorted(picture, np.arange(len(frames) + 1)).tolist()
+        return [_as_faces(frame, rows[own[0] : own[1]]) for frame, own in zip(frames, pairwise(ends), strict=True)]
 
 
 class _Lane:
@@ -104,23 +120,29 @@ class _Lane:
         self._decoder = GridDecoder(self._width_px, self._height_px, score_min)
         self._fitter = Fitter(self._width_px, self._height_px, enlarge)
         self._filled = [Placement(self._width_px, self._height_px)] * self.slots  # by whom, nobody knows
+        self._planes = [list(planes) for planes in session.inputs]
+        """Of each slot the part of its planes that the picture fills."""
 
-    def look(self, frames: Sequence[CameraFrame]) -> tuple[list[F32], list[Placement]]:
-        """Returns each frame's decoded rows (before suppression, in input pixels) and its placement; at most `slots` frames."""
+    def look(self, frames: Sequence[CameraFrame]) -> tuple[F32, I64, list[Placement]]:
+        """Returns the decoded rows (before suppression, in input pixels), the frame of each row, and each frame's placement.
+
+        At most `slots` frames.
+        """
         placements = [self._fill(slot, frame.image_bgr) for slot, frame in enumerate(frames)]
-        return self._decoder.decode(self._session.run(len(frames))), placements
+        return *self._decoder.decode(self._session.run(len(frames))), placements
 
     def _fill(self, slot: int, image_bgr: U8) -> Placement:
         """Lays the picture into the top left of the slot, black around it."""
-        planes = self._session.inputs[slot]
         fitted = self._fitter.fit(image_bgr)
         placement = Placement(fitted.shape[1], fitted.shape[0])
         before = self._filled[slot]
         if placement != before:  # a picture of the same shape as the last leaves the border as it is: black
+            planes = self._session.inputs[slot]
             planes[:, placement.height_px : before.height_px] = 0
             planes[:, :, placement.width_px : before.width_px] = 0
             self._filled[slot] = placement
-        cv2.split(fitted, [plane[: placement.height_px, : placement.width_px] for plane in planes])  # writes in place
+            self._planes[slot] = [plane[: placement.height_px, : placement.width_px] for plane in planes]
+        cv2.split(fitted, self._planes[slot])  # writes in place
         return placement
 
 
@@ -199,39 +221,51 @@ class GridDecoder:
         # score² = cls·obj and cls ≤ 1, so obj alone rules out nearly every cell; the margin covers rounding.
         share = score_min * score_min * (1 - 1e-5)
         self._obj_min = np.float32(math.log(share / (1 - share)) if share > 0 else -math.inf)
-        self._cells = [_cells(width_px // stride, height_px // stride, stride) for stride in STRIDES]
+        shapes = [(height_px // stride, width_px // stride) for stride in STRIDES]
+        counts = [rows * columns for rows, columns in shapes]
+        starts = [CHANNELS * start for start in accumulate(counts[:-1], initial=0)]
+        grids = list(zip(starts, counts, shapes, STRIDES, strict=True))
+        self._obj = [slice(start + OBJ * count, start + (OBJ + 1) * count) for start, count, _, _ in grids]
+        self._parts = [slice(*ends) for ends in pairwise(accumulate(counts, initial=0))]
+        self._values = np.concatenate(
+            [start + np.arange(count)[:, None] + count * _ORDER for start, count, _, _ in grids]
+        )
+        """cells × 16: where in a row of grids the values of a cell stand."""
+        self._cells = np.concatenate([_cells(*shape, stride) for _, _, shape, stride in grids])
+        self._possible = np.zeros((0, len(self._cells)), np.bool_)
 
-    def decode(self, grids: RawGrids) -> list[F32]:
-        """Returns for each picture its candidates, n × 15: left, top, width, height, five landmarks (x, y), score; input pixels.
+    def decode(self, grids: F32) -> tuple[F32, I64]:
+        """Returns the candidates, n × 15 (left, top, width, height, five landmarks (x, y), score; input pixels), and the picture of each.
 
-        In FaceDetectorYN's order: stride 8, 16, 32, row by row. Cells that cannot reach `score_min` are left out before
+        In FaceDetectorYN's order: picture by picture, stride 8, 16, 32, row by row. Cells that cannot reach `score_min` are left out before
         any sigmoid, square root or exponential is taken; garbage (SANE_PX) is left out too.
         """
-        image, at, values = self._candidates(grids)
-        origin, stride = at[:, :2], at[:, 2:]
-        rows = np.empty((len(at), 15), np.float32)
+        picture, places, values = self._candidates(grids)
+        origin, stride = places[:, None, :2], places[:, 2:]
+        rows = np.empty((len(picture), 15), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # garbage is dropped below, not warned about
-            score = np.sqrt(_sigmoid(values[:, CLS]) * _sigmoid(values[:, OBJ]))
-            box = values[:, BBOX]
-            size = np.exp(box[:, 2:]) * stride
-            rows[:, 0:2] = (origin + box[:, :2]) * stride - size / 2
+            score = _sigmoid(values[:, :2])
+            score = np.sqrt(score[:, 0] * score[:, 1])
+            points = (values[:, 4:].reshape(-1, 6, 2) + origin) * stride[:, None]
+            size = np.exp(values[:, 2:4]) * stride
+            rows[:, 0:2] = points[:, 0] - size / 2
             rows[:, 2:4] = size
-            points = values[:, KPS].reshape(-1, 5, 2) + origin[:, None]
-            rows[:, ROW_LANDMARKS] = (points * stride[:, None]).reshape(-1, 10)
+            rows[:, ROW_LANDMARKS] = points[:, 1:].reshape(-1, 10)
         rows[:, ROW_SCORE] = score
-        good = (score >= self._score_min) & (np.abs(rows) < SANE_PX).all(axis=1)
-        return [rows[good & (image == index)] for index in range(len(grids[0]))]
+        good = score >= self._score_min
+        if not float(np.abs(rows).max(initial=0.0)) < SANE_PX:
+            good &= (np.abs(rows) < SANE_PX).all(axis=1)
+        return rows[good], picture[good]
 
-    def _candidates(self, grids: RawGrids) -> tuple[NDArray[np.intp], F32, F32]:
-        """Returns of every cell that may reach the least score: its picture, its place (see _cells) and the network's 16 values."""
-        images, places, values = [], [], []
-        for grid, cells in zip(grids, self._cells, strict=True):
-            flat = np.flatnonzero(grid[:, OBJ] >= self._obj_min)  # far cheaper than nonzero in two dimensions
-            image, cell = np.divmod(flat, len(cells))
-            images.append(image)
-            places.append(cells[cell])
-            values.append(grid[image, :, cell])
-        return np.concatenate(images), np.concatenate(places), np.concatenate(values)
+    def _candidates(self, grids: F32) -> tuple[I64, F32, F32]:
+        """Returns of every cell that may reach the least score: its picture, its place (see _cells), its values (see _ORDER)."""
+        if len(grids) > len(self._possible):
+            self._possible = np.zeros((len(grids), len(self._cells)), np.bool_)
+        possible = self._possible[: len(grids)]
+        for obj, part in zip(self._obj, self._parts, strict=True):
+            np.greater_equal(grids[:, obj], self._obj_min, out=possible[:, part])
+        picture, cell = np.divmod(np.flatnonzero(possible), len(self._cells))
+        return picture, self._cells[cell], grids[picture[:, None], self._values[cell]]
 
 
 def _sigmoid(x: F32) -> F32:
@@ -240,33 +274,44 @@ def _sigmoid(x: F32) -> F32:
     return result
 
 
-def _cells(columns: int, rows: int, stride: int) -> F32:
+def _cells(rows: int, columns: int, stride: int) -> F32:
     """Returns column, row and stride of each cell, row by row: cells × 3."""
     row, column = np.mgrid[0:rows, 0:columns]
     return np.stack([column.ravel(), row.ravel(), np.full(rows * columns, stride)], axis=1).astype(np.float32)
 
 
-def suppress(rows: F32, score_min: float, nms_iou: float = NMS_IOU, top_k: int = TOP_K) -> NDArray[np.intp]:
-    """Returns the indices of the rows to keep, best score first: each overlaps every better one by no more than `nms_iou`.
+def suppress(
+    rows: F32, picture: I64, score_min: float, nms_iou: float = NMS_IOU, top_k: int = TOP_K
+) -> NDArray[np.intp]:
+    """Returns the indices of the rows to keep, best score first: each overlaps every better one of its picture by no more than `nms_iou`.
 
     FaceDetectorYN's own way, its quirks included: boxes are cut to whole pixels (towards zero) before they are compared, equal scores
-    keep their order, and a candidate that is alone is not compared with anything.
+    keep their order, of each picture the best `top_k` count, and a candidate that is alone in its picture is not compared with anything.
     """
     if len(rows) <= 1:
         return np.arange(len(rows))
-    boxes = rows[:, ROW_BOX].astype(np.int32).tolist()
-    kept = cv2.dnn.NMSBoxes(boxes, rows[:, ROW_SCORE].tolist(), score_min, nms_iou, 1.0, top_k)
+    boxes = rows[:, ROW_BOX].astype(np.int64)
+    last = int(picture[-1])
+    if last and (
+        len(rows) > top_k or not boxes[:, 2:].all()
+    ):  # two boxes without a pixel count as one wherever they are
+        own = [np.flatnonzero(picture == index) for index in range(last + 1)]
+        return np.concatenate(
+            [part[suppress(rows[part], picture[part] * 0, score_min, nms_iou, top_k)] for part in own]
+        )
+    boxes[:, 0] += picture * _APART_PX
+    scores = rows[:, ROW_SCORE].tolist()
+    for index in np.flatnonzero(np.bincount(picture) == 1).tolist():
+        scores[int(np.searchsorted(picture, index))] += 1.0  # kept whatever its score
+    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores, score_min, nms_iou, 1.0, top_k)
     return np.asarray(kept, np.intp).reshape(-1)  # an empty result comes as a tuple
 
 
-def _to_full_size(frame: CameraFrame, rows: F32, placement: Placement) -> Faces:
-    """Returns the faces in pixels of the picture before the driver's and our own reductions."""
-    ratio = (frame.full_size_px[0] / placement.width_px, frame.full_size_px[1] / placement.height_px)
-    points_px = rows[:, :ROW_SCORE] * np.array(ratio * 7, np.float32)  # place and size of the box, five landmarks: x, y
+def _as_faces(frame: CameraFrame, rows: F32) -> Faces:
     return Faces(
         camera=frame.camera,
         t_mono_ns=frame.t_mono_ns,
-        boxes_px=points_px[:, ROW_BOX],
-        landmarks_px=points_px[:, ROW_LANDMARKS].reshape(-1, 5, 2),
-        scores=rows[:, ROW_SCORE].copy(),
+        boxes_px=rows[:, ROW_BOX],
+        landmarks_px=rows[:, ROW_LANDMARKS].reshape(-1, 5, 2),
+        scores=rows[:, ROW_SCORE],
     )

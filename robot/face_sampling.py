@@ -54,7 +54,9 @@ def _within(outer: Window, inner: Window) -> Window:
 _UPPER = _region(0.42, (-0.14, 0.48))
 """The upper face holds all that is read."""
 _SHAPE = (_UPPER[0].stop - _UPPER[0].start, _UPPER[1].stop - _UPPER[1].start)
-_POINTS = np.stack([np.broadcast_to(part, _SHAPE).ravel() for part in (_U[_UPPER[1]], _V[_UPPER[0], None], np.float32(1))])
+_POINTS = np.stack(
+    [np.broadcast_to(part, _SHAPE).ravel() for part in (_U[_UPPER[1]], _V[_UPPER[0], None], np.float32(1))]
+)
 """3 × grid points of the upper face: across, up, 1."""
 _PARTS: dict[RoiName, Window] = {
     # Inner canthi lie 16 mm beside the midline: 0.11 face widths.
@@ -117,7 +119,8 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> Samples:
 def _maxima(values: F32) -> F64:
     """Returns of each row the mean of the three hottest points: less of a jump from grid point to grid point."""
     hottest = np.partition(values, values.shape[1] - 3, axis=1)[:, -3:]
-    return (np.add.reduce(hottest, axis=1) / np.float32(3)).astype(np.float64)
+    maxima: F32 = np.add.reduce(hottest, axis=1) / np.float32(3)
+    return maxima.astype(np.float64)
 
 
 def _medians(values: F32) -> F64:

@@ -79,7 +79,9 @@ class BlobFinder:
         # Labelling costs by the pixel, and most of the picture is cold.
         warm = mask[top : top + height, left : left + width]
         _, _, stats, centers = cv2.connectedComponentsWithStats(warm, connectivity=4)
-        fits = [index for index, place in enumerate(stats.tolist()) if index and self._fits(*place[2:])]  # 0: background
+        fits = [
+            index for index, place in enumerate(stats.tolist()) if index and self._fits(*place[2:])
+        ]  # 0: background
         return self._placed(centers[fits] + (left, top), stats[fits, cv2.CC_STAT_WIDTH].tolist()) if fits else []
 
     def _fits(self, width: int, height: int, area: int) -> bool:
