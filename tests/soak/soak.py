@@ -62,10 +62,17 @@ class Soak:
     """One run: simulators, robot, plate's controller and broker; `run` is the loop that samples and breaks."""
 
     def __init__(
-        self, folder: Path, seconds: float, plan: Sequence[Planned], seed: int, sample_s: float, record: bool = False
+        self,
+        folder: Path,
+        seconds: float,
+        plan: Sequence[Planned],
+        seed: int,
+        sample_s: float,
+        record: bool = False,
+        full: bool = False,
     ) -> None:
         self.folder, self.seconds, self.plan, self.seed, self.sample_s = folder, seconds, tuple(plan), seed, sample_s
-        self._record = record
+        self._record, self._full = record, full
         self.rows: list[dict[str, float]] = []
         self.events: list[Event] = []
         self._restarts = 0
@@ -90,8 +97,10 @@ class Soak:
             show(f"{len(self.plan)} faults in {self.seconds:g} s")
             self._loop(show)
             held.callback(self._open.close)
+            told_s = time.monotonic()
             self.robot.tell(signal.SIGTERM)
             code, _ = self.robot.ended()
+            self.stop_s = time.monotonic() - told_s
             self.robot.listener.close()
             self.simulators.stop()
             return self._found(code)
@@ -124,7 +133,8 @@ class Soak:
             for one in self.plan
             if one.kind.device
         )
-        return Simulators(self.folder, scenario, *arguments, rig=small_rig(self.folder, cameras=["front", "left"]))
+        rig = None if self._full else small_rig(self.folder, cameras=["front", "left"])
+        return Simulators(self.folder, scenario, *arguments, rig=rig)
 
     def _loop(self, show: Callable[[str], None]) -> None:
         """Samples and acts until the time is over."""
@@ -254,6 +264,8 @@ class Soak:
         return {
             "mode": "real time",
             "recording": self._record,
+            "cameras": len(self.simulators.ready["cameras"]),
+            "stop_s": round(self.stop_s, 2),
             "hours": round(self.seconds / 3600, 4),
             "seed": self.seed,
             "cores": os.cpu_count(),
@@ -410,6 +422,7 @@ def main() -> int:
     parser.add_argument("--sample", type=float, default=5.0, metavar="S", help="seconds between samples")
     parser.add_argument("--only", nargs="+", metavar="WORD", help="faults whose titles hold one of these words")
     parser.add_argument("--record", action="store_true", help="the robot keeps a rolling recording all the while")
+    parser.add_argument("--full", action="store_true", help="all five cameras, at 720p and 10 pictures a second")
     parser.add_argument(
         "--keep", type=Path, metavar="FOLDER", help="settings, truth, events and log stay here afterwards"
     )
@@ -436,7 +449,9 @@ def main() -> int:
             found = FastSoak(Path(name), seconds, planned, options.seed, options.sample, process_row).run(show)
         else:
             planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, kinds)
-            found = Soak(Path(name), seconds, planned, options.seed, options.sample, options.record).run(show)
+            found = Soak(Path(name), seconds, planned, options.seed, options.sample, options.record, options.full).run(
+                show
+            )
     return report(found, options.json, options.picture, show)
 
 
