@@ -5,6 +5,8 @@ Four means of three numbers, nothing that would know somebody again on another d
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from robot.types import F32, CameraFrame, Faces
@@ -20,19 +22,33 @@ _DARK = 10.0
 COUNT = 3 * len(_BANDS)
 
 
-def head_colours(frame: CameraFrame, faces: Faces) -> F32:
-    """Returns the colours of each head (n × COUNT): for each band lightness, red against green, yellow against blue.
+_MIX = np.array([[1 / 3, 0.0, -1.0], [1 / 3, -1.0, 0.5], [1 / 3, 1.0, 0.5]], np.float32)
+"""From blue, green, red to lightness, red against green, yellow against blue."""
+
+
+def head_colours(seen: Sequence[tuple[CameraFrame, Faces]]) -> F32:
+    """Returns the colours of each head (n × COUNT), picture by picture: for each band lightness, red against green, yellow against blue.
 
     Natural logarithms, so that more or less light is a sum and differences are shares.
     """
-    rows, columns = frame.image_bgr.shape[:2]
-    if not len(faces):
+    counts = [len(faces) for _, faces in seen]
+    if not sum(counts):
         return np.zeros((0, COUNT), np.float32)
-    boxes = faces.boxes_px
-    scale = np.array([columns / frame.full_size_px[0], rows / frame.full_size_px[1]], np.float32)
-    at = ((boxes[:, None, :2] + boxes[:, None, 2:] * _POINTS) * scale).astype(np.intp)
-    x, y = np.clip(at[..., 0], 0, columns - 1), np.clip(at[..., 1], 0, rows - 1)
-    bands = frame.image_bgr[y, x].reshape(len(faces), len(_BANDS), -1, 3).mean(axis=2, dtype=np.float32)
-    blue, green, red = np.moveaxis(np.log(bands + np.float32(_DARK)), 2, 0)
-    colours: F32 = np.stack([(blue + green + red) / 3, red - green, (red + green) / 2 - blue], axis=2)
-    return colours.reshape(len(faces), COUNT)
+    sizes_px = [frame.image_bgr.shape[1::-1] for frame, _ in seen]
+    scales = [
+        (columns / frame.full_size_px[0], rows / frame.full_size_px[1])
+        for (frame, _), (columns, rows) in zip(seen, sizes_px, strict=True)
+    ]
+    scale, last = np.repeat(np.array([scales, sizes_px], np.float32), counts, axis=1)[:, :, None]
+    boxes = np.concatenate([faces.boxes_px for _, faces in seen])
+    at = (boxes[:, None, :2] + boxes[:, None, 2:] * _POINTS) * scale
+    at = np.minimum(np.maximum(at, 0.0), last - 1.0).astype(np.intp)
+    pixels = np.concatenate(
+        [
+            frame.image_bgr[part[..., 1], part[..., 0]]
+            for (frame, _), part in zip(seen, np.split(at, np.cumsum(counts)[:-1]), strict=True)
+        ]
+    )
+    bands = pixels.reshape(len(boxes), len(_BANDS), -1, 3).mean(axis=2, dtype=np.float32)
+    colours: F32 = np.log(bands + np.float32(_DARK)) @ _MIX
+    return colours.reshape(len(boxes), COUNT)

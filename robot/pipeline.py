@@ -268,7 +268,7 @@ class Pipeline:
         seen = self._looker.look(now_ns, shots, due)
         located = locate_all(
             [(faces, self._cameras[frame.camera].of_size(*frame.full_size_px)) for frame, faces in seen],
-            [head_colours(frame, faces) for frame, faces in seen] if self._settings.tracking.colours else None,
+            head_colours(seen) if self._settings.tracking.colours else None,
         )
         for shot in shots:
             usable = self._looker.usable(shot.camera)

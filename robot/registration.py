@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 
 from robot.optics import Optic, length, rays_through
 from robot.types import F32, F64, Faces, Reason, ThermalRoi, Track
@@ -24,6 +25,22 @@ EYES_TO_MOUTH_M = 0.066
 NOSE_PROTRUSION = 0.45
 """Nose tip in front of the eyes' plane, as a share of the pupil distance (about 28 mm)."""
 _SPANS_M = np.array([PUPIL_DISTANCE_M, EYES_TO_MOUTH_M, FACE_WIDTH_M, FACE_HEIGHT_M])
+_SPANS = np.array(
+    [
+        [-1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+        [-0.5, -0.5, 0.0, 0.5, 0.5, 0.0, 0.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 1.0, 0.0, 0.0],
+        [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 1.0],
+        [1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0],
+    ]
+)
+"""From five landmarks and the middles of the box's left, right, top and bottom edge: pupils, eyes to mouth, width, height as _SPANS_M
+has them, and towards the middle between the eyes."""
+_FACE_AXES = np.array([[-1.0, 1.0, 0.0, 0.0, 0.0], [-0.5, -0.5, 1.0, 0.0, 0.0], [-0.5, -0.5, 0.0, 0.5, 0.5]])
+"""From five landmarks: eye to eye, and from the middle between the eyes to the nose and to the mouth."""
+_EDGES = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]], np.float32)
+"""The middles of a box's edges, in its own size."""
+_AXES = np.arange(3)
 LARGEST_COUNTS = 10.0
 """How strongly the largest of the measures of a face counts: a tenth larger, e times the weight."""
 RANGE_SD_SHARE = 0.07
@@ -61,34 +78,25 @@ class Located:
         return int(self.scores.shape[0])
 
 
-def head_yaw_rad(landmarks_px: F32) -> F64:
+def head_yaw_rad(landmarks_px: NDArray[np.floating]) -> F64:
     """Returns how far each head is turned from the camera (n, radians, signed), from where the nose lies between the eyes.
 
     Positive: turned to the person's own left. The nose is taken in the face's own two axes (eye to eye, eyes to mouth):
     seen from below, a turned face is skewed, and square to the eyes the nose would tell a quarter too much.
     """
-    eyes = landmarks_px[:, 1] - landmarks_px[:, 0]
-    middle = (landmarks_px[:, 0] + landmarks_px[:, 1]) / 2
-    down = (landmarks_px[:, 3] + landmarks_px[:, 4]) / 2 - middle
-    nose = landmarks_px[:, 2] - middle
-    area = np.maximum(eyes[:, 0] * down[:, 1] - eyes[:, 1] * down[:, 0], 1e-3)
-    offset = (nose[:, 0] * down[:, 1] - nose[:, 1] * down[:, 0]) / area
-    yaw: F64 = np.arctan(offset / NOSE_PROTRUSION).astype(np.float64)
+    axes = _FACE_AXES @ landmarks_px  # eye to eye, eyes to nose, eyes to mouth
+    area, offset = (axes[:, :2, 0] * axes[:, 2:, 1] - axes[:, :2, 1] * axes[:, 2:, 0]).T
+    yaw: F64 = np.arctan(offset / (np.maximum(area, 1e-3) * NOSE_PROTRUSION))
     return yaw
 
 
-def face_ranges_m(landmark_rays: F64, edge_rays: F64, yaw_rad: F64) -> F64:
-    """Returns the distance to each face (n, metres) from the angles that pupils, eye-to-mouth height and box span.
+def _face_ranges_m(spans: F64, yaw_rad: F64) -> F64:
+    """Returns the distance to each face (n, metres) from its spans (n × 4 × 3; differences of unit vectors, see _SPANS).
 
-    Unit vectors towards the landmarks (n × 5 × 3) and the middles of the box's left, right, top and bottom edge
-    (n × 4 × 3). Angles, not pixels: a face at 35° off the axis is stretched by half in the picture.
+    Angles, not pixels: a face at 35° off the axis is stretched by half in the picture.
     Turning away, a mask's edge, somebody in front: whatever goes wrong makes a measure smaller, hardly anything makes it
     larger. So the larger ones count more (log-mean-exp).
     """
-    spans = np.empty((len(landmark_rays), 4, 3))  # pupils, eyes to mouth, width, height
-    spans[:, 0] = landmark_rays[:, 1] - landmark_rays[:, 0]
-    spans[:, 1] = (landmark_rays[:, 3] + landmark_rays[:, 4] - landmark_rays[:, 0] - landmark_rays[:, 1]) / 2
-    spans[:, 2:] = edge_rays[:, 1::2] - edge_rays[:, ::2]
     per_metre = length(spans) / _SPANS_M
     per_metre[:, 0] /= np.maximum(np.cos(yaw_rad), 0.5)
     scale = ((np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS).sum(axis=1) / 4) ** (1 / LARGEST_COUNTS)
@@ -101,44 +109,47 @@ def locate(faces: Faces, optic: Optic) -> Located:
     return locate_all([(faces, optic)])[0]
 
 
-def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: Sequence[F32] | None = None) -> list[Located]:
+def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) -> list[Located]:
     """Returns the faces of each frame as places in the robot's frame with their covariances.
 
-    All frames at once: few faces a frame, so the number of NumPy's calls is what counts. `colours`, if given, are of the heads in each frame.
+    All frames at once: few faces a frame, so the number of NumPy's calls is what counts. `colours` (n × COUNT), if given, are of all heads.
     """
     if not seen:
         return []
     counts = [len(faces) for faces, _ in seen]
-    landmarks_px = np.concatenate([faces.landmarks_px for faces, _ in seen])
     boxes_px = np.concatenate([faces.boxes_px for faces, _ in seen])
     scores = np.concatenate([faces.scores for faces, _ in seen])
-    origins = np.repeat([optic.position_m for _, optic in seen], counts, axis=0)
-    residual_px = np.repeat([optic.residual_px for _, optic in seen], counts)
-    focal_px = np.repeat([optic.focal_px for _, optic in seen], counts)
-    yaw = head_yaw_rad(landmarks_px)
-    points_px = np.concatenate([landmarks_px, _box_edges_px(boxes_px)], axis=1)
-    ends = np.cumsum(counts)
-    every = rays_through([optic for _, optic in seen], [9 * count for count in counts], points_px.reshape(-1, 2))
-    every = every.reshape(len(scores), 9, 3)
-    rays, edges = every[:, :5], every[:, 5:]
-    ranges = face_ranges_m(rays, edges, yaw)
-    middle = rays[:, 0] + rays[:, 1]
+    points_px = np.empty(
+        (len(scores), 9, 2)
+    )  # landmarks, then the middles of the box's left, right, top and bottom edge
+    np.concatenate([faces.landmarks_px for faces, _ in seen], out=points_px[:, :5])
+    points_px[:, 5:] = boxes_px[:, None, :2] + boxes_px[:, None, 2:] * _EDGES
+    lenses = np.repeat([(*optic.position_m, optic.residual_px, optic.focal_px) for _, optic in seen], counts, axis=0)
+    origins, residual_px, focal_px = lenses[:, :3], lenses[:, 3], lenses[:, 4]
+    yaw = head_yaw_rad(points_px[:, :5])
+    rays = rays_through([optic for _, optic in seen], [9 * count for count in counts], points_px.reshape(-1, 2))
+    rays = rays.reshape(len(scores), 9, 3)
+    spans = _SPANS @ rays
+    ranges = _face_ranges_m(spans[:, :4], yaw)
+    middle = spans[:, 4]
     middle /= np.maximum(length(middle), 1e-9)[:, None]
     offset = middle * ranges[:, None]
     # All landmarks are put on the plane through the eyes, square to the line of sight.
-    along = np.einsum("nki,ni->nk", rays, middle)
+    rays = rays[:, :5]
+    along = (rays @ middle[:, :, None])[..., 0]
     landmarks = rays * (ranges[:, None] / np.maximum(along, 0.3))[..., None] - offset[:, None, :]
     sd_px = np.hypot(LANDMARK_SD_PX, LANDMARK_SD_SHARE * boxes_px[:, 2]) + residual_px
     across = (sd_px / focal_px * ranges) ** 2
     unsure = UNSURE_SD_SHARE * np.maximum(SURE_SCORE - scores.astype(np.float64), 0.0)
     deep = (np.minimum(RANGE_SD_SHARE + unsure, RANGE_SD_SHARE_MOST) * ranges) ** 2
-    outer = middle[:, :, None] * middle[:, None, :]
-    covariances = across[:, None, None] * (np.eye(3) - outer) + deep[:, None, None] * outer
+    covariances = (deep - across)[:, None, None] * (middle[:, :, None] * middle[:, None, :])
+    covariances[:, _AXES, _AXES] += across[:, None]
     positions = origins + offset
     located = []
-    of_heads: Sequence[F32 | None] = [None] * len(seen) if colours is None else colours
-    for (faces, optic), end, count, heads in zip(seen, ends.tolist(), counts, of_heads, strict=True):
-        own = slice(end - count, end)
+    begin = 0
+    for (faces, optic), count in zip(seen, counts, strict=True):
+        own = slice(begin, begin + count)
+        begin += count
         located.append(
             Located(
                 camera=faces.camera,
@@ -149,19 +160,10 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: Sequence[F32] | Non
                 yaw_rad=yaw[own],
                 scores=faces.scores,
                 origin_m=optic.position_m,
-                colours=heads,
+                colours=None if colours is None else colours[own],
             )
         )
     return located
-
-
-_EDGES = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]], np.float32)
-
-
-def _box_edges_px(boxes_px: F32) -> F32:
-    """Returns the middles of each box's left, right, top and bottom edge (n × 4 × 2)."""
-    edges: F32 = boxes_px[:, None, :2] + boxes_px[:, None, 2:] * _EDGES
-    return edges
 
 
 @dataclass(frozen=True, slots=True)

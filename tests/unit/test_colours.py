@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 import numpy as np
 import pytest
@@ -41,7 +43,7 @@ def painted(
 
 
 def test_bands_of_a_head_have_their_colours() -> None:
-    bands = head_colours(*painted((200, 150, 100, 130))).reshape(4, 3)
+    bands = head_colours([painted((200, 150, 100, 130))]).reshape(4, 3)
     for band, colour in zip(bands, (HAIR, SKIN, SKIN, MASK), strict=True):
         blue, green, red = np.log(np.floor(colour) + 10.0)
         assert band == pytest.approx([(blue + green + red) / 3, red - green, (red + green) / 2 - blue], abs=1e-4)
@@ -50,21 +52,29 @@ def test_bands_of_a_head_have_their_colours() -> None:
 @settings(max_examples=30, deadline=None)
 @given(st.floats(-80, 620), st.floats(-80, 460), st.floats(12, 200), st.sampled_from([1, 2, 4, 8]))
 def test_any_box_in_a_picture_of_any_scale_has_colours(left: float, top: float, width: float, scale: int) -> None:
-    colours = head_colours(*painted((left, top, width, 1.3 * width), scale))
+    colours = head_colours([painted((left, top, width, 1.3 * width), scale)])
     assert colours.shape == (1, COUNT)
     assert np.isfinite(colours).all()
 
 
 def test_reduced_pictures_show_the_same_colours_and_no_face_none() -> None:
-    whole, quarter = (head_colours(*painted((200, 150, 120, 160), scale)) for scale in (1, 4))
+    whole, quarter = (head_colours([painted((200, 150, 120, 160), scale)]) for scale in (1, 4))
     assert quarter == pytest.approx(whole, abs=0.02)
     frame, _ = painted((200, 150, 100, 130))
     none = Faces("front", 0, np.zeros((0, 4), np.float32), np.zeros((0, 5, 2), np.float32), np.zeros(0, np.float32))
-    assert head_colours(frame, none).shape == (0, COUNT)
+    assert head_colours([]).shape == head_colours([(frame, none)]).shape == (0, COUNT)
+
+
+def test_heads_of_several_pictures_come_picture_by_picture() -> None:
+    first, second = painted((200, 150, 100, 130)), painted((300, 100, 80, 110), scale=2, mask=SKIN)
+    frame, faces = first
+    empty = frame, Faces("front", 0, faces.boxes_px[:0], faces.landmarks_px[:0], faces.scores[:0])
+    together = head_colours([first, empty, second])
+    assert (together == np.concatenate([head_colours([first]), head_colours([second])])).all()
 
 
 def test_light_changes_lightness_more_than_hue() -> None:
-    bright, dim = (head_colours(*painted((200, 150, 100, 130), gain=gain)).reshape(4, 3) for gain in (1.0, 0.6))
+    bright, dim = (head_colours([painted((200, 150, 100, 130), gain=gain)]).reshape(4, 3) for gain in (1.0, 0.6))
     change = np.abs(bright - dim)[1:]
     assert change[:, 0].min() > 0.4
     assert change[:, 1:].max() < 0.1
@@ -183,9 +193,9 @@ def test_who_keeps_the_place_keeps_the_number_whatever_passes_over_the_face() ->
 def test_whoever_does_not_want_colours_has_none_taken(wanted: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     taken: list[int] = []
 
-    def noted(_: CameraFrame, faces: Faces) -> F32:
-        taken.append(len(faces))
-        return np.zeros((len(faces), COUNT), np.float32)
+    def noted(seen: Sequence[tuple[CameraFrame, Faces]]) -> F32:
+        taken.append(sum(len(faces) for _, faces in seen))
+        return np.zeros((taken[-1], COUNT), np.float32)
 
     monkeypatch.setattr("robot.pipeline.head_colours", noted)
     robot = looking_at_all(robot_settings())
