@@ -242,11 +242,11 @@ def _own_problems(calibration: Calibration) -> list[str]:
 
 def _station_problems(options: argparse.Namespace) -> list[str]:
     """What `patrol check-config` would say with this calibration in place of the configured one."""
-    from robot import app, config
+    from robot import config, preflight
 
     settings = config.load(options.config)
     here = msgspec.structs.replace(settings.calibration, file=str(options.file))
-    return app.problems(msgspec.structs.replace(settings, calibration=here))
+    return preflight.problems(msgspec.structs.replace(settings, calibration=here))
 
 
 def _overlap_problems(calibration: Calibration) -> list[str]:

@@ -6,15 +6,15 @@ paho-mqtt turns in the reader's own thread, so that this device is read like eve
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
 from drivers.address import Address
 from drivers.pose_codec import PoseCodec
+from drivers.positions import PositionDevice
 from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
-from robot.types import DeviceInfo, PositionReading
+from robot.types import DeviceInfo
 
 if TYPE_CHECKING:
     from paho.mqtt.client import Client
@@ -25,7 +25,7 @@ KEEPALIVE_S = 5
 _REFUSED = {"Bad user name or password", "Not authorized", "Banned"}
 
 
-class MqttPoses:
+class MqttPoses(PositionDevice):
     """One subscription. The constructor raises DeviceError if the broker cannot be reached, DeviceRefused if it does not want us."""
 
     def __init__(self, address: Address, username: str | None = None, password: str | None = None) -> None:
@@ -40,10 +40,9 @@ class MqttPoses:
         self._host, self._port = str(parts.hostname), parts.port or PORT
         self._topic, self._shown = unquote(parts.path.lstrip("/")), address.shown
         self._codec = PoseCodec()
-        self._pending: deque[PositionReading] = deque(maxlen=4)
         self._refused = ""
         self._subscribed = False
-        self.info = DeviceInfo(address.shown, "poses of the base (MQTT)", "", 0, 0)
+        super().__init__(DeviceInfo(address.shown, "poses of the base (MQTT)", "", 0, 0), f"{address.shown}: no pose")
         self._client: Client | None = Client(CallbackAPIVersion.VERSION2)
         if username is not None:
             self._client.username_pw_set(username, password)
@@ -61,16 +60,6 @@ class MqttPoses:
     def faults(self) -> Mapping[str, int]:
         """Counts of messages that were left out, by kind."""
         return dict(self._codec.faults)
-
-    def read(self, timeout_s: float) -> PositionReading:
-        """Returns the next reading; raises DeviceTimeout when none came in time, DeviceError when the broker is gone."""
-        until_s = time.monotonic() + timeout_s
-        while not self._pending:
-            left_s = until_s - time.monotonic()
-            if left_s <= 0:
-                raise DeviceTimeout(f"{self._shown}: no pose")
-            self._turn(left_s)
-        return self._pending.popleft()
 
     def close(self) -> None:
         """Idempotent; never raises."""

@@ -163,7 +163,7 @@ def _watch(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     from robot import config
-    from robot.app import problems
+    from robot.preflight import problems
 
     settings = config.load(options.config)
     found = problems(settings)
@@ -201,8 +201,8 @@ def _doctor(options: argparse.Namespace) -> int:
 
     from calibration import files
     from robot import config, doctor, doctor_view
-    from robot.app import problems
     from robot.doctor_run import examine
+    from robot.preflight import problems
 
     if not 1.0 <= options.seconds <= 600.0:
         raise ConfigError([f"--seconds {options.seconds:g}: from 1 to 600"])
@@ -250,7 +250,7 @@ def _openers(settings: Settings) -> Openers:
 def _replay(options: argparse.Namespace) -> int:
     from drivers.jpeg_image import decode
     from robot import config
-    from robot.app import made_with, open_detectors
+    from robot.inference import made_with, open_detectors
     from robot.replay import Parts, replay
     from robot.replay_view import report, said, shown
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
-import os
 import threading
 import time
 import uuid
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from importlib import metadata
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TypeVar
 
@@ -22,17 +19,13 @@ import msgspec
 
 from calibration import files
 from drivers import factory
-from drivers.address import parse as parse_address
 from models.manifest import face_detector
-from models.prepare import prepared
-from models.session import YuNetSession
 from robot import calibrated, config, credentials
-from robot.attention import CROP_PX, CROPS_MAX
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
-from robot.config import CameraSettings, Settings, StreamSettings
+from robot.config import CameraSettings, Settings
 from robot.detect import Detector
-from robot.errors import CalibrationError, ConfigError, DeviceError, StoreError
+from robot.errors import ConfigError, DeviceError, StoreError
 from robot.events import (
     CalibrationLoadedData,
     Data,
@@ -43,21 +36,22 @@ from robot.events import (
 )
 from robot.evidence import Evidence
 from robot.history import History
+from robot.inference import made_with, open_detectors
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.live import as_of
 from robot.loop import Lamp, Loop, Teller
 from robot.metrics import Metrics
 from robot.pipeline import Acknowledge, Pipeline
 from robot.power import PowerRules
+from robot.preflight import problems
 from robot.record import Recorder, begin_run
-from robot.record import problems as record_problems
 from robot.recovery import Supplies
 from robot.saving import Keeping, Saver
 from robot.showing import Showing
 from robot.slots import Slot, Wakeup
 from robot.store import AuditEntry, Store, StoreReader
 from robot.stream import StreamServer
-from robot.stream_session import Access, Principal, Tokens
+from robot.stream_session import Access, Principal
 from robot.stream_session import Acknowledge as AcknowledgeMessage
 from robot.stuck import CameraStuck, ThermalStuck
 from robot.supervisor import ServiceNotifier, Supervisor
@@ -70,7 +64,6 @@ from robot.types import (
     SirenRules,
 )
 from robot.uplink import Uplink, status_of
-from robot.uplink import problems as uplink_problems
 from robot.vitals import Vitals
 
 log = logging.getLogger(__name__)
@@ -86,153 +79,6 @@ _SILENT_PERIODS = 5.0
 """A source of positions that says nothing for so many of its declared periods is opened again."""
 DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
 """What the lamp shows before the first step: screening is not available yet."""
-
-
-def problems(settings: Settings) -> list[str]:
-    """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell."""
-    found: list[str] = []
-    for where, address, usable in _addresses(settings):
-        try:
-            parsed = parse_address(address)
-            if parsed.scheme not in usable:
-                found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
-        except ConfigError as error:
-            found.extend(f"{where}: {problem}" for problem in error.problems)
-    found.extend(factory.device_problems((where, address) for where, address, _ in _addresses(settings)))
-    found.extend(factory.pin_problems([("indicator.address", settings.indicator.address), *_supplies(settings)]))
-    found.extend(_stream_problems(settings.stream))
-    if settings.uplink.broker:
-        found.extend(uplink_problems(settings.uplink))
-    found.extend(record_problems(settings.record))
-    found.extend(_place_problems(settings))
-    try:
-        calibration = files.load(Path(settings.calibration.file))
-    except CalibrationError as error:
-        return [*found, f"calibration.file: {error}"]
-    found.extend(_calibration_problems(settings, calibration))
-    return found
-
-
-def _stream_problems(stream: StreamSettings) -> list[str]:
-    found: list[str] = []
-    if stream.tokens_file:
-        try:
-            Tokens.read(Path(stream.tokens_file))
-        except ConfigError as error:
-            found.extend(error.problems)
-    for key in ("tls_cert", "tls_key"):
-        path = getattr(stream, key)
-        if path and not os.access(path, os.R_OK):
-            found.append(
-                f"stream.{key}: {path} cannot be read (name an existing PEM file that the robot's user may read)"
-            )
-    return found
-
-
-def _place_problems(settings: Settings) -> list[str]:
-    place = settings.place
-    if place.source.startswith("mqtt:") and find_spec("paho.mqtt") is None:
-        return [
-            "place.source: poses over MQTT need the extra fleet (pip install 'patrol-robot[fleet]', or leave it empty)"
-        ]
-    try:
-        credentials.read(place.credentials_file)
-    except ConfigError as error:
-        return [f"place.credentials_file: {problem}" for problem in error.problems]
-    return []
-
-
-def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
-    pairs: list[tuple[str, str, tuple[str, ...]]] = [
-        (f"cameras[{index}].address", camera.address, factory.CAMERA_SCHEMES)
-        for index, camera in enumerate(settings.cameras)
-    ]
-    pairs.append(("thermal.address", settings.thermal.address, factory.THERMAL_SCHEMES))
-    if settings.reference.readback:
-        pairs.append(("reference.readback", settings.reference.readback, factory.PLATE_SCHEMES))
-    if settings.place.source:
-        pairs.append(("place.source", settings.place.source, factory.POSITION_SCHEMES))
-    if settings.indicator.address:
-        pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
-    pairs += [(where, address, factory.POWER_SCHEMES) for where, address in _supplies(settings)]
-    return pairs
-
-
-def _supplies(settings: Settings) -> list[tuple[str, str]]:
-    """Returns the addresses of all supplies that can be cut, each with its place in the settings."""
-    found = [(f"cameras[{index}].power", camera.power) for index, camera in enumerate(settings.cameras)]
-    return [(where, address) for where, address in (*found, ("thermal.power", settings.thermal.power)) if address]
-
-
-def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
-    found = [
-        f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
-        for index, camera in enumerate(settings.cameras)
-        if camera.name not in calibration.cameras
-    ]
-    if calibration.robot != settings.robot.name:
-        found.append(
-            f"calibration.file: {calibration.id} is of robot {calibration.robot!r}, these settings are for "
-            f"{settings.robot.name!r}: name that robot's file"
-        )
-    now = dt.datetime.now(dt.UTC)
-    if files.expired(calibration, now) and settings.calibration.expired == "refuse":
-        found.append(
-            f"calibration.file: {calibration.id} was valid until {calibration.valid_until_utc}: calibrate again, "
-            'or set calibration.expired = "warn" to run with a warning'
-        )
-    if calibration.reference is None and settings.reference.required and settings.screening.policy != "cohort":
-        found.append(
-            "reference.required: the calibration has no reference plate, so nobody would ever be screened; "
-            "calibrate the plate, or set reference.required = false and accept the larger uncertainty"
-        )
-    return found
-
-
-@dataclass(frozen=True, slots=True)
-class Inference:
-    """What the network really runs on."""
-
-    providers: tuple[str, ...]
-    """The first does the work."""
-    notes: tuple[str, ...]
-    """One line for each preferred provider that is not used."""
-
-
-def open_detectors(settings: Settings) -> tuple[Detector, Detector | None, Inference]:
-    """Returns the detector for whole pictures, for attention the one for crops, and what they run on."""
-    detection = settings.detection
-
-    def session(network_px: tuple[int, int], slots: int) -> YuNetSession:
-        return YuNetSession(
-            prepared(*network_px), slots=slots, threads=detection.threads, providers=detection.providers
-        )
-
-    sizes = dict.fromkeys(camera.network_px for camera in settings.cameras)
-    sessions = {network_px: session(network_px, len(settings.cameras)) for network_px in sizes}
-    by_camera = {camera.name: sessions[camera.network_px] for camera in settings.cameras}
-    first = next(iter(sessions.values()))
-    inference = Inference(first.providers, first.provider_notes)
-    for note in inference.notes:
-        log.warning("%s", note)
-    whole = Detector(first, by_camera, score_min=detection.score_min, nms_iou=detection.nms_iou)
-    if not settings.attention.enabled:
-        return whole, None, inference
-    close = Detector(session(CROP_PX, CROPS_MAX), score_min=detection.score_min, nms_iou=detection.nms_iou)
-    return whole, close, inference
-
-
-def made_with(settings: Settings, calibration: files.Calibration) -> dict[str, str]:
-    """Returns what events depend on beside what devices send: a recording names it, a replay compares it."""
-    libraries = {name: metadata.version(name) for name in ("numpy", "opencv-python", "onnxruntime")}
-    detector = face_detector()
-    return {
-        "software": metadata.version("patrol-robot"),
-        "settings": config.sha256(settings),
-        "calibration": calibration.id,
-        "detector": f"{detector.name} {detector.sha256[:16]}",
-        **libraries,
-    }
 
 
 class App:

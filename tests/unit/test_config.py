@@ -13,6 +13,7 @@ from small_station import settings, table
 
 from robot import config
 from robot.config import Settings
+from robot.config_rules import TAKEN_NAMES
 from robot.errors import ConfigError
 from robot.health import Health
 
@@ -136,7 +137,7 @@ def test_every_kind_of_problem_at_once() -> None:
         assert suggestion in joined
 
 
-@pytest.mark.parametrize("name", config.TAKEN_NAMES)
+@pytest.mark.parametrize("name", TAKEN_NAMES)
 def test_a_camera_may_not_be_called_like_another_stream(name: str) -> None:
     (problem,) = problems_of_cameras([{"name": name, "address": "v4l2:/dev/video0"}])
     assert name in problem and "rename" in problem

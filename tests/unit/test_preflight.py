@@ -14,8 +14,8 @@ from small_station import calibration
 from calibration import files
 from robot import config
 from robot.__main__ import main
-from robot.app import problems
 from robot.detect import decode_scale
+from robot.preflight import problems
 
 GOOD = """
 [robot]

@@ -1,0 +1,119 @@
+"""[B] What is wrong with settings before anything is opened: addresses, files, calibration and their fit, beyond what the file alone can tell."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from importlib.util import find_spec
+from pathlib import Path
+
+from calibration import files
+from drivers import factory
+from drivers.address import parse as parse_address
+from robot import credentials
+from robot.config import Settings, StreamSettings
+from robot.errors import CalibrationError, ConfigError
+from robot.record import problems as record_problems
+from robot.stream_session import Tokens
+from robot.uplink import problems as uplink_problems
+
+
+def problems(settings: Settings) -> list[str]:
+    """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell."""
+    found: list[str] = []
+    for where, address, usable in _addresses(settings):
+        try:
+            parsed = parse_address(address)
+            if parsed.scheme not in usable:
+                found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
+        except ConfigError as error:
+            found.extend(f"{where}: {problem}" for problem in error.problems)
+    found.extend(factory.device_problems((where, address) for where, address, _ in _addresses(settings)))
+    found.extend(factory.pin_problems([("indicator.address", settings.indicator.address), *_supplies(settings)]))
+    found.extend(_stream_problems(settings.stream))
+    if settings.uplink.broker:
+        found.extend(uplink_problems(settings.uplink))
+    found.extend(record_problems(settings.record))
+    found.extend(_place_problems(settings))
+    try:
+        calibration = files.load(Path(settings.calibration.file))
+    except CalibrationError as error:
+        return [*found, f"calibration.file: {error}"]
+    found.extend(_calibration_problems(settings, calibration))
+    return found
+
+
+def _stream_problems(stream: StreamSettings) -> list[str]:
+    found: list[str] = []
+    if stream.tokens_file:
+        try:
+            Tokens.read(Path(stream.tokens_file))
+        except ConfigError as error:
+            found.extend(error.problems)
+    for key in ("tls_cert", "tls_key"):
+        path = getattr(stream, key)
+        if path and not os.access(path, os.R_OK):
+            found.append(
+                f"stream.{key}: {path} cannot be read (name an existing PEM file that the robot's user may read)"
+            )
+    return found
+
+
+def _place_problems(settings: Settings) -> list[str]:
+    place = settings.place
+    if place.source.startswith("mqtt:") and find_spec("paho.mqtt") is None:
+        return [
+            "place.source: poses over MQTT need the extra fleet (pip install 'patrol-robot[fleet]', or leave it empty)"
+        ]
+    try:
+        credentials.read(place.credentials_file)
+    except ConfigError as error:
+        return [f"place.credentials_file: {problem}" for problem in error.problems]
+    return []
+
+
+def _addresses(settings: Settings) -> list[tuple[str, str, tuple[str, ...]]]:
+    pairs: list[tuple[str, str, tuple[str, ...]]] = [
+        (f"cameras[{index}].address", camera.address, factory.CAMERA_SCHEMES)
+        for index, camera in enumerate(settings.cameras)
+    ]
+    pairs.append(("thermal.address", settings.thermal.address, factory.THERMAL_SCHEMES))
+    if settings.reference.readback:
+        pairs.append(("reference.readback", settings.reference.readback, factory.PLATE_SCHEMES))
+    if settings.place.source:
+        pairs.append(("place.source", settings.place.source, factory.POSITION_SCHEMES))
+    if settings.indicator.address:
+        pairs.append(("indicator.address", settings.indicator.address, factory.INDICATOR_SCHEMES))
+    pairs += [(where, address, factory.POWER_SCHEMES) for where, address in _supplies(settings)]
+    return pairs
+
+
+def _supplies(settings: Settings) -> list[tuple[str, str]]:
+    """Returns the addresses of all supplies that can be cut, each with its place in the settings."""
+    found = [(f"cameras[{index}].power", camera.power) for index, camera in enumerate(settings.cameras)]
+    return [(where, address) for where, address in (*found, ("thermal.power", settings.thermal.power)) if address]
+
+
+def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
+    found = [
+        f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
+        for index, camera in enumerate(settings.cameras)
+        if camera.name not in calibration.cameras
+    ]
+    if calibration.robot != settings.robot.name:
+        found.append(
+            f"calibration.file: {calibration.id} is of robot {calibration.robot!r}, these settings are for "
+            f"{settings.robot.name!r}: name that robot's file"
+        )
+    now = dt.datetime.now(dt.UTC)
+    if files.expired(calibration, now) and settings.calibration.expired == "refuse":
+        found.append(
+            f"calibration.file: {calibration.id} was valid until {calibration.valid_until_utc}: calibrate again, "
+            'or set calibration.expired = "warn" to run with a warning'
+        )
+    if calibration.reference is None and settings.reference.required and settings.screening.policy != "cohort":
+        found.append(
+            "reference.required: the calibration has no reference plate, so nobody would ever be screened; "
+            "calibrate the plate, or set reference.required = false and accept the larger uncertainty"
+        )
+    return found
