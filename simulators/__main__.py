@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from robot.command import exit_code
 from robot.errors import ConfigError
 from simulators import rig, settings
 from simulators import scenario as scenarios
+from simulators.arguments import parser
 
 if TYPE_CHECKING:
     from simulators.devices import Station
@@ -31,190 +33,8 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a device failed, 2 a wrong argument or file."""
-    options = _parser().parse_args(arguments)
-    return exit_code("patrol-sim", lambda: int(options.command(options)), OSError)
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="patrol-sim", description="Simulated station for the patrol robot.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    listing = commands.add_parser("list", help="scenarios and rigs that are built in")
-    listing.add_argument("--json", action="store_true", help="one JSON object")
-    listing.set_defaults(command=_list)
-
-    run = commands.add_parser("run", help="run a scenario's devices until Ctrl-C; one JSON line when they are ready")
-    _scenario_arguments(run)
-    run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
-    run.add_argument("--port", type=_port, default=0, help="port of the cameras (default: a free one)")
-    run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
-    run.add_argument("--position-link", type=Path, help="name of the receiver's line, in scenarios with a patrol")
-    run.add_argument(
-        "--pose-broker", default="", metavar="URL", help="tell positions as a base does, at mqtt://HOST:PORT/TOPIC"
-    )
-    run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
-    run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
-    run.add_argument("--start-at", type=int, metavar="NS", help="second 0 of the scenario, on CLOCK_MONOTONIC")
-    run.add_argument("--config", type=Path, metavar="DIR", help="write robot.toml and calibration.json for them here")
-    run.add_argument(
-        "--stream-port", type=_port, default=8765, help="the robot's port in that robot.toml (%(default)s)"
-    )
-    run.add_argument(
-        "--uncalibrated",
-        action="store_true",
-        help="a robot that is not quite as drawn (another for each seed); --config keeps its calibration or writes a nominal one",
-    )
-    run.add_argument(
-        "--aperture-mm",
-        type=_millimetres,
-        metavar="MM",
-        help="of a blackbody that is held before the robot, instead of the scenario's",
-    )
-    run.set_defaults(command=_run)
-
-    score = commands.add_parser(
-        "score", help="hold the robot's events against the truth; --grid: by distance and headcount"
-    )
-    score.add_argument("--truth", type=Path, metavar="FILE", help="written by run --truth")
-    score.add_argument("--events", type=Path, metavar="FILE", help="the robot's events, JSON lines")
-    grid = score.add_argument_group("grid", "the whole chain on people at 0.5 to 3 m, alone and in a group")
-    grid.add_argument("--grid", action="store_true", help="play the grid and score it; no files are needed")
-    grid.add_argument("--rigs", nargs="+", metavar="RIG", help="sensors to play it with (one of each family)")
-    grid.add_argument("--distances", nargs="+", type=_metres, metavar="M", help="instead of 0.5 1 1.5 2 3")
-    grid.add_argument("--headcounts", nargs="+", type=_headcount, metavar="N", help="instead of 1 3 10")
-    grid.add_argument("--repeats", type=_headcount, default=1, metavar="N", help="other people each time (1)")
-    grid.add_argument("--seed", type=_natural, default=1, help="of the people's temperatures and faces (1)")
-    grid.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
-    grid.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
-    score.add_argument("--in-range", type=_seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
-    score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    score.set_defaults(command=_score)
-
-    rehearse = commands.add_parser(
-        "rehearse", help="the robot's pipeline on a scenario in simulated time, and its score"
-    )
-    _scenario_arguments(rehearse)
-    rehearse.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of it (%(default)s)")
-    rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    rehearse.set_defaults(command=_rehearse)
-
-    attention = commands.add_parser(
-        "attention", help="what attention saves and misses: each scenario with it and without it, on the same pictures"
-    )
-    attention.add_argument("scenarios", nargs="+", metavar="SCENARIO[:SEED]", help="built-in names or .toml files")
-    attention.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)")
-    attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    attention.set_defaults(command=_attention)
-
-    passages = commands.add_parser(
-        "passages", help="the thermal chain on people in every condition: rooms, hot objects, a covered plate, drift"
-    )
-    passages.add_argument("--only", nargs="+", metavar="WORD", help="conditions whose names hold one of these words")
-    passages.add_argument("--passages", type=_count, default=100, metavar="N", help="of each condition (100)")
-    passages.add_argument("--seed", type=_natural, default=1)
-    passages.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
-    passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    passages.set_defaults(command=_passages)
-
-    week = commands.add_parser(
-        "week", help="days of a station with rush hours, drift and outages: what became of everybody, as a report"
-    )
-    week.add_argument("--days", type=_count, default=7, metavar="N", help="days to play (7)")
-    week.add_argument("--people-per-day", type=_count, default=300, metavar="N", help="on a working day (300)")
-    week.add_argument("--seed", type=_natural, default=1)
-    week.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
-    week.add_argument("--from", dest="source", type=Path, metavar="FILE", help="report of an earlier run's JSON")
-    week.add_argument("--html", type=Path, metavar="FILE", help="write the report")
-    week.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="of the report (%(default)s)")
-    week.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    week.set_defaults(command=_week)
-
-    curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
-    curve.add_argument("rig", help="a built-in name or a .toml file")
-    curve.set_defaults(command=_size_of_source)
-
-    compare = commands.add_parser("compare-calibration", help="a calibration against the robot that it was made of")
-    compare.add_argument("file", type=Path, metavar="FILE")
-    _robot_arguments(compare)
-    compare.set_defaults(command=_compare)
-
-    demo = commands.add_parser("calibrate-demo", help="calibrate a simulated robot unattended; true errors at the end")
-    _robot_arguments(demo)
-    demo.add_argument("--keep", type=Path, metavar="DIR", help="keep calibration, history and report here")
-    demo.add_argument("--language", choices=("en", "zh"), default="en")
-    demo.set_defaults(command=_calibrate_demo)
-
-    rigs = commands.add_parser(
-        "calibrate-rigs", help="the whole calibration on robots that no file describes, in simulated time: true errors"
-    )
-    rigs.add_argument("--rigs", nargs="+", metavar="NAME", help="families to draw them about (one of each sensor)")
-    rigs.add_argument("--seeds", nargs="+", type=_natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
-    rigs.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
-    rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
-    rigs.set_defaults(command=_calibrate_rigs)
-
-    snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
-    _scenario_arguments(snapshot)
-    snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
-    snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
-    snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
-    snapshot.set_defaults(command=_snapshot)
-    return parser
-
-
-def _scenario_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("scenario", help="a built-in name (patrol-sim list) or a .toml file")
-    parser.add_argument("--seed", type=_natural, help="instead of the scenario's own")
-    parser.add_argument("--rig", metavar="NAME", help="instead of the scenario's own: a built-in name or a .toml file")
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
-    return value
-
-
-def _metres(text: str) -> float:
-    value = float(text)
-    if not 0.3 <= value <= 10:
-        raise argparse.ArgumentTypeError(f"{text} is no distance in metres (0.3 to 10)")
-    return value
-
-
-def _millimetres(text: str) -> float:
-    value = float(text)
-    if not 5 <= value <= 500:
-        raise argparse.ArgumentTypeError(f"{text} is no opening in millimetres (5 to 500)")
-    return value
-
-
-def _headcount(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is no count (1 to 100)")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is no count (1 to a million)")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
-    return value
+    options = parser().parse_args(arguments)
+    return exit_code("patrol-sim", lambda: _COMMANDS[options.command](options), OSError)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -283,12 +103,6 @@ def _run(options: argparse.Namespace) -> int:
         return 1
     print(f"frames: {dict(station.counts)}", file=sys.stderr)
     return 0
-
-
-def _robot_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
-    parser.add_argument("--seed", type=_natural, default=7, help="which robot after that drawing (%(default)s)")
-    parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
 
 
 def _compare(options: argparse.Namespace) -> int:
@@ -553,6 +367,22 @@ def _snapshot(options: argparse.Namespace) -> int:
     ):
         print(path)
     return 0
+
+
+_COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "list": _list,
+    "run": _run,
+    "score": _score,
+    "rehearse": _rehearse,
+    "attention": _attention,
+    "passages": _passages,
+    "week": _week,
+    "size_of_source": _size_of_source,
+    "compare": _compare,
+    "calibrate_demo": _calibrate_demo,
+    "calibrate_rigs": _calibrate_rigs,
+    "snapshot": _snapshot,
+}
 
 
 if __name__ == "__main__":
