@@ -8,7 +8,7 @@ range and calibration the parallax between the sensors is right at every distanc
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,36 +214,40 @@ def thermal_rois(
     # Pixels behind the sensor are NaN, which lies nowhere.
     with np.errstate(invalid="ignore"):
         inside = _within(centers, thermal) & np.isfinite(up[:, 0])
-    # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
-    fresh = np.array([t_mono_ns - track.last_seen_ns <= limits.stale_s * 1e9 for track in tracks])
-    hidden = _hidden(centers, face_px, distance, inside, fresh)
+    at = np.flatnonzero(inside)
+    columns = zip(
+        at.tolist(), centers[at].tolist(), up[at].tolist(), face_px[at].tolist(), distance[at].tolist(), sd_px[at].tolist(),
+        eyes[at],
+        strict=True,
+    )  # fmt: skip
     rois = []
-    for index in np.flatnonzero(inside).tolist():
+    for index, center, upwards, width_px, distance_m, place_sd_px, own_eyes in columns:
         track = tracks[index]
-        reason = _reason(
-            track,
-            t_mono_ns,
-            centers[index],
-            float(face_px[index]),
-            float(sd_px[index]),
-            thermal,
-            limits,
-            reference_roi_px,
-        )
+        reason = _reason(track, t_mono_ns, center, width_px, place_sd_px, thermal, limits, reference_roi_px)
         rois.append(
             ThermalRoi(
                 track_id=track.track_id,
                 t_mono_ns=t_mono_ns,
-                center_px=(float(centers[index, 0]), float(centers[index, 1])),
-                eyes_px=eyes[index],
-                up_px=(float(up[index, 0]), float(up[index, 1])),
-                face_px=float(face_px[index]),
-                distance_m=float(distance[index]),
-                position_sd_px=float(sd_px[index]),
-                reason=reason or (Reason.OCCLUDED if hidden[index] else None),
+                center_px=(center[0], center[1]),
+                eyes_px=own_eyes,
+                up_px=(upwards[0], upwards[1]),
+                face_px=width_px,
+                distance_m=distance_m,
+                position_sd_px=place_sd_px,
+                reason=reason,
             )
         )
-    return rois
+    # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
+    stale_ns = limits.stale_s * 1e9
+    front = [
+        roi for roi, index in zip(rois, at.tolist(), strict=True) if t_mono_ns - tracks[index].last_seen_ns <= stale_ns
+    ]
+    return [
+        replace(roi, reason=Reason.OCCLUDED)
+        if roi.reason is None and any(_hides(other, roi) for other in front)
+        else roi
+        for roi in rois
+    ]
 
 
 def _across_sd_m(covariances: F64, positions: F64, thermal: Optic) -> F64:
@@ -263,25 +267,19 @@ def _within(points_px: F64, optic: Optic) -> np.ndarray[tuple[int], np.dtype[np.
     return inside
 
 
-def _hidden(centers: F64, face_px: F64, distance: F64, inside: np.ndarray, fresh: np.ndarray) -> np.ndarray:
-    """Returns which faces have a nearer head that was just seen (an ellipse 1.2 × 1.6 face widths) over the point between their eyes."""
-    hidden = np.zeros(len(centers), dtype=bool)
-    order = np.flatnonzero(inside)
-    if len(order) < 2:
-        return hidden
-    delta = centers[order][:, None, :] - centers[order][None, :, :]
-    width = face_px[order][None, :] * 0.6 + face_px[order][:, None] * 0.3
-    height = face_px[order][None, :] * 0.8 + face_px[order][:, None] * 0.25
-    over = (delta[..., 0] / width) ** 2 + (delta[..., 1] / height) ** 2 < 1
-    nearer = distance[order][None, :] < 0.9 * distance[order][:, None]
-    hidden[order] = (over & nearer & fresh[order][None, :]).any(axis=1)
-    return hidden
+def _hides(nearer: ThermalRoi, roi: ThermalRoi) -> bool:
+    """Returns whether a nearer head (an ellipse 1.2 × 1.6 face widths) is over the point between somebody's eyes."""
+    if nearer.distance_m >= 0.9 * roi.distance_m:
+        return False
+    across = (roi.center_px[0] - nearer.center_px[0]) / (0.6 * nearer.face_px + 0.3 * roi.face_px)
+    down = (roi.center_px[1] - nearer.center_px[1]) / (0.8 * nearer.face_px + 0.25 * roi.face_px)
+    return across * across + down * down < 1
 
 
 def _reason(
     track: Track,
     t_mono_ns: int,
-    center_px: F64,
+    center_px: Sequence[float],
     face_px: float,
     sd_px: float,
     thermal: Optic,
@@ -291,7 +289,7 @@ def _reason(
     if face_px < limits.face_px_min:
         return Reason.TOO_FAR
     margin_px = limits.edge_px + 0.5 * face_px
-    x, y = float(center_px[0]), float(center_px[1])
+    x, y = center_px
     beyond = x < margin_px or x > thermal.width_px - 1 - margin_px
     if beyond or y < 0.55 * face_px or y > thermal.height_px - 1 - 0.3 * face_px:
         return Reason.OUT_OF_VIEW

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from robot.optics import length
 from robot.registration import Located
-from robot.track_assignment import assign
+from robot.track_assignment import Pair, assign, matched
 from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
 from robot.track_table import PERSON, Sighted, joined, shown, together
@@ -390,17 +390,18 @@ class _Pairs:
 
 def _chosen(pairs: _Pairs, strong: NDArray[np.bool_], faces: Sighted) -> tuple[I64, I64]:
     """Returns rows and faces that are matched, oldest frame first: within a frame each person once, confident faces before faint ones."""
-    if not len(pairs.row):
-        return pairs.row, pairs.column
-    place = pairs.row * len(faces.frames) + faces.frame[pairs.column]
-    sure = strong[pairs.column]
-    rows, columns = assign(place[sure], pairs.column[sure], pairs.cost[sure])
-    if not sure.all():
-        free = ~sure & ~np.isin(place, rows)
-        more_rows, more_columns = assign(place[free], pairs.column[free], pairs.cost[free])
-        rows, columns = np.concatenate([rows, more_rows]), np.concatenate([columns, more_columns])
-    order = np.argsort(columns)
-    return rows[order] // len(faces.frames), columns[order]
+    count, frame = len(faces.frames), faces.frame.tolist()
+    sure: list[Pair] = []
+    faint: list[Pair] = []
+    for row, column, cost in zip(pairs.row.tolist(), pairs.column.tolist(), pairs.cost.tolist(), strict=True):
+        (sure if strong[column] else faint).append((row * count + frame[column], column, cost))
+    found = matched(sure)
+    if faint:
+        taken = {place for place, _ in found}
+        found += matched([pair for pair in faint if pair[0] not in taken])
+    table = np.array([(place // count, column) for place, column in found], dtype=np.int64).reshape(-1, 2)
+    table = table[np.argsort(table[:, 1])]
+    return table[:, 0], table[:, 1]
 
 
 def _improbability(offsets: F64, spread: F64, tail: float) -> tuple[F64, F64]:

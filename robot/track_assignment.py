@@ -1,15 +1,19 @@
 """Who is who: the pairs of tracks and faces whose costs together are least.
 
-Where everybody's best is nobody else's best, it is the answer, found at once as arrays. What is left are small groups
-of people close together who compete for a face, each solved exactly by shortest augmenting paths (Jonker and Volgenant 1987).
+Where everybody's best is nobody else's best, it is the answer. What is left are small groups of people close together
+who compete for a face, each solved exactly by shortest augmenting paths (Jonker and Volgenant 1987).
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from robot.types import F64, I64
 
+Pair = tuple[int, int, float]
+"""Row, column, cost."""
 _NEVER = 1e9
 """Cost of a pair that is not possible."""
 
@@ -17,46 +21,47 @@ _NEVER = 1e9
 def assign(rows: I64, columns: I64, cost: F64) -> tuple[I64, I64]:
     """Returns rows and columns of the best one-to-one pairs, given possible pairs (n) and their costs (n, below zero: better than
     leaving both alone). Pairs of cost zero and above are never made."""
-    worth = cost < 0
-    rows, columns, cost = rows[worth], columns[worth], cost[worth]
-    best = _least_of_each(rows, cost)
-    if len(best) and np.bincount(columns[best]).max() > 1:
-        return _contested(rows, columns, cost, best)
-    return rows[best], columns[best]  # everybody has the best there is, and nobody wants the same
+    found = matched(list(zip(rows.tolist(), columns.tolist(), cost.tolist(), strict=True)))
+    table = np.array(found, dtype=np.int64).reshape(-1, 2)
+    return table[:, 0], table[:, 1]
 
 
-def _least_of_each(rows: I64, cost: F64) -> I64:
-    """Returns the index of the least cost of every row."""
-    order = np.lexsort((cost, rows))
-    sorted_rows = rows[order]
-    first = np.ones(len(order), dtype=bool)
-    np.not_equal(sorted_rows[1:], sorted_rows[:-1], out=first[1:])
-    least: I64 = order[first]
-    return least
+def matched(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
+    """Returns row and column of the best pairs as `assign` does. Plain numbers: for a few dozen pairs arrays are slower."""
+    best: dict[int, tuple[float, int]] = {}
+    for row, column, cost in pairs:
+        if cost < 0 and (row not in best or cost < best[row][0]):
+            best[row] = cost, column
+    if len({column for _, column in best.values()}) == len(best):
+        return [
+            (row, column) for row, (_, column) in best.items()
+        ]  # everybody has the best there is, and nobody wants the same
+    found: list[tuple[int, int]] = []
+    for group in _groups([pair for pair in pairs if pair[2] < 0]):
+        easy = {row: best[row][1] for row, _, _ in group}
+        contested = len(set(easy.values())) < len(easy)
+        found += _solved(group) if contested else easy.items()
+    return found
 
 
-def _contested(rows: I64, columns: I64, cost: F64, best: I64) -> tuple[I64, I64]:
-    """Returns the best pairs where some rows want the same column: only the groups that these belong to are solved at length."""
-    label = _groups(rows, columns)
-    wanted = np.bincount(columns[best], minlength=int(columns.max()) + 1)
-    contested = np.zeros(len(rows), dtype=bool)
-    contested[label[best[wanted[columns[best]] > 1]]] = True
-    easy = best[~contested[label[best]]]
-    found_rows, found_columns = rows[easy].tolist(), columns[easy].tolist()
-    hard = np.flatnonzero(contested[label])
-    groups: dict[int, list[tuple[int, int, float]]] = {}
-    for group, *pair in zip(
-        label[hard].tolist(), rows[hard].tolist(), columns[hard].tolist(), cost[hard].tolist(), strict=True
-    ):
-        groups.setdefault(group, []).append(tuple(pair))
-    for pairs in groups.values():
-        for row, column in _solved(pairs):
-            found_rows.append(row)
-            found_columns.append(column)
-    return np.array(found_rows, dtype=np.int64), np.array(found_columns, dtype=np.int64)
+def _groups(pairs: Sequence[Pair]) -> list[list[Pair]]:
+    """Returns the pairs in groups: those that share a row or a column, directly or through others."""
+    leader: dict[int, int] = {}
+
+    def leading(one: int) -> int:
+        while leader.setdefault(one, one) != one:
+            one = leader[one]
+        return one
+
+    for row, column, _ in pairs:
+        leader[leading(~column)] = leading(row)  # columns have the numbers below zero
+    groups: dict[int, list[Pair]] = {}
+    for pair in pairs:
+        groups.setdefault(leading(pair[0]), []).append(pair)
+    return list(groups.values())
 
 
-def _solved(pairs: list[tuple[int, int, float]]) -> list[tuple[int, int]]:
+def _solved(pairs: Sequence[Pair]) -> list[tuple[int, int]]:
     """Returns the best pairs (row, column) of one small group."""
     row_names = sorted({row for row, _, _ in pairs})
     column_names = sorted({column for _, column, _ in pairs})
@@ -68,19 +73,6 @@ def _solved(pairs: list[tuple[int, int, float]]) -> list[tuple[int, int]]:
         matrix[row_at[row]][column_at[column]] = cost
     chosen = _least_total(matrix)
     return [(row_names[row], column_names[at]) for row, at in enumerate(chosen) if at < len(column_names)]
-
-
-def _groups(rows: I64, columns: I64) -> I64:
-    """Returns the group of each pair, named by one of its pairs: those that share a row or a column, directly or through others."""
-    label = np.arange(len(rows))
-    while True:
-        before = label
-        for side in (rows, columns):
-            least = np.full(int(side.max()) + 1, len(rows))
-            np.minimum.at(least, side, label)
-            label = least[side]
-        if (label == before).all():
-            return label
 
 
 def _least_total(cost: list[list[float]]) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 
@@ -110,16 +111,10 @@ def shown(people: np.ndarray, t_ns: int, position: F64, covariance: F64, cameras
     # Copies: a track handed out must not change when the next faces come.
     people = people.copy()
     columns = zip(
-        people["id"].tolist(), position, people["state"][:, 3:], covariance, people["first_ns"].tolist(),
-        people["seen_ns"].tolist(), people["hits"].tolist(), people["camera"].tolist(), people["landmarks"],
-        people["seen_position"], people["score"].tolist(), people["yaw"].tolist(), people["confirmed"].tolist(),
+        people["id"].tolist(), repeat(t_ns, len(people)), position, people["state"][:, 3:], covariance,
+        people["first_ns"].tolist(), people["seen_ns"].tolist(), people["hits"].tolist(),
+        [cameras[camera] for camera in people["camera"].tolist()], people["landmarks"], people["seen_position"],
+        people["score"].tolist(), people["yaw"].tolist(), people["confirmed"].tolist(),
         strict=True,
     )  # fmt: skip
-    return [
-        Track(
-            track_id, t_ns, place, speed, spread, first_ns, seen_ns, hits, cameras[camera], rays, seen, score, yaw, confirmed
-        )
-        for (
-            track_id, place, speed, spread, first_ns, seen_ns, hits, camera, rays, seen, score, yaw, confirmed
-        ) in columns
-    ]  # fmt: skip
+    return list(map(Track._make, columns))
