@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from small_station import AMBIENT_C, Person, S, calibration, thermal_frame, track
@@ -22,8 +20,8 @@ def waiting(place: tuple[float, float, float] = STAND, sd_m: float = 0.02, unsee
     """Somebody who is expected there and whom no camera has seen for a while."""
     since_ns = 10 * S - round(unseen_s * S)
     covariance = np.eye(3) * sd_m**2
-    return replace(
-        track(1, 10 * S), position_m=np.array(place), position_covariance_m2=covariance, last_seen_ns=since_ns
+    return track(1, 10 * S)._replace(
+        position_m=np.array(place), position_covariance_m2=covariance, last_seen_ns=since_ns
     )
 
 

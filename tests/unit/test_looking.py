@@ -61,8 +61,8 @@ def picture(left: int, top: int, width: int, height: int) -> np.ndarray:
 
 
 def someone(t_ns: int, *, y_m: float = 0.0, last_seen_ns: int = 0, confirmed: bool = True) -> Track:
-    return replace(
-        track(7, t_ns, confirmed), position_m=np.array([2.5, y_m, 1.5]), last_seen_ns=last_seen_ns, t_mono_ns=t_ns
+    return track(7, t_ns, confirmed)._replace(
+        position_m=np.array([2.5, y_m, 1.5]), last_seen_ns=last_seen_ns, t_mono_ns=t_ns
     )
 
 
@@ -161,5 +161,5 @@ def test_what_was_tried_is_forgotten_with_those_who_left() -> None:
     stage = Stage()
     for number in range(500):
         t_ns = number * TENTH
-        stage.look(t_ns, Due([replace(someone(t_ns, confirmed=False), track_id=number)], (), ()))
+        stage.look(t_ns, Due([someone(t_ns, confirmed=False)._replace(track_id=number)], (), ()))
     assert len(stage.looker._tried_ns) <= 70

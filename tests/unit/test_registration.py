@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -254,7 +253,7 @@ def test_a_nearer_head_hides_the_farther_one() -> None:
 def test_a_track_that_coasts_unseen_hides_nobody() -> None:
     behind = ideal_track(place_at_pixel(83.0, 58.0, 1.8), CAMERA, track_id=2)
     gone = ideal_track(place_at_pixel(80.0, 60.0, 1.0), CAMERA, track_id=1)
-    gone = replace(gone, last_seen_ns=behind.last_seen_ns - 1_000_000_000)
+    gone = gone._replace(last_seen_ns=behind.last_seen_ns - 1_000_000_000)
     assert {roi.track_id: roi.reason for roi in rois_of([gone, behind])} == {1: Reason.OCCLUDED, 2: None}
 
 
