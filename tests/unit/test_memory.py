@@ -79,3 +79,26 @@ def test_what_is_loaded_later_is_still_collected() -> None:
         == "1"
     )
     assert gc.isenabled()
+
+
+HOLES = """
+    import ctypes, resource
+    from pathlib import Path
+    from robot import memory
+
+    assert memory.bound_heap()
+    def resident_mb(): return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    jpegs, events = [], []
+    for _ in range(1_000):
+        jpegs.append(b"j" * 50_000)
+        events.append(b"e" * 1_000)
+    full = resident_mb()
+    jpegs.clear()
+    memory.give_back()
+    print(round(full - resident_mb()))
+"""
+
+
+def test_holes_between_what_stays_are_given_back() -> None:
+    assert int(run(HOLES)) > 40
+    assert int(run(HOLES.replace("    memory.give_back()\n", ""))) < 10  # what it is for

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+import threading
 import time
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot import computer, pipeline, vitals
+from robot import computer, memory, pipeline, vitals
 from robot.attention import Attention, AttentionRules, CameraTraits
 from robot.vitals import HOT, SLOWED, UNDER_VOLTAGE, Strain, Vitals
 
@@ -51,6 +54,14 @@ def test_the_thread_reads_what_the_kernel_shows(tmp_path: Path) -> None:
         time.sleep(0.01)
     assert one.codes == (HOT, UNDER_VOLTAGE, SLOWED)
     one.close()
+    one.close()
+
+
+def test_memory_is_given_back_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    happened = threading.Event()
+    monkeypatch.setattr(memory, "give_back", happened.set)
+    one = Vitals(80.0, tmp_path, itertools.count(0.0, 61.0).__next__)
+    assert happened.wait(5.0)
     one.close()
 
 
