@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from robot.bench_station import Parts
     from robot.config import Settings
-    from robot.doctor_run import Openers
+    from robot.doctor_devices import Openers
     from robot.interfaces import Indicator, PowerSwitch
     from robot.types import U8
 
@@ -234,7 +234,7 @@ def _openers(settings: Settings) -> Openers:
     from drivers.address import parse
     from models.prepare import prepared
     from models.session import YuNetSession
-    from robot.doctor_run import Openers
+    from robot.doctor_devices import Openers
 
     def session(network_px: tuple[int, int], providers: Sequence[str]) -> YuNetSession:
         return YuNetSession(prepared(*network_px), threads=settings.detection.threads, providers=providers)

@@ -23,11 +23,12 @@ from small_station import Eyes, calibration, settings, thermal_frame
 
 from calibration import files
 from drivers.jpeg_image import decode as decode_jpeg
-from robot import record, tape
+from robot import record, record_files, tape
 from robot.config import CoverageSettings, PlaceSettings, RecordSettings, Settings, ZoneSettings
 from robot.errors import CalibrationError, RecordingError
 from robot.pipeline import StepResult
-from robot.record import Recorder, Run
+from robot.record import Recorder
+from robot.record_files import Run
 from robot.recording import Recording
 from robot.replay import Parts, Replayed, differences, replay
 from robot.replay_view import report, said
@@ -167,7 +168,7 @@ def test_places_are_on_the_tape_too(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     place = PlaceSettings(source="mqtt://127.0.0.1/pose", stale_s=1.0, lost_s=2.5, zones=(HALL,))
     coverage = CoverageSettings(summary_s=0.5)
     station = Station(tmp_path, msgspec.structs.replace(settings(), place=place, coverage=coverage))
-    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    monkeypatch.setattr(record_files, "SEGMENT_S", 0.0)
     station.run(60)
     result = played(station)
     assert result.identical and result.from_start and result.steps == 120
@@ -301,7 +302,7 @@ def test_records_that_no_checksum_guards_may_hold_anything(
 
 
 def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    monkeypatch.setattr(record_files, "SEGMENT_S", 0.0)
     station = Station(tmp_path)
     station.run(10)
     assert len(station.files) > 5
@@ -314,7 +315,7 @@ def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypa
 def test_files_of_several_runs_or_with_some_left_out_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    monkeypatch.setattr(record_files, "SEGMENT_S", 0.0)
     one, other = Station(tmp_path / "one"), Station(tmp_path / "other")
     one.run(6)
     other.run(6)
@@ -333,11 +334,11 @@ def test_files_of_several_runs_or_with_some_left_out_are_told_apart(
 def test_a_ring_holds_its_length_and_keeps_what_an_alarm_needs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     quiet = Station(tmp_path / "quiet", mode="ring", minutes=0.0)
     quiet.run(30)
-    assert record.RING_FILES <= len(quiet.files) <= record.RING_FILES + 1
+    assert record_files.RING_FILES <= len(quiet.files) <= record_files.RING_FILES + 1
     alarmed = Station(tmp_path / "alarmed", mode="ring", minutes=0.0)
     alarmed.run(10, then=alarmed.recorder.keep)
     alarmed_files = {path.name for path in alarmed.files}
-    assert any(name.startswith(record.KEPT) for name in alarmed_files)
+    assert any(name.startswith(record_files.KEPT) for name in alarmed_files)
     result = replay(alarmed.files[-3:], parts())
     assert not result.from_start and not result.damaged
 
@@ -345,7 +346,7 @@ def test_a_ring_holds_its_length_and_keeps_what_an_alarm_needs(tmp_path: Path, m
 def test_the_folder_keeps_its_limit_and_what_an_alarm_kept_goes_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(record, "SEGMENT_S", 0.0)
+    monkeypatch.setattr(record_files, "SEGMENT_S", 0.0)
     (tmp_path / "rec").mkdir()
     old = tmp_path / "rec" / "alarm-r1-0.mcap"
     old.write_bytes(bytes(50_000_000))
@@ -359,7 +360,7 @@ def test_the_folder_keeps_its_limit_and_what_an_alarm_kept_goes_last(
 
 
 def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(record, "FREE_MIN_BYTES", 10**18)
+    monkeypatch.setattr(record_files, "FREE_MIN_BYTES", 10**18)
     station = Station(tmp_path)
     station.recorder.put(Warned(()))
     until(lambda: station.recorder.codes == (record.STOPPED,))
@@ -410,14 +411,14 @@ def test_recording_goes_on_once_the_disk_has_room_again(
     """In a file of its own that can be replayed, with what is missing counted."""
     monkeypatch.setattr(record, "RETRY_S", 0.05)
     full = threading.Event()
-    works = getattr(record._Writer, broken)
+    works = getattr(record_files.Writer, broken)
 
-    def check(writer: record._Writer, *arguments: Any) -> None:
+    def check(writer: record_files.Writer, *arguments: Any) -> None:
         if full.is_set():
             raise OSError("no space left on device")
         works(writer, *arguments)
 
-    monkeypatch.setattr(record._Writer, broken, check)
+    monkeypatch.setattr(record_files.Writer, broken, check)
     station = Station(tmp_path)
 
     def fill_and_clear() -> None:
@@ -451,13 +452,13 @@ def until(so: Callable[[], bool]) -> None:
 def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record, "QUEUE_ITEMS", 50)
     free = threading.Event()
-    write = record._Writer.write
+    write = record_files.Writer.write
 
-    def slow(writer: record._Writer, item: record._Item) -> None:
+    def slow(writer: record_files.Writer, item: record_files.Item) -> None:
         free.wait(10)
         write(writer, item)
 
-    monkeypatch.setattr(record._Writer, "write", slow)
+    monkeypatch.setattr(record_files.Writer, "write", slow)
     station = Station(tmp_path)
     for _ in range(300):
         station.recorder.put(Warned(()))
