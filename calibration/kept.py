@@ -20,7 +20,7 @@ from robot.errors import CalibrationError
 
 SCHEMA = "patrol.calibration-samples/1"
 STALE_H = 12.0
-"""Samples older than this are not taken up unasked: robot and surroundings may have changed."""
+"""Samples older than this are neither taken up nor overwritten unasked: robot and surroundings may have changed."""
 
 
 class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

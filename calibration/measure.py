@@ -26,7 +26,7 @@ from calibration.kept import KeptSamples
 from calibration.procedure import Procedure, Step, StepContext
 from calibration.results import Say, StepResult
 from calibration.steps import STEPS
-from calibration.texts import Language, say
+from calibration.texts import Language, name_of, say
 from calibration.view_terminal import TerminalView, grid_text, result_text
 from robot import config
 from robot.config import Settings
@@ -247,6 +247,15 @@ class _Run:
         for result in self._results:
             History(self._path).note_verified(self._before.id, result, self._by, now_utc)
         self._kept({}).drop(*self._steps_done)
+        failed = [
+            name_of(name, self._language)
+            for result in self._results
+            for name, check in result.checks.items()
+            if not check.passed
+        ]
+        if failed:
+            said = self._words("live.not_verified", what=", ".join(failed))
+            self._console.print(said, style="bold red", markup=False, soft_wrap=True)
         self._tell(self._before, {})
         return 0 if all(result.passed for result in self._results) else 1
 

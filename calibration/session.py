@@ -67,7 +67,7 @@ class Options(msgspec.Struct, frozen=True):
     fresh: bool = False
     """Forget samples of an interrupted run."""
     resume: bool = False
-    """Take them up however old they are; without either, recent ones are taken up."""
+    """Take them up however old they are; without either, recent ones are taken up and old ones asked about."""
     patience_s: float | None = None
     """Give up after this long without progress: for runs that nobody watches."""
 
@@ -77,7 +77,7 @@ def restore(
 ) -> dict[str, float]:
     """Hands every procedure the samples of an interrupted run; returns their ages in seconds, by procedure.
 
-    Raises CalibrationError for samples of another robot, device or board.
+    Raises CalibrationError for samples of another robot, device or board, and for old ones while nobody has said what to do.
     """
     ages: dict[str, float] = {}
     for procedure in procedures:
@@ -85,8 +85,14 @@ def restore(
             kept.drop(procedure.name)
             continue
         found = kept.load(procedure.name, now_utc)
-        if found is None or (found.age_s > STALE_H * 3600 and not options.resume):
+        if found is None:
             continue
+        if found.age_s > STALE_H * 3600 and not options.resume:
+            # Begun anew unasked, the first new sample would overwrite them.
+            raise CalibrationError(
+                f"{procedure.name}: there are samples of {found.age_s / 3600:.0f} h ago: use --resume to go on with them if nothing "
+                "has been moved since, or --fresh to begin anew"
+            )
         try:
             procedure.restore(found.samples)
         except (KeyError, TypeError, ValueError) as error:  # CalibrationError is one of them

@@ -40,6 +40,11 @@ TEXTS: dict[str, Text] = {
         "Not installed: {what} did not pass. The old calibration is untouched; repeat the command: only this is measured again.",
         "未安装：{what} 未通过。原标定保持不变；重新运行该命令，仅重测未通过项。",
     ),
+    "live.not_verified": Text(
+        "Not passed: {what}. The calibration is as it was, and the record says that it failed: put right what stood in the way and "
+        "verify again; else do registration again (places) or radiometry (temperatures).",
+        "未通过：{what}。标定未改变，记录中已注明验收失败：请排除干扰后重新验收；否则重做配准（位置）或辐射测温标定（温度）。",
+    ),
     "live.report": Text("report: {path}", "报告：{path}"),
     "live.took": Text("whole job {minutes:.1f} min", "总用时 {minutes:.1f} 分钟"),
     "state.about": Text("now: {what}", "当前：{what}"),

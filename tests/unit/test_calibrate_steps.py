@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import resource
@@ -12,6 +13,7 @@ import urllib.request
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from fake_step import NEEDED, FakeDevices, step
@@ -128,6 +130,25 @@ def test_an_interrupted_run_goes_on(
     assert current(station).steps["registration"].samples == NEEDED
 
 
+def test_samples_of_yesterday_are_asked_about_and_not_overwritten(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    assert run(station, "registration", "--yes") == 1
+    monkeypatch.setattr(FakeDevices, "stop_after", None)
+    path = station / "calibration-state" / "registration.json"
+    kept = json.loads(path.read_text())
+    moment = dt.datetime.fromisoformat(kept["updated_utc"]) - dt.timedelta(hours=20)
+    path.write_text(json.dumps(kept | {"updated_utc": moment.isoformat()}))
+    before = path.read_bytes()
+    assert run(station, "registration", "--yes") == 1
+    said = capsys.readouterr().err
+    assert "samples of 20 h ago" in said and "--resume" in said and "--fresh" in said
+    assert path.read_bytes() == before
+    assert run(station, "registration", "--yes", "--resume") == 0
+    assert "going on with samples" in capsys.readouterr().out
+
+
 def test_fresh_forgets(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeDevices, "stop_after", 1)
     assert run(station, "registration", "--yes") == 1
@@ -189,6 +210,16 @@ def test_a_verification_changes_the_record_alone(station: Path, capsys: pytest.C
     assert "verified nominal-mi1602" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("language", "says"), [("en", "Not passed: "), ("zh", "未通过：")])
+def test_a_failed_verification_says_what_to_do(
+    station: Path, language: str, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (station / "calibration.json").read_bytes()
+    assert run(station, "verify", "--yes", "--verify-limit=0.1", "--language", language) == 1
+    assert says in capsys.readouterr().out
+    assert (station / "calibration.json").read_bytes() == before
+
+
 def test_history_and_rollback(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first = current(station)
     assert run(station, "registration", "--yes", "--by", "Li Na") == 0
@@ -208,6 +239,16 @@ def test_history_and_rollback(station: Path, capsys: pytest.CaptureFixture[str])
     assert second.id in capsys.readouterr().err
     assert run(station, "rollback", second.id) == 0
     assert current(station) == second
+
+
+def test_a_version_of_another_robot_does_not_come_back(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(station, "registration", "--yes") == 0
+    other = msgspec.structs.replace(current(station), robot="p-2", id="p-2-20260101T000000Z")
+    files.save(other, station / "calibration-history" / f"{other.id}.json")
+    before = (station / "calibration.json").read_bytes()
+    assert run(station, "rollback", other.id) == 1
+    assert "belongs to robot p-2, not to p-1" in capsys.readouterr().err
+    assert (station / "calibration.json").read_bytes() == before
 
 
 def test_a_damaged_version_cannot_come_back(station: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -27,13 +27,14 @@ from calibration.radiometry_solution import fitted_line
 from calibration.results import Say, StepResult
 from calibration.steady import trend
 from calibration.texts import TEXTS, say
+from calibration.view_terminal import result_text
 from robot.errors import CalibrationError
 from robot.radiometry import radiance
 from robot.types import F32, ThermalFrame
 from simulators.calibration_radiometry import RadiometryBench
 from simulators.nameplate import calibration_of
 from simulators.props import FlatSurface
-from simulators.rig import load_rig
+from simulators.rig import DeadFile, load_rig
 from simulators.world import DeadPixel
 
 SMALL = "mlx90640"
@@ -145,6 +146,38 @@ def test_too_few_samples_solve_nothing() -> None:
     bench, procedure = swept()
     bench.show(procedure, 22.0, bench.blackbody(32.0, NEAR_PX[SMALL]))
     with pytest.raises(CalibrationError, match="two or more"):
+        procedure.solve()
+
+
+def test_a_sensor_with_too_many_dead_pixels_does_not_pass_and_with_far_too_many_is_refused() -> None:
+    """Of 768 pixels two per cent are 15 and five are 38: they are found all the same, and told."""
+    bench = Bench(SMALL, 3, dead=DeadFile(stuck=6, hot=5, cold=5, noisy=4, slow=4))
+    procedure = RadiometryProcedure(bench.setup())
+    assert bench.whole_job(procedure).done
+    result = procedure.solve()
+    assert not result.passed
+    assert [name for name, check in result.checks.items() if not check.passed] == ["dead_share"]
+    assert set(bench.applied(procedure).radiometry.dead_pixels) == set(bench.planted())
+    assert "share of dead pixels: 3.125 % (limit 2 %)" in result_text(result, "en")
+    assert "坏点比例" in result_text(result, "zh")
+    worse = Bench(SMALL, 3, dead=DeadFile(stuck=10, hot=12, cold=12, noisy=11))
+    procedure = RadiometryProcedure(worse.setup())
+    worse.flat_and_sweep(procedure)
+    with pytest.raises(
+        CalibrationError, match="6 % of the pixels seem dead: the flat field was disturbed, or the sensor is"
+    ):
+        procedure.solve()
+
+
+def test_a_gain_that_no_sensor_has_is_refused() -> None:
+    """Set points entered as 32 and 40.5 that were 32 and 38: what was measured stays, and says what is wrong."""
+    bench, done, _ = job(SMALL, 5)
+    samples = done.samples()
+    for capture in samples["captures"]:
+        capture["set_point_c"] = 32.0 if capture["set_point_c"] == 32.0 else 40.5
+    procedure = RadiometryProcedure(bench.setup((32.0, 40.5)))
+    procedure.restore(samples)
+    with pytest.raises(CalibrationError, match="none of a working sensor: were the set points entered as they were"):
         procedure.solve()
 
 
