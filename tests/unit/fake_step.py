@@ -37,7 +37,8 @@ class Counting:
 
     def __init__(self, context: StepContext, step: str) -> None:
         self._step, self._camera = step, context.camera
-        self._limit = float(context.options.get("limit", 0.3))
+        limits = (value for name, value in context.options.items() if name.endswith("limit"))
+        self._limit = float(next(limits, 0.3))
         self._degenerate = bool(context.options.get("degenerate", False))
         self.taken: list[int] = []
 
