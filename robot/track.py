@@ -153,8 +153,9 @@ class Tracker:
         improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
         # Twice the logarithm of how much likelier a newcomer would be than this track.
         cost = improbability + 2 * self._newcomers(faces.positions_m[columns[column]])
-        cost += 2 * self._doubt(rows[row], taken_ns[column], faces.positions_m[columns[column]])
-        cost -= 2 * self._alike(rows[row], faces.colours[columns[column]], taken_ns[column])
+        people = self._people[rows[row]]
+        cost += 2 * self._doubt(people, taken_ns[column], faces.positions_m[columns[column]])
+        cost -= 2 * self._alike(people, faces.colours[columns[column]], taken_ns[column])
         good = (apart2 < limits.gate_chi2) & (cost < 0)
         return _Pairs(rows[row[good]], columns[column[good]], cost[good])
 
@@ -165,9 +166,8 @@ class Tracker:
         density: F64 = np.log(limits.newcomers_m3) + limits.newcomers_power * np.log(range_m / limits.newcomers_m)
         return density
 
-    def _doubt(self, rows: I64, t_ns: int | I64, positions_m: F64) -> F64:
+    def _doubt(self, people: np.ndarray, t_ns: int | I64, positions_m: F64) -> F64:
         """Returns how much less likely the return of these people to these places (n × 3) has become (n, logarithm)."""
-        people = self._people[["seen_ns", "excused_s", "vacated"]][rows]
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         doubt: F64 = (unseen_s - people["excused_s"]) / self.limits.absence_s + unseen_s / self.limits.hidden_s
         empty = people["vacated"]
@@ -178,9 +178,8 @@ class Tracker:
             doubt += self.limits.vacated_doubt * there
         return doubt
 
-    def _alike(self, rows: I64, colours: F64, t_ns: int | I64) -> F64:
+    def _alike(self, people: np.ndarray, colours: F64, t_ns: int | I64) -> F64:
         """Returns how much likelier their colours (n × COUNT) make it that these faces are these people (n, logarithm)."""
-        people = self._people[["colours", "looks", "seen_ns"]][rows]
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         return self._palette.evidence(people["colours"], people["looks"], colours, unseen_s)
 
@@ -198,19 +197,19 @@ class Tracker:
             prior = self._prior(np.arange(len(self._people)), faces.t_ns)
 
     def _correct_once(self, rows: I64, columns: I64, faces: Sighted, prior: _Prior) -> None:
-        people = self._people
+        own = self._people[rows]
         taken_ns = faces.taken_ns[faces.frame[columns]]
         expected = prior.state[:, :3] + prior.state[:, 3:] * ((taken_ns - prior.times_ns) * _NS)[:, None]
         innovation = faces.positions_m[columns] - expected
-        noise = self._noise(columns, faces, (taken_ns - people["seen_ns"][rows]) * _NS)
+        noise = self._noise(columns, faces, (taken_ns - own["seen_ns"]) * _NS)
         gain = prior.covariance[:, :, :3] @ np.linalg.inv(prior.covariance[:, :3, :3] + noise)
-        state = prior.state + np.einsum("nij,nj->ni", gain, innovation)
         covariance = prior.covariance - gain @ prior.covariance[:, :3, :]
-        people["state"][rows] = state
-        people["covariance"][rows] = (covariance + covariance.transpose(0, 2, 1)) / 2
-        people["time_ns"][rows] = prior.times_ns
-        people["hits"][rows] += 1
-        self._remember(rows, columns, faces, taken_ns)
+        own["state"] = prior.state + np.einsum("nij,nj->ni", gain, innovation)
+        own["covariance"] = (covariance + covariance.transpose(0, 2, 1)) / 2
+        own["time_ns"] = prior.times_ns
+        own["hits"] += 1
+        self._remember(own, columns, faces, taken_ns)
+        self._people[rows] = own
 
     def _noise(self, columns: I64, faces: Sighted, gap_s: F64) -> F64:
         """Returns the faces' covariances (n × 3 × 3), longer in range the sooner they follow the last look."""
@@ -222,28 +221,28 @@ class Tracker:
         noise: F64 = covariance + (more * along)[:, None, None] * sight[:, :, None] * sight[:, None, :]
         return noise
 
-    def _remember(self, rows: I64, columns: I64, faces: Sighted, taken_ns: I64) -> None:
-        """Keeps how each person looked, unless a newer frame has told already."""
-        people = self._people
-        newest = taken_ns >= people["seen_ns"][rows]
+    def _remember(self, own: np.ndarray, columns: I64, faces: Sighted, taken_ns: I64) -> None:
+        """Keeps in these rows how each person looked, unless a newer frame has told already."""
+        newest = taken_ns >= own["seen_ns"]
         if not newest.all():
-            rows, columns, taken_ns = rows[newest], columns[newest], taken_ns[newest]
+            part = own[newest]
+            self._remember(part, columns[newest], faces, taken_ns[newest])
+            own[newest] = part
+            return
         frame = faces.frame[columns]
         positions, origins = faces.positions_m[columns], faces.origins_m[frame]
-        scale = length(people["state"][rows, :3] - origins) / np.maximum(length(positions - origins), 0.1)
-        landmarks, yaw = faces.looks(columns)
-        people["landmarks"][rows] = landmarks * np.clip(scale, 0.7, 1.4)[:, None, None]
-        people["seen_position"][rows] = positions
-        people["seen_ns"][rows] = taken_ns
-        people["looked_ns"][rows] = taken_ns
-        people["excused_s"][rows] = 0.0
-        people["vacated"][rows] = 0.0
-        people["score"][rows] = faces.scores[columns]
-        people["yaw"][rows] = yaw
-        people["camera"][rows] = faces.camera[frame]
-        known, looks, seen = people["colours"][rows], people["looks"][rows], faces.colours[columns]
+        scale = length(own["state"][:, :3] - origins) / np.maximum(length(positions - origins), 0.1)
+        scale = np.minimum(np.maximum(scale, 0.7), 1.4)
+        own["landmarks"] = faces.landmarks_m[columns] * scale[:, None, None]
+        own["seen_position"] = positions
+        own["seen_ns"] = own["looked_ns"] = taken_ns
+        own["excused_s"] = own["vacated"] = 0.0
+        own["score"], own["yaw"] = faces.scores[columns], faces.yaw_rad[columns]
+        own["camera"] = faces.camera[frame]
+        known, looks, seen = own["colours"], own["looks"], faces.colours[columns]
         self._palette.learn(known, seen)
-        people["colours"][rows], people["looks"][rows] = blended(known, looks, seen), looks + 1.0
+        own["colours"] = blended(known, looks, seen)
+        own["looks"] += 1.0
 
     def _excuse(self, faces: Sighted, prior: _Prior) -> None:
         """Notes whom the camera that knows them could not see at this moment, because somebody else was in front."""
@@ -295,7 +294,7 @@ class Tracker:
         for name in ("time_ns", "first_ns", "seen_ns", "looked_ns"):
             new[name] = faces.taken_ns[frame]
         new["hits"] = 1
-        new["landmarks"], new["yaw"] = faces.looks(columns)
+        new["landmarks"], new["yaw"] = faces.landmarks_m[columns], faces.yaw_rad[columns]
         new["seen_position"], new["score"] = faces.positions_m[columns], faces.scores[columns]
         new["camera"] = faces.camera[frame]
         new["colours"], new["looks"] = faces.colours[columns], 1.0
@@ -354,8 +353,10 @@ class Tracker:
         cost, _ = _improbability(delta[row, column], spread, limits.tail)
         unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
         cost -= _improbability(state[new, 3:], unknown, np.inf)[0][column]
-        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(lost[row], t_ns, state[new[column], :3])
-        cost -= 2 * self._alike(lost[row], people["colours"][new[column]], t_ns)
+        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(
+            people[lost[row]], t_ns, state[new[column], :3]
+        )
+        cost -= 2 * self._alike(people[lost[row]], people["colours"][new[column]], t_ns)
         return lost[row], column, cost
 
     def _forget(self, now_ns: int) -> None:

@@ -58,18 +58,15 @@ class Sighted:
     """frames × 3: where the cameras are."""
     positions_m: F64
     covariances_m2: F64
+    landmarks_m: F64
+    """n × 5 × 3, relative to the place."""
+    yaw_rad: F64
     scores: F64
     colours: F64
     """n × COUNT, not a number where unknown."""
 
     def __len__(self) -> int:
         return len(self.frame)
-
-    def looks(self, columns: I64) -> tuple[F64, F64]:
-        """Returns the landmarks (n × 5 × 3, relative to the place) and the turn of the heads (n) of these faces."""
-        landmarks = np.concatenate([faces.landmarks_m for faces in self.frames])
-        yaw = np.concatenate([faces.yaw_rad for faces in self.frames])
-        return landmarks[columns], yaw[columns]
 
 
 def together(located: Sequence[Located]) -> Iterator[list[Located]]:
@@ -97,6 +94,8 @@ def joined(frames: Sequence[Located], cameras: list[str]) -> Sighted:
         origins_m=np.array([faces.origin_m for faces in frames]),
         positions_m=np.concatenate([faces.positions_m for faces in frames]),
         covariances_m2=np.concatenate([faces.covariances_m2 for faces in frames]),
+        landmarks_m=np.concatenate([faces.landmarks_m for faces in frames]),
+        yaw_rad=np.concatenate([faces.yaw_rad for faces in frames]),
         scores=np.concatenate([faces.scores for faces in frames]).astype(np.float64),
         colours=np.concatenate([_colours(faces) for faces in frames]),
     )
