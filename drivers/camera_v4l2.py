@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linuxpy.video.device import Device, V4L2Error, VideoCapture
+from linuxpy.video.device import Device, PixelFormat, V4L2Error, VideoCapture
 
 from drivers.address import Address
 from drivers.jpeg import JpegWalker, size_px
@@ -62,6 +62,9 @@ class V4l2Camera:
         try:
             self._device.open()
             self._set_up(width, height, address.number("fps", 10.0))
+        except DeviceError:
+            self._release()
+            raise
         except (OSError, V4L2Error) as error:
             self._release()
             raise self._said(error) from error
@@ -97,11 +100,10 @@ class V4l2Camera:
     def _set_up(self, width: int, height: int, fps: float) -> None:
         capture = VideoCapture(self._device, size=BUFFERS)
         capture.set_format(width, height, "MJPG")
-        given = capture.get_format()
-        if (given.width, given.height) != (width, height) or "MJPEG" not in str(given.pixel_format):
+        given = _given(capture)
+        if given != (wanted := f"{width}×{height} {PixelFormat.MJPEG.name}"):
             raise DeviceRefused(
-                f"{self._shown}: the camera gives {given.width}×{given.height} {given.pixel_format}, not {width}×{height} MJPG; "
-                "`v4l2-ctl --list-formats-ext` lists what it has"
+                f"{self._shown}: the camera gives {given}, not {wanted}; `v4l2-ctl --list-formats-ext` lists what it has"
             )
         with contextlib.suppress(OSError):  # some cameras have one rate only: health tells whether it is enough
             capture.set_fps(fps)
@@ -160,9 +162,24 @@ class V4l2Camera:
 
     def _release(self) -> None:
         capture, self._capture = self._capture, None
-        for step in ([] if capture is None else [capture.close]) + [self._device.close]:
+        if capture is not None:
+            memory = getattr(capture.buffer, "buffers", None) or ()
             with contextlib.suppress(OSError, ValueError, V4L2Error):
-                step()
+                capture.close()
+            # A camera that was pulled out refuses to be stopped, which leaves its memory mapped and its name taken.
+            for one in memory:
+                one.close()
+        with contextlib.suppress(OSError, ValueError, V4L2Error):
+            self._device.close()
+
+
+def _given(capture: VideoCapture) -> str:
+    """Returns what the camera is set to: size and format in words. (A format's own text is a number since Python 3.11.)"""
+    try:
+        given = capture.get_format()
+    except ValueError:  # a format that linuxpy does not know
+        return "a format of its own"
+    return f"{given.width}×{given.height} {given.pixel_format.name}"
 
 
 def usb_serial(path: str, root: Path = Path("/")) -> str:

@@ -19,7 +19,7 @@ from unittest import mock
 import cv2
 import numpy as np
 import pytest
-from linuxpy.video.device import Frame, VideoCapture
+from linuxpy.video.device import Frame, PixelFormat, VideoCapture
 from played_libcamera import Cameras, picamera2_over
 
 from drivers import camera_gstreamer, camera_v4l2
@@ -48,7 +48,7 @@ class Kernel:
         self.gone = False
         self.set_format_error: OSError | None = None
         self.stream_error: OSError | None = None
-        self.given = (WIDTH, HEIGHT, "MJPEG")
+        self.given = (WIDTH, HEIGHT, PixelFormat.MJPEG)
         self.closed = False
         self.reader, self.writer = os.pipe()
 
@@ -260,10 +260,10 @@ def test_v4l2_says_what_is_wrong_and_what_to_do(kernel: Kernel, stage: str, code
 
 
 def test_v4l2_refuses_another_format_and_tells_unplugging(kernel: Kernel) -> None:
-    kernel.given = (640, 480, "YUYV")
+    kernel.given = (640, 480, PixelFormat.YUYV)
     with pytest.raises(DeviceError, match="gives 640×480 YUYV"):
         open_v4l2()
-    kernel.given, kernel.closed = (WIDTH, HEIGHT, "MJPEG"), False
+    kernel.given, kernel.closed = (WIDTH, HEIGHT, PixelFormat.MJPEG), False
     camera = open_v4l2()
     kernel.add(jpeg(1))
     kernel.gone = True
