@@ -108,8 +108,8 @@ class YuNetSession:
         return binding
 
 
-def open_session(path: Path, provider: str = CPU, threads: int = 1) -> Any:
-    """Returns onnxruntime's session of a prepared file, as YuNetSession and whoever compares it with something runs it."""
+def open_session(model: Path | bytes, provider: str = CPU, threads: int = 1) -> Any:
+    """Returns onnxruntime's session of a file or its content, as YuNetSession and whoever compares it with something runs it."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
@@ -120,9 +120,11 @@ def open_session(path: Path, provider: str = CPU, threads: int = 1) -> Any:
     )
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # waiting threads sleep: a core stays free
     try:
-        return ort.InferenceSession(str(path), options, providers=[(provider, _options_of(provider))])
+        content = model if isinstance(model, bytes) else str(model)
+        return ort.InferenceSession(content, options, providers=[(provider, _options_of(provider))])
     except Exception as error:  # onnxruntime's errors have no public base
-        raise ModelError(f"{path}: does not load on {provider}: {error}") from error
+        name = "the model" if isinstance(model, bytes) else model
+        raise ModelError(f"{name}: does not load on {provider}: {error}") from error
 
 
 def _options_of(provider: str) -> dict[str, str]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from robot.config import Settings
     from robot.doctor_devices import Openers
     from robot.interfaces import Indicator, PowerSwitch
-    from robot.types import U8
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
 
@@ -368,20 +367,19 @@ def _bench_parts() -> Parts:
     from drivers import factory
     from models.fetch import fetch
     from models.manifest import face_detector
-    from models.prepare import IMAGE_INPUT, prepared
-    from models.session import YuNetSession, open_session
+    from models.prepare import prepared
+    from models.published import PublishedSession
+    from models.session import YuNetSession
     from robot.bench_station import Parts
 
-    def plain(size_px: tuple[int, int]) -> Callable[[U8], object]:
-        session = open_session(prepared(*size_px))
-        return lambda images: [session.run(None, {IMAGE_INPUT: image[None]}) for image in images]
+    source = fetch(face_detector())
 
     return Parts(
         open_camera=factory.open_camera,
         open_thermal=factory.open_thermal,
         session=lambda size_px, slots: YuNetSession(prepared(*size_px), slots=slots),
-        plain=plain,
-        model=fetch(face_detector()),
+        published=lambda size_px, slots: PublishedSession(source, *size_px, slots=slots),
+        model=source,
     )
 
 

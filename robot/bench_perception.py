@@ -1,7 +1,8 @@
 """`patrol bench perception`: a whole tick over five cameras beside the bare network and beside OpenCV's detector.
 
 One thread; times are CPU time of that thread, so that other programs on the machine are not counted. What is compared takes turns on
-the same pictures; of everything the median is told. A tick is Pipeline.step: five new 1280×720 pictures and one thermal
+the same pictures; of everything the median is told. The bare network is the published file, set to the input's size and not changed
+otherwise, with bound memory or without, whichever is faster; `prepared` is the same network as models/prepare.py lays it out for us. A tick is Pipeline.step: five new 1280×720 pictures and one thermal
 frame in; faces, tracks, temperatures and verdicts out, with attention off, so that everything is looked at.
 """
 
@@ -34,6 +35,7 @@ BOX_PX, SCORE = 1.0, 1e-3
 """Largest differences (input pixels; score) at which two detectors' faces are the same."""
 LEAD_IN = 30
 """Ticks at the beginning of a recording that are stepped and not measured: then people are followed and screening is available."""
+_WAYS = ("tick", "tick_jpeg", "prepared", "bound", "plain", "opencv")
 HELD = 3
 """Pictures of so many ticks are held, so that handing 14 MB back to the system, which no camera's ring of buffers does, is in no tick."""
 
@@ -66,10 +68,10 @@ def passed(figures: dict[str, Any]) -> bool:
 def _at(parts: Parts, recording: Recording, size_px: tuple[int, int], rounds: int) -> dict[str, Any]:
     ours = _Ours(parts, recording, size_px)
     theirs = _Opencv(parts, size_px, recording.settings.detection.score_min, recording.settings.detection.nms_iou)
-    plain = parts.plain(size_px)
-    spent: dict[str, list[float]] = {name: [] for name in ("tick", "tick_jpeg", "bound", "plain", "opencv", "decode")}
+    published = parts.published(size_px, len(recording.ticks[0].shots))
+    spent: dict[str, list[float]] = {name: [] for name in (*_WAYS, "decode")}
     agreement = Agreement()
-    orders = itertools.cycle(itertools.permutations(("tick", "tick_jpeg", "bound", "plain", "opencv")))
+    orders = itertools.cycle(itertools.permutations(_WAYS))
     for _ in range(rounds):
         ours.begin()
         held: deque[Tick] = deque(maxlen=HELD)
@@ -85,7 +87,8 @@ def _at(parts: Parts, recording: Recording, size_px: tuple[int, int], rounds: in
             found = ours.detector.detect([frame for shot in tick.shots if (frame := shot.decode(1))])
             images = ours.images()
             agreement.add(found, theirs.detect(images), size_px, tick)
-            ways["plain"] = functools.partial(plain, ours.session.inputs[: len(recorded.shots)])
+            published.inputs[:] = ours.session.inputs
+            ways |= {"plain": published.plain, "bound": published.bound}
             ways["opencv"] = functools.partial(theirs.detect, images)
             spent["decode"].append(decode_ms)
             for name in next(orders):
@@ -123,6 +126,8 @@ def _figures(
         "opencv_over_tick": faster,
         "opencv_over_tick_p10_p90": _spread(np.array(spent["opencv"]) / np.array(spent["tick"])),
         "opencv_over_bare": middle["opencv"] / middle[bare],
+        "prepared_ms": middle["prepared"],
+        "tick_over_prepared": middle["tick"] / middle["prepared"],
         "tick_from_jpeg_ms": middle["tick_jpeg"],
         "decode_full_size_ms": middle["decode"],
         "session_run_bound_ms": middle["bound"],
@@ -168,7 +173,7 @@ class _Ours:
         return {
             "tick": functools.partial(self.step, "tick", decoded),
             "tick_jpeg": functools.partial(self.step, "tick_jpeg", recorded),
-            "bound": functools.partial(self.session.run, len(recorded.shots)),
+            "prepared": functools.partial(self.session.run, len(recorded.shots)),
         }
 
     def begin(self) -> None:

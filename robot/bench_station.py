@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import cv2
 import msgspec
@@ -27,12 +28,25 @@ from robot.detect import FaceSession
 from robot.errors import ConfigError, DeviceError
 from robot.interfaces import Camera, ThermalSensor
 from robot.pipeline import Pipeline
-from robot.types import U8, CameraShot, ThermalFrame
+from robot.types import F32, U8, CameraShot, ThermalFrame
 
 _READ_S = 10.0
 OPEN_S = 60.0
 SETTLE_S = 8.0
 """So long before its first tick a pipeline must have been started."""
+
+
+class Published(Protocol):
+    """The published network at one size: onnxruntime's own `run`, or with bound memory, on all slots one after the other."""
+
+    @property
+    def inputs(self) -> F32:
+        """slots × 3 × height × width."""
+        ...
+
+    def plain(self) -> object: ...
+
+    def bound(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +57,8 @@ class Parts:
     open_thermal: Callable[[str], ThermalSensor]
     session: Callable[[tuple[int, int], int], FaceSession]
     """From the network's width and height and the number of slots."""
-    plain: Callable[[tuple[int, int]], Callable[[U8], object]]
-    """From width and height to onnxruntime's plain `run`, one picture of 3 × height × width after the other."""
+    published: Callable[[tuple[int, int], int], Published]
+    """The published file as it is, from width and height and the number of slots."""
     model: Path
     """The published file, for cv2.FaceDetectorYN."""
 

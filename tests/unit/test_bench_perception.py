@@ -17,8 +17,9 @@ from drawn_faces import draw_face
 from small_station import Eyes, S, calibration, settings, thermal_frame
 
 from calibration.files import Calibration
-from models.prepare import IMAGE_INPUT, prepared
-from models.session import YuNetSession, open_session
+from models.prepare import prepared
+from models.published import PublishedSession
+from models.session import YuNetSession
 from robot import bench_memory, bench_perception, bench_scale, bench_stages
 from robot.bench_perception import Agreement
 from robot.bench_station import Parts, Recording, Tick, looking_at_all, with_pictures
@@ -33,10 +34,6 @@ SIZE_PX = (320, 192)
 
 @pytest.fixture
 def parts(yunet_path: Path) -> Parts:
-    def plain(size_px: tuple[int, int]) -> Callable[[U8], object]:
-        session = open_session(prepared(*size_px))
-        return lambda images: [session.run(None, {IMAGE_INPUT: image[None]}) for image in images]
-
     def never(*_: str) -> object:
         raise AssertionError("no device is opened here")
 
@@ -44,7 +41,7 @@ def parts(yunet_path: Path) -> Parts:
         never,  # type: ignore[arg-type]
         never,  # type: ignore[arg-type]
         lambda size_px, slots: YuNetSession(prepared(*size_px), slots=slots),
-        plain,
+        lambda size_px, slots: PublishedSession(yunet_path, *size_px, slots=slots),
         yunet_path,
     )
 
@@ -83,9 +80,10 @@ def test_perception_gives_every_figure(parts: Parts, recording: Recording, monke
     part = figures["320x192"]
     assert part["faces"] == part["faces_opencv"] == 2 * (1 + 2 + 0)
     assert part["same_faces"]
-    for name in ("tick", "bare", "opencv", "tick_from_jpeg", "session_run_bound", "session_run_plain"):
+    for name in ("tick", "bare", "opencv", "tick_from_jpeg", "session_run_bound", "session_run_plain", "prepared"):
         assert part[f"{name}_ms"] > 0
     assert part["bare_ms"] == min(part["session_run_bound_ms"], part["session_run_plain_ms"])
+    assert math.isclose(part["tick_over_prepared"], part["tick_ms"] / part["prepared_ms"], rel_tol=0.01)
     assert math.isclose(part["tick_over_bare"], part["tick_ms"] / part["bare_ms"], rel_tol=0.01)
     assert math.isclose(part["opencv_over_tick"], part["opencv_ms"] / part["tick_ms"], rel_tol=0.01)
     assert {"fit", "network", "decode", "locate", "track", "rest"} <= set(part["stages_ms"])

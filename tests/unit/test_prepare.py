@@ -18,6 +18,7 @@ from models import session as sessions
 from models.fetch import sha256_of
 from models.manifest import cache_dir, face_detector
 from models.prepare import prepared
+from models.published import PublishedSession
 from models.session import CHANNELS, CPU, SCORE_CHANNELS, STRIDES, YuNetSession
 from robot.errors import ModelError
 
@@ -200,6 +201,23 @@ def test_run_looks_only_at_the_slots_asked_for_and_reuses_its_memory(cache: Path
     np.testing.assert_array_equal(all_three[2], session.run(3)[2])
     assert session.run(2).ctypes.data == two.ctypes.data
     assert len(session.run(0)) == 0
+
+
+def test_published_file_at_another_size_is_the_same_network(cache: Path, yunet_path: Path) -> None:
+    published, ours = PublishedSession(yunet_path, 96, 64, slots=2), YuNetSession(prepared(96, 64), slots=2)
+    ours.inputs[:] = noise(2, 64, 96)
+    published.inputs[:] = ours.inputs
+    plain = published.plain()
+    published.bound()
+    grids = by_stride(ours, 2)
+    for index in range(2):
+        for mine, kept in zip(plain[index], published.outputs[index], strict=True):
+            np.testing.assert_array_equal(mine, kept)
+        boxes = plain[index][len(PARTS) * 3 // 2 :]  # cls, obj, bbox and kps of three strides
+        for stride, theirs in enumerate(boxes[:3]):
+            np.testing.assert_allclose(grids[stride][index, PARTS["bbox"]].T, theirs[0], atol=1e-3)
+    with pytest.raises(ModelError, match="multiples of 32"):
+        PublishedSession(yunet_path, 100, 64)
 
 
 def test_absent_provider_falls_back_to_the_cpu_with_a_reason(cache: Path) -> None:
