@@ -40,6 +40,8 @@ _APART = 0.35
 _DIAGNOSE_S = 3.0
 _MAX_VIEWS = 120
 _FOCAL_FAR = 0.15
+_ARROWS_MOST = 250
+"""In the report; more are a thicket, and make the file large."""
 
 
 class IntrinsicsProcedure:
@@ -309,7 +311,7 @@ def _speed_px_s(before: tuple[int, Sighting], after: tuple[int, Sighting]) -> fl
 
 
 def _arrows(found: intrinsics_solve.Intrinsics, size_px: tuple[int, int]) -> Arrows:
-    every = max(1, len(found.at_px) // 600)
+    every = max(1, len(found.at_px) // _ARROWS_MOST)
     return Arrows(
         Say("fig.corner_residuals"),
         size_px[0],

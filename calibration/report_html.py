@@ -7,6 +7,7 @@ import html
 
 from calibration.report_content import Block, Document, Heading, Picture, Rows, Signatures, Text
 from calibration.report_figures import Vector, draw, svg_uri
+from calibration.results import Photo
 
 _STYLE = """
 body{font:15px/1.45 system-ui,"Noto Sans CJK SC","Microsoft YaHei","PingFang SC",sans-serif;color:#222;margin:0 auto;max-width:60em;padding:1.5em}
@@ -14,9 +15,9 @@ h1{font-size:1.5em;margin:0}h2{font-size:1.15em;margin:1.8em 0 .5em;border-botto
 .sub{color:#555}.verdict{font-size:1.7em;font-weight:700;padding:.5em .7em;margin:.7em 0;color:#fff;border-radius:4px}
 .pass{background:#2e7d32}.fail,.expired{background:#b00020}.nominal,.unverified{background:#9a6700}
 table{border-collapse:collapse;margin:.5em 0;font-size:.93em;font-variant-numeric:tabular-nums}caption{text-align:left;color:#555;padding:.2em 0}
-th,td{border:1px solid #ccc;padding:.25em .6em;text-align:left;vertical-align:top;overflow-wrap:anywhere}th{background:#f2f2f2}
+th,td{border:1px solid #ccc;padding:.25em .6em;text-align:left;vertical-align:top;overflow-wrap:break-word}th{background:#f2f2f2}
 table.numeric td{text-align:center}table.numeric td:first-child{white-space:nowrap}td.good{background:#dcefdc}td.bad{background:#f8d7da}td.some{background:#fff0c2}
-figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:44em;border:1px solid #eee}figcaption{color:#555;font-size:.93em}
+figure{margin:1em 0;break-inside:avoid}figure img{width:100%;max-width:44em;border:1px solid #eee}figure img.photo{max-width:100%}table.numeric caption{white-space:nowrap}figcaption{color:#555;font-size:.93em}
 .sign{display:flex;gap:3em;margin-top:4em;break-inside:avoid}.sign div{flex:1;border-top:1px solid #222;padding-top:.3em;color:#555}
 @media print{body{max-width:none;padding:0}h2,caption{break-after:avoid}}
 """
@@ -69,7 +70,8 @@ def _figure(picture: Picture, enlarged: str) -> str:
     else:
         address = f"data:image/{drawn.kind};base64,{base64.b64encode(drawn.data).decode('ascii')}"
     note = f" ({_text(drawn.note)})" if drawn.note else ""
-    return f'<figure><img src="{address}" alt=""><figcaption>{_text(picture.caption)}{note}</figcaption></figure>'
+    kind = ' class="photo"' if isinstance(picture.figure, Photo) else ""
+    return f'<figure><img{kind} src="{address}" alt=""><figcaption>{_text(picture.caption)}{note}</figcaption></figure>'
 
 
 def _text(text: str) -> str:

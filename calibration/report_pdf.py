@@ -15,6 +15,7 @@ from reportlab.platypus import CondPageBreak, Flowable, Image, KeepTogether, Par
 from calibration.report_content import Block, Document, Heading, Picture, Rows, Signatures, Text
 from calibration.report_figures import Vector, draw
 from calibration.report_fonts import LATIN, LATIN_BOLD, font_of, marked
+from calibration.results import Photo
 
 _MARGIN_PT = 18 * mm
 _WIDTH_PT = A4[0] - 2 * _MARGIN_PT
@@ -146,11 +147,11 @@ def _figure(picture: Picture, enlarged: str) -> KeepTogether:
     if isinstance(drawn, Vector):
         body = drawn.drawing
     else:
-        width = min(_WIDTH_PT, 120 * mm)
+        width = _WIDTH_PT if isinstance(picture.figure, Photo) else min(_WIDTH_PT, 120 * mm)
         body = Image(io.BytesIO(drawn.data), width=width, height=width * drawn.height_px / drawn.width_px)
         body.hAlign = "LEFT"
     caption = picture.caption + (f" ({drawn.note})" if drawn.note else "")
-    return KeepTogether([Spacer(1, 2 * mm), body, Paragraph(marked(caption), _CAPTION)])
+    return KeepTogether([Spacer(1, 2 * mm), body, Spacer(1, 1 * mm), Paragraph(marked(caption), _CAPTION)])
 
 
 def _signatures(block: Signatures) -> KeepTogether:

@@ -96,7 +96,9 @@ def photo(title: Say, shots: Sequence[tuple[Shot, Marks]]) -> Photo | None:
     for picture in drawn:
         below = height - picture.shape[0]
         parts += [cv2.copyMakeBorder(picture, 0, below, 0, 0, cv2.BORDER_CONSTANT, value=(255.0,) * 3), gap]
-    row = np.hstack(parts[:-1])
+    # Always as wide as a full row: one alone would be shown three times as large.
+    short = SHOTS * WIDTH_PX + 6 * (SHOTS - 1) - sum(part.shape[1] for part in parts[:-1])
+    row = cv2.copyMakeBorder(np.hstack(parts[:-1]), 0, 0, 0, max(short, 0), cv2.BORDER_CONSTANT, value=(255.0,) * 3)
     return Photo(title, cv2.imencode(".jpg", row, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])[1].tobytes())
 
 
@@ -133,9 +135,9 @@ def _drawn(shot: Shot, marks: Marks) -> U8 | None:
 
     out = marks.left_out or [False] * len(marks.found_px)
     for (x, y), bad in zip(places(marks.found_px), out, strict=True):
-        cv2.circle(image, (x, y), 16 * 7, _LEFT_OUT if bad else _FOUND, 2, cv2.LINE_AA, 4)
+        cv2.circle(image, (x, y), 16 * 8, _LEFT_OUT if bad else _FOUND, 2, cv2.LINE_AA, 4)
     for x, y in places(marks.solved_px):
-        for dx, dy in ((5, 0), (0, 5)):
+        for dx, dy in ((6, 0), (0, 6)):
             cv2.line(
                 image, (x - 16 * dx, y - 16 * dy), (x + 16 * dx, y + 16 * dy), _SOLVED, 1, cv2.LINE_AA, 4
             )  # fmt: skip
@@ -145,5 +147,5 @@ def _drawn(shot: Shot, marks: Marks) -> U8 | None:
 
 def _label(image: U8, text: str) -> None:
     place = (6, image.shape[0] - 8)
-    for colour, thick in (((0, 0, 0), 3), ((255, 255, 255), 1)):
-        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.5, colour, thick, cv2.LINE_AA)
+    for colour, thick in (((0, 0, 0), 5), ((255, 255, 255), 2)):
+        cv2.putText(image, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, colour, thick, cv2.LINE_AA)

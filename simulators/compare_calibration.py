@@ -55,8 +55,8 @@ def true_errors(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:
         *_lenses(calibration, rig),
         *_registration(calibration, rig),
         *_plate(calibration, rig),
-        *_radiometry(calibration, rig, seed),
-        *_size_of_source(calibration, rig),
+        *radiometry_errors(calibration, rig, seed),
+        *size_of_source_errors(calibration, rig),
     ]
 
 
@@ -115,7 +115,7 @@ def _plate(calibration: Calibration, rig: Rig) -> list[Figure]:
     ]
 
 
-def _size_of_source(calibration: Calibration, rig: Rig) -> list[Figure]:
+def size_of_source_errors(calibration: Calibration, rig: Rig) -> list[Figure]:
     """What the found point spread instead of the true one does to a face's correction in a room of 23 °C: the worst from 6 px up."""
     found = calibration.radiometry.point_spread
     if found is None:
@@ -133,7 +133,7 @@ def _size_of_source(calibration: Calibration, rig: Rig) -> list[Figure]:
     return [Figure(f"size of source ({worst[1]}, {worst[2]:g} px)", worst[0], 0.1, "°C")]
 
 
-def _radiometry(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:
+def radiometry_errors(calibration: Calibration, rig: Rig, seed: int) -> list[Figure]:
     errors = _errors_c(calibration, rig, seed, (*SET_POINTS_C, *BETWEEN_C))
     figures = [
         Figure(f"temperature at {temp_c:g} °C", error, 0.05 if temp_c in SET_POINTS_C else 0.08, "°C")

@@ -15,16 +15,11 @@ from robot.uniformity import Uniformity
 from simulators import settings
 from simulators.calibration_radiometry import AMBIENT_C, HUMIDITY, RadiometryBench
 from simulators.props import HOUSING_EMISSIVITY
+from simulators.radiometry_figures import AGED
 from simulators.render_thermal import ThermalRenderer
-from simulators.rig import FOLDER, DeadFile, RigFile, build
+from simulators.rig import FOLDER, RigFile, build
 from simulators.world import Rig
 
-WORN: dict[str, Any] = {
-    "gain_error": 0.03,
-    "veil_share": 0.02,
-    "dead": DeadFile(stuck=2, hot=2, cold=2, noisy=2, slow=2),
-}
-"""What a sensor of some years shows."""
 APERTURE_M = {"mi1602": 0.06, "mi0802": 0.06, "mlx90640": 0.10}
 NEAR_PX = {"mi1602": 21.0, "mi0802": 13.0, "mlx90640": 13.0}
 
@@ -32,7 +27,7 @@ NEAR_PX = {"mi1602": 21.0, "mi0802": 13.0, "mlx90640": 13.0}
 def worn_rig(name: str, seed: int, **changes: Any) -> Rig:
     """A built-in rig whose sensor has seen better days."""
     file = settings.load(FOLDER / f"{name}.toml", RigFile)
-    return build(msgspec.structs.replace(file, thermal=msgspec.structs.replace(file.thermal, **(WORN | changes))), seed)
+    return build(msgspec.structs.replace(file, thermal=msgspec.structs.replace(file.thermal, **(AGED | changes))), seed)
 
 
 class Bench(RadiometryBench):

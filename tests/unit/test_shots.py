@@ -61,7 +61,7 @@ def test_found_and_solved_are_drawn_where_they_are() -> None:
     photo = shots.photo(TITLE, [(shot, Marks(np.array([[20.0, 10.0]]), np.array([[8.0, 6.0]])))])
     assert photo is not None
     image = picture(photo.jpeg)
-    zoom = image.shape[1] / 32
+    zoom = round(shots.WIDTH_PX / 32)
     assert np.abs(coloured(image, (60, 220, 60)) - ((20.5 * zoom, 10.5 * zoom))).max() < 2
     assert np.abs(coloured(image, (0, 140, 255)) - ((8.5 * zoom, 6.5 * zoom))).max() < 2
 
@@ -83,8 +83,8 @@ def test_shots_stand_beside_each_other_from_near_to_far() -> None:
     photo = shots.photo(TITLE, pair)
     assert photo is not None
     image = picture(photo.jpeg)
-    assert image.shape[1] > 2 * 24 / 32 * shots.WIDTH_PX
-    assert image[150, -40].sum() > image[150, 40].sum() + 200, "the far one, half of it warm, is to the right"
+    assert image.shape[1] == shots.SHOTS * shots.WIDTH_PX + 6 * (shots.SHOTS - 1), "one of few is not shown larger"
+    assert image[150, 800].sum() > image[150, 40].sum() + 200, "the far one, half of it warm, is to the right"
 
 
 def test_few_are_kept_each_at_a_range_of_its_own() -> None:
