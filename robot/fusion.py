@@ -20,6 +20,9 @@ assert {field.name for field in fields(Reading)} >= set(_AVERAGED)
 
 _OUTLIER_SD = 3.0
 _OUTLIER_FLOOR_C = 0.15
+_DISAGREEMENT = 2.0
+"""Readings that scatter by more than this many times what is expected of them (Birge 1932) do not measure one thing: somebody else's heat
+was in some of them. Their mean is then as uncertain as they scatter. Three good readings exceed it once in fifty times."""
 _KEPT_SHARE = {"netd": 0.0, "registration": 0.5}
 """Share of each random term's variance that the readings of one person have in common. Noise is new in every frame; half of the
 variance of a face's place belongs to the face (simulators/truth_faces.py). Every other term is the same in all readings."""
@@ -53,6 +56,7 @@ def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:
     }
     terms_c = {name: _mean_term_c(name, weight, kept) for name in newest.uncertainty_terms_c}
     random_c = combined_c({name: term_c for name, term_c in terms_c.items() if name in _KEPT_SHARE})
+    random_c *= _disagreement(kept, weight, values["body_c"])
     fused = replace(
         newest,
         **values,
@@ -61,6 +65,16 @@ def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:
         uncertainty_terms_c=terms_c,
     )
     return fused, len(kept)
+
+
+def _disagreement(readings: Sequence[Reading], weight: F64, mean_c: float) -> float:
+    """Returns Birge's ratio of the scatter of the readings to what is expected of them, or 1 while they agree."""
+    if len(readings) < 2:
+        return 1.0
+    expected_c2 = 1 / sum(1 / max(reading.random_uncertainty_c, 1e-3) ** 2 for reading in readings)
+    scatter_c2 = float(np.dot(weight, np.square([reading.body_c - mean_c for reading in readings]))) / (len(readings) - 1)
+    ratio = math.sqrt(scatter_c2 / expected_c2)
+    return ratio if ratio > _DISAGREEMENT else 1.0
 
 
 def _weights(readings: Sequence[Reading]) -> F64:

@@ -310,6 +310,7 @@ class Pipeline:
             self._results = _blocked(self._rois, block)
         assessments, verdicts = self._screener.measure(now_ns, self._results)
         self._remember_places(tracks, thermal.t_mono_ns)
+        self._part_strangers()
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
 
     def _explain(self, tracks: Sequence[Track], thermal: ThermalFrame) -> None:
@@ -338,8 +339,18 @@ class Pipeline:
         result: StepResult,
     ) -> None:
         """Verdicts reached go into the result, and the alarms that follow from them."""
-        result.verdicts.extend(self._place(verdict) for verdict in verdicts)
+        for verdict in verdicts:
+            result.verdicts.append(self._place(verdict))
+            self._tracker.settle(verdict.track_id)
         self._raise(now_ns, t_evidence_ns, self._desk.assess(now_ns, assessments, verdicts), result)
+
+    def _part_strangers(self) -> None:
+        """Whoever turned out to be somebody else than the person judged before gets a number, and a verdict, of their own."""
+        for track_id in self._screener.strangers():
+            new_id = self._tracker.part(track_id)
+            if new_id is not None:
+                self._screener.part(track_id, new_id)
+                self._places[new_id] = self._places[track_id]
 
     def _raise(self, now_ns: int, t_evidence_ns: int, due: Sequence[Verdict], result: StepResult) -> None:
         for verdict in due:

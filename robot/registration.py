@@ -268,11 +268,17 @@ def _within(points_px: F64, optic: Optic) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 def _hides(nearer: ThermalRoi, roi: ThermalRoi) -> bool:
-    """Returns whether a nearer head (an ellipse 1.2 × 1.6 face widths) is over the point between somebody's eyes."""
+    """Returns whether a nearer head is over the region of somebody's face that would be read.
+
+    Around the point between the eyes a head reaches 0.6 of its face's width to the side, 0.8 up, and with chin and neck 1.15 down;
+    the region of the farther face reaches 0.4 of its own width to the side, 0.25 below the eyes and 0.45 above them.
+    """
     if nearer.distance_m >= 0.9 * roi.distance_m:
         return False
-    across = (roi.center_px[0] - nearer.center_px[0]) / (0.6 * nearer.face_px + 0.3 * roi.face_px)
-    down = (roi.center_px[1] - nearer.center_px[1]) / (0.8 * nearer.face_px + 0.25 * roi.face_px)
+    across = (roi.center_px[0] - nearer.center_px[0]) / (0.6 * nearer.face_px + 0.4 * roi.face_px)
+    down_px = roi.center_px[1] - nearer.center_px[1]
+    reach, own = (1.15, 0.45) if down_px > 0 else (0.8, 0.25)
+    down = down_px / (reach * nearer.face_px + own * roi.face_px)
     return across * across + down * down < 1
 
 

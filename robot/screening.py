@@ -7,6 +7,7 @@ with the reason that was met most.
 
 from __future__ import annotations
 
+import math
 from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,11 @@ from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKin
 _KEPT_READINGS = 60
 """Bounds memory whatever the sensor's rate."""
 _UNSEEN_NS = 300_000_000
+_REGAINED_NS = 600_000_000
+"""A track that no camera saw for this long may have been continued with somebody else."""
+_JUMP_C, _JUMP_SD = 0.25, 4.0
+"""Nobody's estimate changes by more than this, and by more than so many random uncertainties, while they look away. Over the same
+track's gaps in simulated crowds 68 people differed by 0.14 °C at most, 0.05 °C as a standard deviation."""
 BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
 
 
@@ -67,6 +73,9 @@ class _Person:
     """Was looked for in the thermal image while no camera saw them. No reason by itself: whoever walks away is still on
     the list for seconds, and what hindered the reading happened before."""
     verdict: VerdictKind | None = None
+    before: Reading | None = None
+    """What was read until the camera lost sight of them, while this is being compared with what is read since `regained_ns`."""
+    regained_ns: int = 0
 
 
 @dataclass(slots=True)
@@ -99,7 +108,51 @@ class Screener:
                 self._people[track.track_id] = _Person(track.first_seen_ns, track.last_seen_ns)
                 self.coverage.seen += 1
             else:
+                if track.last_seen_ns - person.last_seen_ns > _REGAINED_NS:
+                    self._doubt(person, track.last_seen_ns)
                 person.last_seen_ns = track.last_seen_ns
+
+    def strangers(self) -> list[int]:
+        """Returns the tracks that someone else than the person judged under them must have been found with after a gap.
+
+        Their estimate has jumped as nobody's does: there are enough readings before and after, of the same region, and they disagree.
+        """
+        return [track_id for track_id, person in self._people.items() if self._jumped(person)]
+
+    def part(self, track_id: int, new_id: int) -> None:
+        """The person followed under `track_id` since its last gap is another, known as `new_id` from now on; what was read since is theirs."""
+        person = self._people[track_id]
+        assert person.before is not None
+        readings = [reading for reading in person.readings if reading.t_mono_ns >= person.regained_ns]
+        other = _Person(person.regained_ns, person.last_seen_ns, readings[0].t_mono_ns, readings[0].t_mono_ns)
+        other.readings.extend(readings)
+        person.before = None
+        self._people[new_id] = other
+        self.coverage.seen += 1
+
+    def _doubt(self, person: _Person, regained_ns: int) -> None:
+        """Keeps how somebody who has a verdict was read before they were lost from sight."""
+        if person.verdict is None:
+            return
+        chosen = preferred(person.readings, self.policy.readings_min)
+        if len(chosen) >= self.policy.readings_min:
+            person.before, person.regained_ns = fuse(chosen)[0], regained_ns
+            person.readings.clear()
+
+    def _jumped(self, person: _Person) -> bool:
+        """Returns whether somebody who was out of sight is read as another person is; once it is clear that not, the question is closed."""
+        before, least = person.before, self.policy.readings_min
+        if before is None:
+            return False
+        since = [reading for reading in person.readings if reading.roi is before.roi]
+        if len(since) >= least:
+            now, used = fuse(since)
+            random_c = math.hypot(now.random_uncertainty_c, before.random_uncertainty_c)
+            if used >= least and abs(now.body_c - before.body_c) > max(_JUMP_C, _JUMP_SD * random_c):
+                return True
+        if len(since) >= least or len(person.readings) >= 2 * least:
+            person.before = None  # it is them, or cannot be told: another region is read now
+        return False
 
     def measure(self, now_ns: int, results: Sequence[Reading | NotMeasured]) -> tuple[list[Assessment], list[Verdict]]:
         """Takes in one thermal frame's results; returns how those people stand and the verdicts reached by it."""
@@ -123,6 +176,8 @@ class Screener:
             if person.first_reading_ns is None:
                 person.first_reading_ns = result.t_mono_ns
             person.readings.append(result)
+            if self._jumped(person) or person.before is not None:
+                continue  # whose readings these are is open
             assessment = self._assess(result.track_id, person)
             if assessment is None:
                 continue
@@ -162,7 +217,7 @@ class Screener:
         """Returns the verdict so far and the newest fused reading of somebody in view, for people to look at."""
         person = self._people.get(track_id)
         if person is None or not person.readings:
-            return (person.verdict if person else None), None
+            return (person.verdict, person.before) if person else (None, None)
         chosen = preferred(person.readings, self.policy.readings_min)
         return person.verdict, (fuse(chosen)[0] if chosen else None)
 

@@ -25,6 +25,8 @@ from robot.types import F64, I64, Track
 _NS = 1e-9
 _FRESH_NS = 300_000_000
 """Who was seen this lately is where they are said to be."""
+_AWAY_S = 0.6
+"""Who has not been seen for this long is out of sight, and not just between two looks."""
 _LOST_NS = 150_000_000
 """Who has not been seen for this long may turn up elsewhere."""
 
@@ -36,7 +38,11 @@ class TrackerLimits:
     score_new: float = 0.6
     confirm_hits: int = 2
     lost_s: float = 3.0
-    """A person whom nobody hides and who is not seen for this long has left."""
+    """A person who has been judged, whom nobody hides, and who is not seen for this long has left."""
+    unjudged_s: float = 5.0
+    """The same for people without a verdict (if it is longer): whoever is taken for them by mistake will get one all the same."""
+    judged_doubt: float = 1.0
+    """By this much (logarithm) less likely is anybody somebody who has their verdict and was out of sight: in doubt, judge once more."""
     hidden_s: float = 6.0
     """Longest time that somebody behind others is waited for."""
     absence_s: float = 1.2
@@ -108,6 +114,21 @@ class Tracker:
         direction[:, 2] = np.sin([min(places[track_id], 1.5) for track_id in people["id"].tolist()])
         self._people["vacated"][rows] = direction
 
+    def settle(self, track_id: int) -> None:
+        """Takes in who has a verdict."""
+        self._people["judged"][self._people["id"] == track_id] = True
+
+    def part(self, track_id: int) -> int | None:
+        """Gives a new number to whoever is followed under this one, as it turned out to be somebody else; None where it is not known."""
+        rows = np.flatnonzero(self._people["id"] == track_id)
+        if not len(rows):
+            return None
+        self._people["id"][rows] = self._next_id
+        self._people["first_ns"][rows] = self._people["seen_ns"][rows]
+        self._people["judged"][rows] = False
+        self._next_id += 1
+        return self._next_id - 1
+
     def excuse(self, t_ns: int, ids: Sequence[int]) -> None:
         """Takes in who cannot have been seen until `t_ns`, as no camera has their place in its picture."""
         if ids:
@@ -170,6 +191,7 @@ class Tracker:
         """Returns how much less likely the return of these people to these places (n × 3) has become (n, logarithm)."""
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         doubt: F64 = (unseen_s - people["excused_s"]) / self.limits.absence_s + unseen_s / self.limits.hidden_s
+        doubt += self.limits.judged_doubt * (people["judged"] & (unseen_s > _AWAY_S))
         empty = people["vacated"]
         if empty[:, 2].any():
             aside_m = empty[:, 0] * positions_m[:, 1] - empty[:, 1] * positions_m[:, 0]
@@ -336,6 +358,7 @@ class Tracker:
         heirs, gone = new[columns], rows
         people["id"][heirs], people["first_ns"][heirs] = people["id"][gone], people["first_ns"][gone]
         people["hits"][heirs] += people["hits"][gone]
+        people["judged"][heirs] = people["judged"][gone]
         self._people = np.delete(people, gone)
 
     def _returns(self, new: I64, t_ns: int) -> tuple[I64, I64, F64]:
@@ -362,7 +385,8 @@ class Tracker:
     def _forget(self, now_ns: int) -> None:
         limits, people = self.limits, self._people
         unseen_s = (now_ns - people["seen_ns"]) * _NS
-        patience_s = np.minimum(limits.lost_s + people["excused_s"], max(limits.hidden_s, limits.lost_s))
+        lost_s = np.where(people["judged"], limits.lost_s, max(limits.unjudged_s, limits.lost_s))
+        patience_s = np.minimum(lost_s + people["excused_s"], max(limits.hidden_s, limits.lost_s))
         keep = unseen_s <= np.where(people["confirmed"], patience_s, limits.tentative_s)
         if not keep.all():
             self._people = people[keep]

@@ -25,6 +25,7 @@ PERSON = np.dtype(
         ("vacated", np.float64, 3),
         ("hits", np.int64),
         ("confirmed", np.bool_),
+        ("judged", np.bool_),
         ("landmarks", np.float64, (5, 3)),
         ("seen_position", np.float64, 3),
         ("score", np.float64),
