@@ -39,15 +39,15 @@ class TrackerLimits:
     confirm_hits: int = 2
     lost_s: float = 3.0
     """A person who has been judged, whom nobody hides, and who is not seen for this long has left."""
-    unjudged_s: float = 5.0
-    """The same for people without a verdict (if it is longer): whoever is taken for them by mistake will get one all the same."""
+    unjudged_share: float = 5 / 3
+    """People without a verdict are waited for so many times longer: whoever is taken for them by mistake will get one all the same."""
     judged_doubt: float = 1.0
     """By this much (logarithm) less likely is anybody somebody who has their verdict and was out of sight: in doubt, judge once more."""
     hidden_s: float = 6.0
     """Longest time that somebody behind others is waited for."""
     absence_s: float = 1.2
     """With every such time that a person could have been seen and was not, a return is e times less likely."""
-    vacated_doubt: float = 12.0
+    vacated_doubt: float = 9.0
     """Whoever is found where the place of a person was empty meanwhile is by this much (logarithm) less likely them."""
     cover_m: float = 0.25
     """Half the width of what a person hides: head and part of the shoulders."""
@@ -385,7 +385,7 @@ class Tracker:
     def _forget(self, now_ns: int) -> None:
         limits, people = self.limits, self._people
         unseen_s = (now_ns - people["seen_ns"]) * _NS
-        lost_s = np.where(people["judged"], limits.lost_s, max(limits.unjudged_s, limits.lost_s))
+        lost_s = np.where(people["judged"], limits.lost_s, limits.unjudged_share * limits.lost_s)
         patience_s = np.minimum(lost_s + people["excused_s"], max(limits.hidden_s, limits.lost_s))
         keep = unseen_s <= np.where(people["confirmed"], patience_s, limits.tentative_s)
         if not keep.all():

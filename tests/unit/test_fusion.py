@@ -165,3 +165,13 @@ def regions(*names: str) -> list[Reading]:
 def test_the_region_that_decides(names: Sequence[str], at_least: int, chosen: Sequence[int]) -> None:
     """Never a mixture of forehead and the rest, and in the order of time."""
     assert [found.t_mono_ns for found in preferred(regions(*names), at_least)] == list(chosen)
+
+
+def test_readings_that_disagree_are_as_uncertain_as_they_scatter() -> None:
+    """Somebody warmer passes in front: half a degree, then a degree and a half within two frames."""
+    fused, used = fuse([reading(36.64, 0.08), reading(37.34, 0.08), reading(38.95, 0.08)])
+    assert used == 3
+    assert fused.random_uncertainty_c > 0.5
+    assert fused.uncertainty_c > fused.random_uncertainty_c
+    calm, _ = fuse([reading(36.6, 0.08), reading(36.7, 0.08), reading(36.8, 0.08)])
+    assert calm.random_uncertainty_c < 0.1

@@ -95,6 +95,10 @@ class Run:
         return self.pipeline.view().health.reasons
 
 
+GIVEN_UP_S = 6.0
+"""After this time those are given up who left without a verdict."""
+
+
 def ready(**sections: Any) -> Run:
     """A station that is available, with nobody in view."""
     run = Run(**sections)
@@ -246,7 +250,7 @@ def test_a_lost_sensor_is_loud_in_time_and_its_people_are_counted() -> None:
     assert told_s - lost_s <= VITAL_SILENCE_S + 0.5
     assert screening is Screening.UNAVAILABLE and "thermal_lost" in reasons and t_s >= told_s
     run.people = lambda t_s: NOBODY
-    run.run(5.0)
+    run.run(GIVEN_UP_S)
     (placed,) = run.verdicts
     assert (placed.verdict.kind, placed.verdict.reason) == (VerdictKind.NOT_MEASURED, Reason.NO_THERMAL)
     run.thermal = lambda frame: frame
@@ -314,7 +318,7 @@ def test_no_verdict_before_the_sensor_is_warm() -> None:
 
 def test_who_passes_during_warm_up_is_counted_as_such() -> None:
     run = Run(lambda t_s: [person()] if t_s < 4 else NOBODY, thermal={"warm_up_s": 100.0})
-    run.run(9.0)
+    run.run(4.0 + GIVEN_UP_S)
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.WARMING_UP]
 
 
@@ -327,7 +331,7 @@ def test_a_lost_plate_is_loud_and_nobody_is_judged(plate_c: float | None) -> Non
     assert not run.raised and not run.verdicts
     assert run.reasons == ("reference_lost",) and run.results[-1][1].signal.unavailable
     run.people = lambda t_s: NOBODY
-    run.run(5.0)
+    run.run(GIVEN_UP_S)
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.REFERENCE_LOST]
 
 
@@ -354,14 +358,14 @@ def test_outside_the_ambient_window_nobody_is_judged() -> None:
     run.run(7.0)
     assert run.reasons == ("out_of_ambient_window",) and not run.verdicts
     run.people = lambda t_s: NOBODY
-    run.run(5.0)
+    run.run(GIVEN_UP_S)
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.OUT_OF_AMBIENT_WINDOW]
 
 
 def test_too_far_and_out_of_view_keep_their_own_reason() -> None:
     run = ready()
     run.people = lambda t_s: [person(x_m=5.0), person(x_m=1.5, y_m=0.9)] if t_s < 11 else NOBODY
-    run.run(9.0)
+    run.run(4.0 + GIVEN_UP_S)
     assert {placed.verdict.reason for placed in run.verdicts} == {Reason.TOO_FAR, Reason.OUT_OF_VIEW}
 
 
@@ -380,7 +384,7 @@ def test_answer_and_end_of_an_alarm() -> None:
     cleared = [alarm for _, result in run.results for alarm in result.cleared]
     assert [(alarm.alarm_id, alarm.state) for alarm in cleared] == [(name, AlarmState.CLEARED)]
     run.people = lambda t_s: NOBODY
-    run.run(5.0)
+    run.run(GIVEN_UP_S)
     assert len(run.raised) == 1 and run.pipeline.open_alarms == ()
     assert not run.pipeline._desk._alerted, "memory of people who left"
 
@@ -463,7 +467,7 @@ def test_people_are_counted_even_when_the_cameras_died_in_front_of_them() -> Non
     run = ready()
     run.people = lambda t_s: [person(x_m=5.0)]
     run.run(1.0)
-    for _ in range(90):
+    for _ in range(round(GIVEN_UP_S * 18)):
         run.step((), [thermal_frame(run.now_ns, NOBODY)] if run.tick % 2 else [])
         run.tick += 1
     assert [placed.verdict.kind for placed in run.verdicts] == [VerdictKind.NOT_MEASURED]
@@ -472,7 +476,7 @@ def test_people_are_counted_even_when_the_cameras_died_in_front_of_them() -> Non
 
 def test_a_far_person_is_too_far_also_while_warming_up() -> None:
     run = Run(lambda t_s: [person(x_m=5.0)] if t_s < 3 else NOBODY, thermal={"warm_up_s": 100.0})
-    run.run(8.0)
+    run.run(3.0 + GIVEN_UP_S)
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.TOO_FAR]
 
 
@@ -521,7 +525,7 @@ def test_the_view_is_not_changed_afterwards() -> None:
     view = run.pipeline.view()
     tracks, pictures = list(view.tracks), dict(view.pictures)
     run.people = lambda t_s: NOBODY
-    run.run(5.0)
+    run.run(GIVEN_UP_S)
     assert view.tracks == tracks and view.pictures == pictures and len(tracks) == 1
     assert run.pipeline.view().tracks == []
     assert run.pipeline.stance(tracks[0].track_id) == (None, None)

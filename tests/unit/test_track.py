@@ -22,6 +22,7 @@ from robot.types import Track
 S = 1_000_000_000
 STEP_NS = S // 10
 LIMITS = TrackerLimits()
+UNJUDGED_S = LIMITS.lost_s * LIMITS.unjudged_share
 CAMERAS = [
     lens(
         name,
@@ -123,8 +124,8 @@ def test_who_is_gone_is_forgotten_and_comes_back_as_somebody_else() -> None:
     for step in range(10):
         tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])
     last_ns = 9 * STEP_NS
-    assert len(tracker.update(last_ns + round(LIMITS.lost_s * S), [])) == 1
-    assert tracker.update(last_ns + round((LIMITS.lost_s + 0.01) * S), []) == []
+    assert len(tracker.update(last_ns + round(UNJUDGED_S * S), [])) == 1
+    assert tracker.update(last_ns + round((UNJUDGED_S + 0.01) * S), []) == []
     (track,) = tracker.update(last_ns + 5 * S, [located_at("front", last_ns + 5 * S, [[2.0, 0.0, 1.7]])])
     assert track.track_id == 2
 
@@ -362,7 +363,7 @@ def test_ten_thousand_updates_leave_no_trace() -> None:
         place = [2.5 * math.cos(angle), 2.5 * math.sin(angle), 1.7]
         tracker.update(t_ns, [located_at("front", t_ns, [place])] if step % 10 < 4 else [])
         most = max(most, len(tracker))
-    assert most <= 2 * (2 + LIMITS.lost_s)
+    assert most <= 2 * (2 + UNJUDGED_S)
     sizes = {name: len(value) for name, value in vars(tracker).items() if hasattr(value, "__len__")}
     assert sizes == {"_people": len(tracker), "_cameras": 1}
     tracker.update(20_000 * STEP_NS, [])
@@ -435,10 +436,10 @@ def wait_behind(in_front: bool, seconds: float) -> set[int]:
 
 
 def test_who_stands_behind_somebody_is_waited_for_longer() -> None:
-    between_s = (LIMITS.lost_s + LIMITS.hidden_s) / 2
-    assert wait_behind(True, LIMITS.lost_s - 0.5) == {1}
+    between_s = (UNJUDGED_S + LIMITS.hidden_s) / 2
+    assert wait_behind(True, UNJUDGED_S - 0.5) == {1}
     assert wait_behind(True, between_s) == {1}
-    assert wait_behind(False, LIMITS.lost_s - 0.5) == {1}
+    assert wait_behind(False, UNJUDGED_S - 0.5) == {1}
     assert wait_behind(False, between_s) == set()
     assert wait_behind(True, LIMITS.hidden_s + 0.5) == set()
 
@@ -509,6 +510,7 @@ def found_again(after_s: float, place: Sequence[float], empty_rad: float | None,
     tracker, told = Tracker(), set()
     for step in range(10):
         tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [list(stand)])])
+    tracker.settle(1)
     if empty_rad is not None:
         tracker.vacate(13 * STEP_NS, {1: empty_rad})
     first = 9 + round(after_s * 10)
@@ -518,7 +520,7 @@ def found_again(after_s: float, place: Sequence[float], empty_rad: float | None,
     return told
 
 
-@pytest.mark.parametrize("after_s", [0.8, 1.5, 2.5])
+@pytest.mark.parametrize("after_s", [1.5, 2.0, 2.5])
 @pytest.mark.parametrize("stand", [(1.3, 0.0, 1.6), (1.0, 0.6, 1.7), (2.0, -0.5, 1.5)])
 def test_whoever_stands_at_a_place_that_was_empty_is_somebody_new(after_s: float, stand: Sequence[float]) -> None:
     assert found_again(after_s, stand, None, stand) == {1}
@@ -549,5 +551,30 @@ def test_who_cannot_be_seen_is_waited_for_longer_and_not_for_ever() -> None:
             tracks = tracker.update(step * STEP_NS, [])
         return len(tracks)
 
-    between_s = (LIMITS.lost_s + LIMITS.hidden_s) / 2
+    between_s = (UNJUDGED_S + LIMITS.hidden_s) / 2
     assert (after(between_s, False), after(between_s, True), after(LIMITS.hidden_s + 0.5, True)) == (0, 1, 0)
+
+
+def test_who_has_a_verdict_is_given_up_sooner() -> None:
+    def there(after_s: float, judged: bool) -> bool:
+        tracker = Tracker()
+        for step in range(10):
+            tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])
+        if judged:
+            tracker.settle(1)
+        return len(tracker.update(9 * STEP_NS + round(after_s * S), [])) == 1
+
+    between_s = (LIMITS.lost_s + UNJUDGED_S) / 2
+    assert (there(LIMITS.lost_s - 0.1, True), there(between_s, True)) == (True, False)
+    assert (there(between_s, False), there(UNJUDGED_S + 0.1, False)) == (True, False)
+
+
+def test_somebody_else_gets_a_number_of_their_own() -> None:
+    tracker = Tracker()
+    for step in range(20):
+        (track,) = tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])
+        if step == 10:
+            tracker.settle(1)
+            assert tracker.part(1) == 2
+            assert tracker.part(1) is None
+    assert (track.track_id, track.first_seen_ns, track.confirmed) == (2, 10 * STEP_NS, True)
