@@ -72,7 +72,9 @@ def _disagreement(readings: Sequence[Reading], weight: F64, mean_c: float) -> fl
     if len(readings) < 2:
         return 1.0
     expected_c2 = 1 / sum(1 / max(reading.random_uncertainty_c, 1e-3) ** 2 for reading in readings)
-    scatter_c2 = float(np.dot(weight, np.square([reading.body_c - mean_c for reading in readings]))) / (len(readings) - 1)
+    scatter_c2 = float(np.dot(weight, np.square([reading.body_c - mean_c for reading in readings]))) / (
+        len(readings) - 1
+    )
     ratio = math.sqrt(scatter_c2 / expected_c2)
     return ratio if ratio > _DISAGREEMENT else 1.0
 

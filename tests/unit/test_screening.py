@@ -381,7 +381,9 @@ def regained(before_c: float, after_c: float, gap_steps: int = 12, readings: int
     return gate
 
 
-@pytest.mark.parametrize(("before_c", "after_c"), [(39.5, 38.2), (38.2, 39.5), (36.4, 38.5), (38.5, 36.4), (36.3, 36.8)])
+@pytest.mark.parametrize(
+    ("before_c", "after_c"), [(39.5, 38.2), (38.2, 39.5), (36.4, 38.5), (38.5, 36.4), (36.3, 36.8)]
+)
 def test_an_estimate_that_jumps_while_nobody_looks_is_somebody_elses(before_c: float, after_c: float) -> None:
     gate = regained(before_c, after_c)
     (verdict,) = gate.verdicts
