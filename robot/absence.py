@@ -11,10 +11,9 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import cv2
-import numpy as np
 
 from robot.optics import Optic
-from robot.types import F32, U8, ThermalRoi, Track
+from robot.types import F32, F64, U8, ThermalRoi, Track
 
 UNSEEN_NS = 250_000_000
 """Who was seen by a camera this lately is there."""
@@ -83,10 +82,9 @@ def unseen(tracks: Sequence[Track]) -> set[int]:
 def out_of_picture(tracks: Sequence[Track], unseen: Collection[int], cameras: Iterable[Optic]) -> list[int]:
     """Returns who of `unseen` should be so near that their eyes are in no camera's picture."""
     near = [t for t in tracks if t.track_id in unseen and math.hypot(t.position_m[0], t.position_m[1]) < NEAR_M]
-    if not near:
-        return []
-    places = np.array([track.position_m for track in near])
-    seen = np.zeros(len(near), dtype=bool)
-    for camera in cameras:
-        seen |= camera.sees(places)
-    return [track.track_id for track, visible in zip(near, seen, strict=True) if not visible]
+    lenses = list(cameras) if near else []
+    return [track.track_id for track in near if not any(_shows(camera, track.position_m) for camera in lenses)]
+
+
+def _shows(camera: Optic, place_m: F64) -> bool:
+    return camera.may_see(place_m.tolist()) and bool(camera.sees(place_m[None])[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -17,9 +18,12 @@ _REFINEMENTS = 20
 _EXACT_PX = 1e-4
 _CLOSE_PX, _RIM = 5e-3, 0.1
 """A detector's landmarks err by a pixel; how far beyond its edges a picture's faces may reach, as a share of its sides."""
+_REACH_MARGIN = 0.05
+"""Of the cosine: corners are the farthest from the axis, unless a lens is bent more than any is."""
 _SLOPE_MIN = 0.05
 """Where the polynomial is nearly flat it folds, and Newton's step would lead anywhere."""
 
+_ZERO, _AHEAD = np.zeros(3), np.array([0.0, 0.0, 1.0])
 Complex = NDArray[np.complex128]
 
 
@@ -44,6 +48,7 @@ class Optic:
         rotation, _ = cv2.Rodrigues(np.array(calibration.rotation_vector, dtype=np.float64))
         self.rotation: F64 = rotation
         self.position_m: F64 = np.array(calibration.position_m)
+        self._reach_cos: float | None = None
 
     def of_size(self, width_px: int, height_px: int) -> Optic:
         """Returns this lens for pictures of another size than it was calibrated at (same field across the width)."""
@@ -52,7 +57,7 @@ class Optic:
         scale = width_px / self.width_px
         other = Optic.__new__(Optic)
         other.__dict__.update(self.__dict__)
-        other.width_px, other.height_px = width_px, height_px
+        other.width_px, other.height_px, other._reach_cos = width_px, height_px, None
         other.focal_px = self.focal_px * scale
         other.residual_px = self.residual_px * scale
         other._matrix = self._matrix.copy()
@@ -94,6 +99,20 @@ class Optic:
             low = (pixels >= 0).all(axis=1)
             return low & (pixels[:, 0] <= self.width_px - 1) & (pixels[:, 1] <= self.height_px - 1)
 
+    def may_see(self, point_m: Sequence[float]) -> bool:
+        """Returns False for a point (robot frame) that surely lies outside of the picture: cheaper than `sees` for one."""
+        if self._reach_cos is None:
+            self._reach_cos = self._widest_cos()
+        x, y, z = (value - origin for value, origin in zip(point_m, self.position_m.tolist(), strict=True))
+        ahead_x, ahead_y, ahead_z = self.rotation[2].tolist()
+        return bool(ahead_x * x + ahead_y * y + ahead_z * z >= self._reach_cos * math.sqrt(x * x + y * y + z * z))
+
+    def _widest_cos(self) -> float:
+        """Returns the cosine of an angle from the axis within which all that the picture shows lies."""
+        right, bottom = self.width_px - 1.0, self.height_px - 1.0
+        corners = np.array([[0.0, 0.0], [right, 0.0], [0.0, bottom], [right, bottom]])
+        return float((self.rays(corners) @ self.rotation[2]).min()) - _REACH_MARGIN
+
     def grid_points_m(self, range_m: float, across: int = 9) -> F64:
         """Returns points at `range_m` on a grid of the picture's pixels (across² × 3): the field of view, for overlap."""
         x, y = np.meshgrid(np.linspace(0, self.width_px - 1, across), np.linspace(0, self.height_px - 1, across))
@@ -104,14 +123,19 @@ class Optic:
         if len(points_m) == 0:
             return np.zeros((0, 2)), np.zeros(0)
         local = (points_m - self.position_m) @ self.rotation.T
-        depth = local[:, 2].copy()
-        pixels = np.full((len(local), 2), np.nan)
-        front = (depth > 0.05) & (np.hypot(local[:, 0], local[:, 1]) < _FOLD_LIMIT * np.abs(depth))
-        if front.any():
-            seen, _ = cv2.projectPoints(
-                local[front].reshape(-1, 1, 3), np.zeros(3), np.zeros(3), self._matrix, self._distortion
-            )
-            pixels[front] = seen.reshape(-1, 2)
+        depth = local[:, 2]
+        front = (depth > 0.05) & (length(local[:, :2]) < _FOLD_LIMIT * depth)
+        everywhere = bool(front.all())
+        seen, _ = cv2.projectPoints(
+            (local if everywhere else np.where(front[:, None], local, _AHEAD))[:, None],
+            _ZERO,
+            _ZERO,
+            self._matrix,
+            self._distortion,
+        )
+        pixels: F64 = seen[:, 0]
+        if not everywhere:
+            pixels[~front] = np.nan
         return pixels, depth
 
 

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.optics import length
 from robot.types import F64
 
 _AXES = np.arange(3)
-_LEVEL = np.array([1.0, 1.0, 0.0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,15 +70,13 @@ class Motion:
         cross = covariance[:, :3, 3:]
         lever = ahead_s * covariance[:, 3:, 3:]
         spread = covariance[:, :3, :3] + ahead_s * (cross + cross.transpose(0, 2, 1) + lever)
-        later_s = np.maximum(dt_s, 0.0)
-        spread[:, _AXES, _AXES] += self._power(state) * self._place_gain(later_s)[:, None] + self._jitter(later_s)
+        spread[:, _AXES, _AXES] += self._place_noise(np.maximum(dt_s, 0.0), self._power(state))
         return state[:, :3] + ahead_s[:, 0] * state[:, 3:], spread
 
     def _add_noise(self, covariance: F64, dt_s: NDArray[np.floating], state: F64) -> None:
-        fade_s = self.fade_s
+        fade_s, power = self.fade_s, self._power(state)
         lost = -np.expm1(-dt_s / fade_s)
-        power = self._power(state)
-        covariance[:, _AXES, _AXES] += power * self._place_gain(dt_s)[:, None] + self._jitter(dt_s)
+        covariance[:, _AXES, _AXES] += self._place_noise(dt_s, power)
         cross = power * (fade_s**2 / 2 * lost**2)[:, None]
         covariance[:, _AXES, _AXES + 3] += cross
         covariance[:, _AXES + 3, _AXES] += cross
@@ -87,22 +85,23 @@ class Motion:
 
     def _power(self, state: F64) -> F64:
         """Returns the variance that each velocity gains in a second (n × 3)."""
-        walks = np.minimum(np.sqrt(np.einsum("nk,nk->n", state[:, 3:5], state[:, 3:5])) / self.brisk_m_s, 1.0)
-        level = (self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks) ** 2
-        power: F64 = level[:, None] * _LEVEL + self.climb_m_s**2 * (1 - _LEVEL)
+        walks = np.minimum(length(state[:, 3:5]) / self.brisk_m_s, 1.0)
+        power = np.empty((len(state), 3))
+        power[:, :2] = ((self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks) ** 2)[:, None]
+        power[:, 2] = self.climb_m_s**2
         return power
 
-    def _place_gain(self, dt_s: NDArray[np.floating]) -> F64:
-        """Returns what a unit of that makes of the place (n, s²·s): both integrals of the fading velocity."""
+    def _place_noise(self, dt_s: NDArray[np.floating], power: F64) -> F64:
+        """Returns the variance that each place gains in `dt_s` (n × 3): both integrals of the fading velocity, and heads beside the walk."""
         fade_s = self.fade_s
         lost = -np.expm1(-dt_s / fade_s)
-        gain: F64 = fade_s**2 * np.maximum(dt_s - 2 * fade_s * lost + fade_s / 2 * lost * (2 - lost), 0.0)
-        return gain
-
-    def _jitter(self, dt_s: NDArray[np.floating]) -> F64:
-        """Returns the variance of heads beside the walk (n × 3)."""
-        jitter: F64 = np.minimum(dt_s, 1.0)[:, None] * np.array([self.sway_m, self.sway_m, self.nod_m]) ** 2
-        return jitter
+        gain = fade_s**2 * np.maximum(dt_s - 2 * fade_s * lost + fade_s / 2 * lost * (2 - lost), 0.0)
+        noise: F64 = power * gain[:, None] + np.minimum(dt_s, 1.0)[:, None] * (
+            self.sway_m**2,
+            self.sway_m**2,
+            self.nod_m**2,
+        )
+        return noise
 
     def newcomers(self, positions_m: F64, covariances_m2: F64) -> tuple[F64, F64]:
         """Returns state and covariance of people just met at these places (n × 3, n × 3 × 3), their velocity unknown."""

@@ -76,6 +76,17 @@ def test_sees_ends_at_the_outermost_pixels() -> None:
     assert not optic.sees(optic.position_m + optic.rays(corners - inward)).any()
 
 
+@given(st.sampled_from(LENSES), SHARE, SHARE, st.floats(0.1, 12.0), st.sampled_from([None, (640, 480), (320, 180)]))
+def test_what_may_not_be_seen_is_not_seen(
+    optic: Optic, across: float, down: float, range_m: float, size_px: tuple[int, int] | None
+) -> None:
+    optic = optic if size_px is None else optic.of_size(*size_px)
+    pixel = np.array([[across * (optic.width_px - 1), down * (optic.height_px - 1)]])
+    place_m = (optic.position_m + optic.rays(pixel) * range_m)[0]
+    assert optic.may_see(place_m.tolist())
+    assert not optic.may_see((2 * optic.position_m - place_m).tolist())  # behind
+
+
 def test_nothing_in_nothing_out() -> None:
     optic = lens()
     assert optic.rays(np.zeros((0, 2))).shape == (0, 3)
