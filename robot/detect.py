@@ -201,9 +201,10 @@ class Fitter:
         room = self._room[: placed.height_px, : placed.width_px]
         if (width_px, height_px) == (4 * placed.width_px, 4 * placed.height_px):
             # The middle 2 × 2 of every 4 × 4 pixels: the same faces as with all sixteen (docs/decisions/0010), for half the time.
-            # Their rows are gathered first: one after the other they are read faster than with holes between them.
+            # Their rows are gathered first, each two as one: read like that they come faster than with holes between them.
             rows = self._room_for(2 * placed.height_px, width_px)
-            rows[::2], rows[1::2] = image_bgr[1::4], image_bgr[2::4]
+            pairs = image_bgr.reshape(placed.height_px, 4 * width_px, 3)[:, width_px : 3 * width_px]
+            cv2.copyTo(pairs, None, rows.reshape(pairs.shape))
             cv2.resize(rows, placed, dst=room, interpolation=cv2.INTER_LINEAR)
             return room
         image = self._halved(image_bgr, room)
