@@ -35,6 +35,13 @@ class PlayedKernel:
         self._filled: deque[raw.v4l2_buffer] = deque()
         self._sequence = 0
 
+    def plugged_in_again(self) -> None:
+        """The same camera at the same socket: nothing is left of what it was told."""
+        self.fail = {}
+        self.streaming = False
+        self._queued.clear()
+        self._filled.clear()
+
     def takes(self, jpeg: bytes, flags: int = 0) -> bool:
         """The camera takes a picture; returns False where no buffer is free for it, as the driver has them all."""
         self._sequence += 1

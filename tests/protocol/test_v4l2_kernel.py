@@ -172,7 +172,7 @@ def test_unplugged_while_it_streams_and_plugged_in_again(kernel: PlayedKernel) -
     camera.close()
     del camera
     assert held() == before and mapped(kernel) == 0
-    kernel.fail = {}
+    kernel.plugged_in_again()
     again = opened(kernel)
     assert kernel.takes(jpeg(3)) and again.read(1.0).jpeg == jpeg(3)
     again.close()
