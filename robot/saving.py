@@ -1,7 +1,7 @@
 """[T] Saves events on a thread of its own, so that no disk ever delays an alarm: the pipeline hands over and goes on.
 
-An event is told to subscribers once it is on the disk. A disk that is slow or fails does not silence it: what has waited for longer
-than PATIENCE_S is told first and saved when the disk can (docs/decisions/0023-saving-beside-the-pipeline.md).
+An event is told to subscribers once it is on the disk. A disk that is slow or fails does not silence it: after PATIENCE_S it is told
+if it is written, so that no kill can lose it; after SLOW_S, which health says, in any case (docs/decisions/0023-saving-beside-the-pipeline.md, 0078).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 NOT_SAVED, SLOW, LOST = "events_not_saved", "disk_slow", "events_lost"
 """Codes of robot/texts.py."""
 PATIENCE_S = 0.25
-"""How long an event waits for the disk before it is told all the same."""
-_SLOW_S = 2.0
-"""A write that takes longer is said aloud …"""
+"""How long an event that is written waits for the disk before it is told all the same."""
+SLOW_S = 2.0
+"""A write that takes longer is said aloud, and its events are told meanwhile …"""
 _SLOW_HOLD_S = 30.0
 """… for so long after it."""
 _RETRY_S = 1.0
@@ -84,12 +84,13 @@ class Saver:
         self._retry_due_s = 0.0
         self._log: EventLog | None = None
         self._fault = ""
+        self._written_seq = 0
         self.lost = 0
         """Events that fell out of memory before they could be saved."""
         self.last_seq = 0
         """The highest number in the store when it was opened, as well as it could be read."""
         try:
-            self._log = EventLog(open_store())
+            self._log = self._log_of(open_store())
             self.last_seq = self._log.store.last_seq()
         except StoreUnwritable as error:
             self._fault, self.last_seq = str(error), error.last_seq
@@ -101,7 +102,7 @@ class Saver:
     def codes(self) -> tuple[str, ...]:
         """What must be said aloud of the disk."""
         now_s, busy_since_s = self._clock_s(), self._busy_since_s
-        slow = busy_since_s is not None and now_s - busy_since_s > _SLOW_S
+        slow = busy_since_s is not None and now_s - busy_since_s > SLOW_S
         found = ((NOT_SAVED, bool(self._fault)), (SLOW, slow or now_s < self._slow_until_s), (LOST, self.lost > 0))
         return tuple(code for code, is_so in found if is_so)
 
@@ -121,8 +122,13 @@ class Saver:
     def turn(self) -> None:
         """Tells what has waited for the disk for too long; to be called often."""
         waiting = self._waiting()
-        if waiting is not None and self._clock_s() - waiting[0].since_s > PATIENCE_S:
+        if waiting is None:
+            return
+        waited_s = self._clock_s() - waiting[0].since_s
+        if waited_s > SLOW_S:
             self._tell_until(waiting[1].seq)
+        elif waited_s > PATIENCE_S:
+            self._tell_until(min(waiting[1].seq, self._written_seq))
 
     def audit(self, entry: AuditEntry) -> None:
         """Takes a line for the audit log."""
@@ -182,6 +188,13 @@ class Saver:
         if self._log is not None:
             self._log.store.close()
 
+    def _log_of(self, store: Store) -> EventLog:
+        def note(seq: int) -> None:
+            self._written_seq = seq
+
+        store.on_written = note
+        return EventLog(store)
+
     def _anything(self) -> bool:
         return bool(self._closing or self._fresh or self._audit or self._sent)
 
@@ -198,7 +211,7 @@ class Saver:
         finally:
             self._busy_since_s = None
         now_s = self._clock_s()
-        if now_s - begin_s > _SLOW_S:
+        if now_s - begin_s > SLOW_S:
             log.warning("the disk took %.1f s to save", now_s - begin_s)
             self._slow_until_s = now_s + _SLOW_HOLD_S
         if fresh:
@@ -230,7 +243,7 @@ class Saver:
                 log.critical("%s: %s", store.path, _USED)
             self._fault = _USED
             return
-        self._log = EventLog(store)
+        self._log = self._log_of(store)
         self._append(self._log, list(self._homeless))
         self._homeless.clear()
         log.warning("the event database is open; events are saved again")

@@ -1,5 +1,8 @@
 """The event database: SQLite, write-ahead log, every commit on disk before append() returns.
 
+An event is first *written*: committed into the log file, where a kill of the process cannot reach it any more; then the log is
+flushed, and a power cut cannot either. Writing takes milliseconds, flushing what the disk takes (docs/decisions/0078-written-before-told.md).
+
 One writer (the pipeline's thread) and any number of readers, which never block it. A damaged database is moved aside
 and a new one begun (docs/decisions/0030-damaged-database.md). A store that cannot write raises StoreError; whoever
 writes through EventLog keeps screening meanwhile and saves later what was kept in memory.
@@ -13,7 +16,7 @@ import logging
 import os
 import sqlite3
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -87,11 +90,14 @@ class Store:
         """Where a damaged database was put when this one was opened."""
         self._outbox = outbox
         self._busy_timeout_s = busy_timeout_s
+        self.on_written: Callable[[int], None] = lambda seq: None
+        """Called with the highest number that a kill of the process can no longer lose, before the disk has been waited for."""
         self._lock_file = _lock(path)
+        self._wal_file = -1
         try:
             self._db = self._open_or_begin_anew()
             with _store_errors(path):
-                self._last_seq = _last_seq(self._db)
+                self._last_seq = self._written_seq = _last_seq(self._db)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -109,11 +115,15 @@ class Store:
         rows = [
             (e.seq, e.id, events.event_type(e), getattr(e.data, "alarm", None), e.t_utc, events.encode(e))
             for e in batch
+            if e.seq > self._written_seq  # the last flush may have failed
         ]
         with self._transaction():
             self._db.executemany("INSERT INTO events VALUES (?, ?, ?, ?, ?, ?)", rows)
             if self._outbox:
                 self._db.executemany("INSERT INTO outbox VALUES (?, ?)", [row[:2] for row in rows])
+        self._written_seq = last_seq
+        self.on_written(last_seq)
+        self._flush()
         self._last_seq = last_seq
 
     def last_seq(self) -> int:
@@ -158,6 +168,7 @@ class Store:
                 "INSERT INTO audit (t_utc, who, role, address, action) VALUES (?, ?, ?, ?, ?)",
                 (entry.t_utc, entry.who, entry.role, entry.address, entry.action),
             )
+        self._flush()
 
     def audit_log(self, limit: int = 1000) -> list[AuditEntry]:
         """Returns the newest audit entries, newest first."""
@@ -198,6 +209,8 @@ class Store:
             return
         with suppress(sqlite3.Error):
             self._db.close()
+        if self._wal_file >= 0:
+            os.close(self._wal_file)
         os.close(self._lock_file)
         self._lock_file = -1
 
@@ -218,6 +231,21 @@ class Store:
                 with suppress(sqlite3.Error):
                     self._db.execute("ROLLBACK")
                 raise
+
+    def _flush(self) -> None:
+        """Waits until what was committed is on the disk. Raises StoreError."""
+        try:
+            if self._wal_file < 0:
+                path = Path(os.path.realpath(self.path))
+                self._wal_file = os.open(f"{path}-wal", os.O_RDWR | os.O_CLOEXEC)
+                folder = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+                try:
+                    os.fsync(folder)  # the log's name
+                finally:
+                    os.close(folder)
+            os.fdatasync(self._wal_file)
+        except OSError as error:
+            raise StoreError(f"{self.path}: {error.strerror}; the disk fails or is gone; check it") from error
 
     def _open_or_begin_anew(self) -> sqlite3.Connection:
         try:
@@ -242,7 +270,7 @@ class Store:
         )
         try:
             db.execute("PRAGMA journal_mode = WAL")
-            db.execute("PRAGMA synchronous = FULL")
+            db.execute("PRAGMA synchronous = NORMAL")  # the log is flushed by _flush, after it has been written
             db.execute("PRAGMA journal_size_limit = 16777216")
             verdict = db.execute("PRAGMA quick_check(1)").fetchone()[0]
             if verdict != "ok":

@@ -15,8 +15,8 @@ import pytest
 
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event, EventFactory, SystemStoppingData, encode, rfc3339
-from robot.saving import LOST, NOT_SAVED, PATIENCE_S, SLOW, Keeping, Saver
-from robot.store import AuditEntry, Store
+from robot.saving import LOST, NOT_SAVED, PATIENCE_S, SLOW, SLOW_S, Keeping, Saver
+from robot.store import AuditEntry, Store, StoreReader
 
 KEEPING = Keeping(hours=720.0, outbox_events=1000)
 
@@ -97,6 +97,51 @@ def test_an_event_is_told_when_it_is_on_the_disk(path: Path) -> None:
         assert told == []
         Disk.gate.set()
         until(lambda: told == [1, 2])
+    assert saved(path) == [1, 2]
+
+
+class Slow(Store):
+    """Writes at once; the disk takes until the gate opens to have it for good."""
+
+    def _flush(self) -> None:
+        Disk.gate.wait(20.0)
+        super()._flush()
+
+
+def test_what_is_written_is_told_before_a_slow_disk_has_it_and_no_kill_can_lose_it(path: Path) -> None:
+    with saver(path, opener=lambda: Slow(path)) as (one, told):
+        Disk.gate.clear()
+        begin_s = time.monotonic()
+        hand(one, 1, 2)
+        until(lambda: one.turn() is None and told == [1, 2], SLOW_S)
+        assert time.monotonic() - begin_s >= PATIENCE_S
+        reader = StoreReader(path)  # what a process that starts after a kill would find
+        assert [event.seq for event in reader.since(0)] == [1, 2]
+        reader.close()
+        hand(one, 3)  # the disk is busy: this one is in memory alone
+        time.sleep(2 * PATIENCE_S)
+        one.turn()
+        assert told == [1, 2], "a kill could lose it"
+        until(lambda: one.turn() is None and told == [1, 2, 3], 2 * SLOW_S)
+        assert one.codes == (SLOW,), "which is said by then"
+    assert saved(path) == [1, 2, 3]
+
+
+def test_a_flush_that_fails_is_tried_again_and_nothing_is_written_twice(path: Path) -> None:
+    class Failing(Store):
+        failures = 2
+
+        def _flush(self) -> None:
+            if self.failures:
+                self.failures -= 1
+                raise StoreError("I/O")
+            super()._flush()
+
+    with saver(path, opener=lambda: Failing(path)) as (one, told):
+        hand(one, 1)
+        until(lambda: one.codes == (NOT_SAVED,))
+        hand(one, 2)
+        until(lambda: one.codes == () and told == [1, 2])
     assert saved(path) == [1, 2]
 
 
