@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import time
 from collections.abc import Mapping
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -13,6 +16,7 @@ from robot.errors import DeviceError
 from robot.types import U8, CameraShot, DeviceInfo
 
 OPEN_TIMEOUT_MS, READ_TIMEOUT_MS = 5000, 2000
+_FOLDER, _MODULE = re.compile(r"/python(3\.\d+)/"), re.compile(r"\.cpython-(3)(\d+)")
 _SINK = "appsink drop=true max-buffers=1 sync=false"
 
 
@@ -38,10 +42,7 @@ class GstreamerCamera:
     def __init__(self, address: Address, name: str) -> None:
         self._shown, self._name = address.shown, name
         if not has_gstreamer(cv2.getBuildInformation()):
-            raise DeviceError(
-                f"{self._shown}: this OpenCV is built without GStreamer; on a Jetson use JetPack's own (a virtual environment made with "
-                "--system-site-packages, without the package opencv-python)"
-            )
+            raise DeviceError(f"{self._shown}: this OpenCV is built without GStreamer; {_advice()}")
         self._capture = cv2.VideoCapture(pipeline_of(address), cv2.CAP_GSTREAMER, _timeouts(cv2.__version__))
         self._seq = 0
         self._first: U8 | None = None
@@ -86,6 +87,28 @@ class GstreamerCamera:
     def _grab(self) -> U8 | None:
         good, image = self._capture.read()
         return np.asarray(image, dtype=np.uint8) if good and image is not None and image.ndim == 3 else None
+
+
+def _advice(root: Path = Path("/"), running: tuple[int, int] = sys.version_info[:2]) -> str:
+    """Returns what to do about an OpenCV without GStreamer: the system's own works only in the Python that it was built for."""
+    here = f"{running[0]}.{running[1]}"
+    built_for = system_opencv(root)
+    if built_for and here not in built_for:
+        return (
+            f"the system's own is for Python {', '.join(built_for)}, and this is Python {here}: on a Jetson use JetPack 7 (Python 3.12), "
+            "or give the camera as v4l2: or http: (docs/installation.md, Jetson)"
+        )
+    return "on a Jetson use JetPack's own (a virtual environment made with --system-site-packages, without the package opencv-python)"
+
+
+def system_opencv(root: Path) -> list[str]:
+    """Returns the versions of Python that the system's packages bring an OpenCV for, as 3.10."""
+    found = {
+        match[1] for path in root.glob("usr/lib/python3.*/dist-packages/cv2*") if (match := _FOLDER.search(str(path)))
+    }
+    modules = root.glob("usr/lib/python3*/dist-packages/**/cv2.cpython-3*.so")
+    found |= {f"{match[1]}.{match[2]}" for path in modules if (match := _MODULE.search(path.name))}
+    return sorted(found, key=lambda version: [int(number) for number in version.split(".")])
 
 
 def _timeouts(version: str) -> list[int]:

@@ -94,6 +94,7 @@ class Store:
         """Called with the highest number that a kill of the process can no longer lose, before the disk has been waited for."""
         self._lock_file = _lock(path)
         self._wal_file = -1
+        self._flush_failed = False
         try:
             self._db = self._open_or_begin_anew()
             with _store_errors(path):
@@ -243,9 +244,23 @@ class Store:
                     os.fsync(folder)  # the log's name
                 finally:
                     os.close(folder)
+            if self._flush_failed:
+                # The kernel tells a failure once and takes the pages for clean: they are written anew, into the database itself.
+                self._fold()
             os.fdatasync(self._wal_file)
+            self._flush_failed = False
+        except StoreError:
+            raise
         except OSError as error:
+            self._flush_failed = True
             raise StoreError(f"{self.path}: {error.strerror}; the disk fails or is gone; check it") from error
+
+    def _fold(self) -> None:
+        """Takes the log into the database, which is flushed. Raises StoreError."""
+        with _store_errors(self.path):
+            busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        if busy:
+            raise StoreError(f"{self.path}: the disk failed, and the log is being read: it is saved anew in a moment")
 
     def _open_or_begin_anew(self) -> sqlite3.Connection:
         try:

@@ -315,6 +315,18 @@ def test_gstreamer_pipelines(gstreamer: type[Capture]) -> None:
         camera.read(1.0)
 
 
+def test_an_opencv_for_another_python_is_named(tmp_path: Path) -> None:
+    """JetPack 6: Ubuntu 22.04 with Python 3.10, too old for the robot."""
+    assert "JetPack's own" in camera_gstreamer._advice(tmp_path, (3, 12))
+    (tmp_path / "usr/lib/python3.10/dist-packages/cv2").mkdir(parents=True)
+    words = camera_gstreamer._advice(tmp_path, (3, 12))
+    assert "for Python 3.10, and this is Python 3.12" in words and "JetPack 7" in words
+    assert "JetPack's own" in camera_gstreamer._advice(tmp_path, (3, 10))
+    (tmp_path / "usr/lib/python3/dist-packages").mkdir(parents=True)
+    (tmp_path / "usr/lib/python3/dist-packages/cv2.cpython-312-aarch64-linux-gnu.so").touch()
+    assert camera_gstreamer.system_opencv(tmp_path) == ["3.10", "3.12"]
+
+
 def test_opencv_without_gstreamer_says_so() -> None:
     if camera_gstreamer.has_gstreamer(cv2.getBuildInformation()):
         pytest.skip("this OpenCV has GStreamer")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections import deque
@@ -127,22 +129,29 @@ def test_what_is_written_is_told_before_a_slow_disk_has_it_and_no_kill_can_lose_
     assert saved(path) == [1, 2, 3]
 
 
-def test_a_flush_that_fails_is_tried_again_and_nothing_is_written_twice(path: Path) -> None:
-    class Failing(Store):
-        failures = 2
+def test_a_flush_that_fails_is_tried_again_by_folding_the_log_and_nothing_is_written_twice(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush, failures = os.fdatasync, [OSError(errno.EIO, "Input/output error")]
 
-        def _flush(self) -> None:
-            if self.failures:
-                self.failures -= 1
-                raise StoreError("I/O")
-            super()._flush()
+    def failing(file: int) -> None:
+        if failures:
+            raise failures.pop()
+        flush(file)
 
-    with saver(path, opener=lambda: Failing(path)) as (one, told):
+    monkeypatch.setattr("robot.store.os.fdatasync", failing)
+    with saver(path) as (one, told):
         hand(one, 1)
         until(lambda: one.codes == (NOT_SAVED,))
         hand(one, 2)
         until(lambda: one.codes == () and told == [1, 2])
-    assert saved(path) == [1, 2]
+        hand(one, 3)
+        until(lambda: told == [1, 2, 3])
+        (tmp := path.with_name("alone.sqlite3")).write_bytes(path.read_bytes())
+        reader = StoreReader(tmp)  # without the log
+        assert [event.seq for event in reader.since(0)][:1] == [1], "folded into the database"
+        reader.close()
+    assert saved(path) == [1, 2, 3]
 
 
 def test_a_disk_that_stands_still_holds_nothing_back(path: Path) -> None:
