@@ -124,8 +124,10 @@ class Saver:
         waiting = self._waiting()
         if waiting is None:
             return
-        waited_s = self._clock_s() - waiting[0].since_s
-        if waited_s > SLOW_S:
+        now_s, busy_since_s = self._clock_s(), self._busy_since_s
+        waited_s = now_s - waiting[0].since_s
+        stands_still = busy_since_s is not None and now_s - busy_since_s > SLOW_S  # which health says by now
+        if waited_s > SLOW_S or (stands_still and waited_s > PATIENCE_S):
             self._tell_until(waiting[1].seq)
         elif waited_s > PATIENCE_S:
             self._tell_until(min(waiting[1].seq, self._written_seq))
