@@ -268,6 +268,8 @@ class GridDecoder:
         any sigmoid, square root or exponential is taken; garbage (SANE_PX) is left out too.
         """
         picture, places, values = self._candidates(grids)
+        if not len(picture):
+            return np.zeros((0, 15), np.float32), picture
         origin, stride = places[:, None, :2], places[:, 2:]
         rows = np.empty((len(picture), 15), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # garbage is dropped below, not warned about

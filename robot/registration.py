@@ -117,6 +117,8 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
     if not seen:
         return []
     counts = [len(faces) for faces, _ in seen]
+    if not any(counts):
+        return [_nobody(faces, optic) for faces, optic in seen]
     boxes_px = np.concatenate([faces.boxes_px for faces, _ in seen])
     scores = np.concatenate([faces.scores for faces, _ in seen])
     points_px = np.empty(
@@ -164,6 +166,20 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
             )
         )
     return located
+
+
+def _nobody(faces: Faces, optic: Optic) -> Located:
+    nothing = np.zeros(0)
+    return Located(
+        camera=faces.camera,
+        t_mono_ns=faces.t_mono_ns,
+        positions_m=nothing.reshape(0, 3),
+        covariances_m2=nothing.reshape(0, 3, 3),
+        landmarks_m=nothing.reshape(0, 5, 3),
+        yaw_rad=nothing,
+        scores=faces.scores,
+        origin_m=optic.position_m,
+    )
 
 
 @dataclass(frozen=True, slots=True)

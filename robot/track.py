@@ -138,6 +138,8 @@ class Tracker:
             people["looked_ns"][rows] = t_ns
 
     def _take(self, faces: Sighted) -> None:
+        if not len(faces) and not len(self._people):
+            return
         everybody = np.arange(len(self._people))
         prior = self._prior(everybody, faces.t_ns)
         pairs = self._pairs(everybody, prior, faces, np.arange(len(faces)))
