@@ -43,12 +43,15 @@ def head_colours(seen: Sequence[tuple[CameraFrame, Faces]]) -> F32:
     boxes = np.concatenate([faces.boxes_px for _, faces in seen])
     at = (boxes[:, None, :2] + boxes[:, None, 2:] * _POINTS) * scale
     at = np.minimum(np.maximum(at, 0.0), last - 1.0).astype(np.intp)
-    pixels = np.concatenate(
-        [
-            frame.image_bgr[part[..., 1], part[..., 0]]
-            for (frame, _), part in zip(seen, np.split(at, np.cumsum(counts)[:-1]), strict=True)
-        ]
+    pixels = np.empty((*at.shape[:2], 3), np.float32)
+    begin = 0
+    for (frame, _), count in zip(seen, counts, strict=True):
+        own = slice(begin, begin + count)
+        begin += count
+        if count:
+            pixels[own] = frame.image_bgr[at[own, :, 1], at[own, :, 0]]
+    bands = np.add.reduce(pixels.reshape(len(boxes), len(_BANDS), -1, 3), axis=2) / np.float32(
+        len(_POINTS) // len(_BANDS)
     )
-    bands = pixels.reshape(len(boxes), len(_BANDS), -1, 3).mean(axis=2, dtype=np.float32)
     colours: F32 = np.log(bands + np.float32(_DARK)) @ _MIX
     return colours.reshape(len(boxes), COUNT)
