@@ -25,7 +25,8 @@ _WARM_SHARE = 0.25
 """So much of an area as wide as a face is warm where somebody is."""
 _ACROSS, _UP, _DOWN = 0.8, 0.7, 1.0
 """What is looked at around the eyes, in face widths; across, one standard uncertainty of the place is added."""
-_FACE_PX_LEAST = 4.0
+_FACE_PX_LEAST = 2.5
+"""A smaller head fills no pixel of its own."""
 FRAMES = 2
 """So many thermal frames in a row must show the place empty."""
 NEAR_M = 1.0

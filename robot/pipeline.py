@@ -350,7 +350,8 @@ class Pipeline:
             new_id = self._tracker.part(track_id)
             if new_id is not None:
                 self._screener.part(track_id, new_id)
-                self._places[new_id] = self._places[track_id]
+                if track_id in self._places:
+                    self._places[new_id] = self._places[track_id]
 
     def _raise(self, now_ns: int, t_evidence_ns: int, due: Sequence[Verdict], result: StepResult) -> None:
         for verdict in due:

@@ -511,6 +511,17 @@ def test_an_alarm_held_beyond_departure_still_says_where() -> None:
     assert raised.placed.camera == "front" and np.allclose(raised.placed.position_m, [1.5, 0.0, 1.5], atol=0.3)
 
 
+def test_a_second_fever_continued_under_the_first_ones_number_is_alarmed_on() -> None:
+    """Somebody else at the same place, as tall and of the same colours, but a degree warmer."""
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)] if t_s < 8.0 else NOBODY if t_s < 9.0 else [person(FEBRILE_C + 1.0)]
+    run.run(6.0)
+    assert [raised.alarm.track_id for raised in run.raised] == [1, 2]
+    assert all(raised.placed.position_m[0] == pytest.approx(1.5, abs=0.2) for raised in run.raised)
+    coverage = run.pipeline.coverage
+    assert (coverage.seen, coverage.measured, coverage.elevated) == (2, 2, 2)
+
+
 def test_who_is_hidden_for_a_moment_is_the_same_person() -> None:
     run = ready()
     run.people = lambda t_s: NOBODY if 8.0 < t_s < 9.0 else [person(FEBRILE_C)]
