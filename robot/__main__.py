@@ -168,7 +168,8 @@ def _check_config(options: argparse.Namespace) -> int:
     found = problems(settings)
     if found:
         raise ConfigError(found)
-    print(f"{options.config}: {len(settings.cameras)} cameras, thermal sensor and calibration fit together")
+    cameras = "1 camera" if len(settings.cameras) == 1 else f"{len(settings.cameras)} cameras"
+    print(f"{options.config}: {cameras}, thermal sensor and calibration fit together")
     return 0
 
 

@@ -17,7 +17,7 @@ import os
 import sqlite3
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,6 +25,7 @@ from pathlib import Path
 from robot import events
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event
+from robot.store_damage import highest_readable_seq, is_damage, is_disk, move_aside, seq_on_a_dead_disk
 
 log = logging.getLogger(__name__)
 
@@ -266,12 +267,12 @@ class Store:
         try:
             return self._open(0)
         except sqlite3.DatabaseError as error:
-            if not _is_damage(error):
-                if _is_disk(error):
-                    raise StoreUnwritable(_explain(self.path, error), _seq_on_a_dead_disk(self.path)) from error
+            if not is_damage(error):
+                if is_disk(error):
+                    raise StoreUnwritable(_explain(self.path, error), seq_on_a_dead_disk(self.path)) from error
                 raise StoreError(_explain(self.path, error)) from error
-            last_seq = _highest_readable_seq(self.path)
-            self.moved_aside = _move_aside(self.path)
+            last_seq = highest_readable_seq(self.path)
+            self.moved_aside = move_aside(self.path)
             log.error(
                 "the event database %s is damaged (%s): moved to %s; a new one begins after event %d",
                 self.path, error, self.moved_aside, last_seq,
@@ -353,7 +354,7 @@ class StoreReader:
             db.execute(_CACHE)  # it reads the database, too: on a read-only disk it would fail as the line above
         except sqlite3.OperationalError as error:
             db.close()
-            if not (_is_disk(error) and self.path.exists()):
+            if not (is_disk(error) and self.path.exists()):
                 raise
             # On a read-only disk SQLite cannot make its shared memory, and nobody writes: a new look each time, until somebody does.
             return self._open("mode=ro&immutable=1")
@@ -448,7 +449,7 @@ def _lock(path: Path) -> int:
             "check that the folder exists and that this user may write to it"
         )
         if error.errno in _UNWRITABLE:
-            raise StoreUnwritable(text, _seq_on_a_dead_disk(path)) from error
+            raise StoreUnwritable(text, seq_on_a_dead_disk(path)) from error
         raise StoreError(text) from error
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -456,64 +457,6 @@ def _lock(path: Path) -> int:
         os.close(handle)
         raise StoreError(f"{path}: another process is using the event database; stop it first") from error
     return handle
-
-
-def _is_damage(error: sqlite3.DatabaseError) -> bool:
-    code = getattr(error, "sqlite_errorcode", None)
-    if code is not None:
-        return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-    return "malformed" in str(error)
-
-
-def _is_disk(error: sqlite3.DatabaseError) -> bool:
-    """Returns True if the disk is at fault, not the file: full, read-only, failing."""
-    code = getattr(error, "sqlite_errorcode", None)
-    disk = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN)
-    return code is not None and code & 0xFF in disk
-
-
-def _seq_on_a_dead_disk(path: Path) -> int:
-    """Returns the highest event number of a database whose disk cannot be written to, 0 if it cannot be read either.
-
-    Without its shared memory, which would have to be made, SQLite reads it only as a file that nobody changes.
-    """
-    return _highest_readable_seq(path) or _highest_readable_seq(path, "mode=ro&immutable=1")
-
-
-def _highest_readable_seq(path: Path, mode: str = "mode=ro") -> int:
-    """Returns the highest event number that can still be read from a damaged database, 0 if none."""
-    queries = (
-        "SELECT seq FROM outbox ORDER BY seq DESC LIMIT 1",
-        "SELECT floor_seq FROM numbering",
-    )
-    highest = 0
-    try:
-        db = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True)
-    except sqlite3.Error:
-        return 0
-    with closing(db):
-        for query in queries:
-            with suppress(sqlite3.Error, TypeError, ValueError):
-                highest = max(highest, int(db.execute(query).fetchone()[0]))
-        for order in ("DESC", "ASC"):  # from the end, and page by page from the front: what comes before the damage
-            with suppress(sqlite3.Error, TypeError, ValueError):
-                for seq, text in db.execute(f"SELECT seq, json FROM events ORDER BY seq {order}"):
-                    if f'"seq":{seq},'.encode() not in bytes(text):
-                        continue  # a number that a torn page holds is none of ours
-                    highest = max(highest, seq)
-                    if order == "DESC":
-                        break
-    return highest
-
-
-def _move_aside(path: Path) -> Path:
-    number = 1
-    while (target := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    for suffix in ("-wal", "-shm"):
-        with suppress(FileNotFoundError):
-            path.with_name(path.name + suffix).rename(target.with_name(target.name + suffix))
-    return path.rename(target)
 
 
 @contextmanager
