@@ -46,7 +46,7 @@ class Group:
             progress=sum(guidance.progress for guidance in every) / len(every),
             accepted=sum(guidance.accepted for guidance in every),
             done=all(guidance.done for guidance in every),
-            state=(Say("state.about", {"what": self._focus}), *focus.state),
+            state=(Say("state.about", {"what": self._focus.split(" ", 1)[-1]}), *focus.state),
             coverage=(self._overview(), *focus.coverage),
         )
 

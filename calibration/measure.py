@@ -172,7 +172,9 @@ class _Run:
                 run_options = msgspec.structs.replace(run_options, fresh=True, resume=False)
             for name, age_s in session.restore(procedures, kept, run_options, dt.datetime.now(dt.UTC)).items():
                 self._console.print(
-                    f"{name}: {self._words('live.resumed', minutes=round(age_s / 60))}", markup=False, soft_wrap=True
+                    f"{self._named(name)}: {self._words('live.resumed', minutes=round(age_s / 60))}",
+                    markup=False,
+                    soft_wrap=True,
                 )
             views.append(stack.enter_context(TerminalView(self._console, self._language, notice)))
             found = session.run(procedures, feed, session.Views(views), kept, title, run_options)
@@ -302,6 +304,11 @@ class _Run:
     def _kept(self, infos: Mapping[str, DeviceInfo]) -> KeptSamples:
         serials = {name: info.serial for name, info in infos.items()}
         return KeptSamples(self._path, self._settings.robot.name, serials)
+
+    def _named(self, procedure: str) -> str:
+        """Returns the name of a step, with its camera, for people."""
+        step, blank, camera = procedure.partition(" ")
+        return f"{self._words(f'step.{step}')}{': ' if blank else ''}{camera}"
 
     def _words(self, key: str, **values: str | int | float | Path) -> str:
         return say(Say(key, {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}), self._language)

@@ -149,6 +149,39 @@ def test_samples_of_yesterday_are_asked_about_and_not_overwritten(
     assert "going on with samples" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("language", "says"), [("en", "repeat the command to go on"), ("zh", "重新运行该命令即可继续")]
+)
+@pytest.mark.parametrize("at", range(8))
+def test_all_goes_on_wherever_it_was_interrupted(
+    station: Path,
+    at: int,
+    language: str,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Four pictures of each lens, two of the walk, two of the acceptance: none is taken twice."""
+    wait, taken = FakeDevices.wait, 0
+
+    def counted(self: FakeDevices, timeout_s: float) -> Any:
+        nonlocal taken
+        if taken == stop:
+            raise KeyboardInterrupt
+        taken += 1
+        return wait(self, timeout_s)
+
+    monkeypatch.setattr(FakeDevices, "wait", counted)
+    before, stop = (station / "calibration.json").read_bytes(), at
+    assert run(station, "all", "--yes", "--language", language) == 1
+    assert says in capsys.readouterr().err
+    assert (station / "calibration.json").read_bytes() == before and taken == at
+    stop = -1
+    assert run(station, "all", "--yes", "--language", language) == 0
+    assert taken == 8
+    assert not (station / "calibration-state").exists()
+
+
 def test_fresh_forgets(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(FakeDevices, "stop_after", 1)
     assert run(station, "registration", "--yes") == 1
