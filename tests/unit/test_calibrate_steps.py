@@ -149,17 +149,9 @@ def test_samples_of_yesterday_are_asked_about_and_not_overwritten(
     assert "going on with samples" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
-    ("language", "says"), [("en", "repeat the command to go on"), ("zh", "重新运行该命令即可继续")]
-)
-@pytest.mark.parametrize("at", range(8))
+@pytest.mark.parametrize(("at", "language"), [(1, "en"), (4, "zh"), (5, "en"), (7, "zh")])
 def test_all_goes_on_wherever_it_was_interrupted(
-    station: Path,
-    at: int,
-    language: str,
-    says: str,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    station: Path, at: int, language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Four pictures of each lens, two of the walk, two of the acceptance: none is taken twice."""
     wait, taken = FakeDevices.wait, 0
@@ -174,6 +166,7 @@ def test_all_goes_on_wherever_it_was_interrupted(
     monkeypatch.setattr(FakeDevices, "wait", counted)
     before, stop = (station / "calibration.json").read_bytes(), at
     assert run(station, "all", "--yes", "--language", language) == 1
+    says = "repeat the command to go on" if language == "en" else "重新运行该命令即可继续"
     assert says in capsys.readouterr().err
     assert (station / "calibration.json").read_bytes() == before and taken == at
     stop = -1
