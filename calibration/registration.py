@@ -46,7 +46,7 @@ class RegistrationProcedure:
         self._size_px = (thermal.width_px, thermal.height_px)
         cameras = {name: lens_of(optic) for name, optic in calibration.cameras.items()}
         plate = None if calibration.reference is None else calibration.reference.roi_px
-        self._walk = TagWalk(self._tag, lens_of(thermal), self._size_px, cameras, plate)
+        self._walk = TagWalk(self._tag, lens_of(thermal), self._size_px, cameras, calibration.radiometry, plate)
         self._needed = _reachable_cells(calibration, self._tag.edge_m)
         self._pairs = _neighbours(calibration, self._tag.edge_m)
         self._solved: Registration | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import msgspec
@@ -17,11 +17,13 @@ import numpy as np
 from calibration import shots, warm_spot
 from calibration.board import TagSpec
 from calibration.bundle import Lens, tag_pose
+from calibration.files import RadiometryCalibration
 from calibration.results import Say
 from calibration.shots import Shot
 from calibration.sighting import Sighting, TagFinder
 from calibration.warm_spot import WarmSpot
 from robot.types import F32, F64, CameraFrame, ThermalFrame
+from robot.uniformity import Uniformity
 
 HOLD_S = 0.8
 """The tag must be still for so long."""
@@ -77,14 +79,17 @@ class TagWalk:
         thermal: Lens,
         thermal_size_px: tuple[int, int],
         cameras: Mapping[str, Lens],
+        radiometry: RadiometryCalibration,
         plate_px: tuple[int, int, int, int] | None = None,
     ) -> None:
+        """`radiometry`: what is known of dead pixels and offsets; a hot pixel would be taken for the spot."""
         self.places: list[Place] = []
         self.refusal: Say | None = None
         self.spot: WarmSpot | None = None
         """Newest that was found, for the picture."""
         self._tag, self._thermal, self._size_px, self._cameras = tag, thermal, thermal_size_px, dict(cameras)
         self._plate_px = plate_px
+        self._uniformity = Uniformity(radiometry, thermal_size_px[1], thermal_size_px[0])
         self._finder = TagFinder(tag)
         self._seen = {name: _Seen() for name in cameras}
         self._thermals: deque[ThermalFrame] = deque(maxlen=60)
@@ -105,7 +110,12 @@ class TagWalk:
 
     def offer(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame]) -> bool:
         """Returns whether a place was taken."""
-        self._thermals.extend(thermals)
+        self._thermals.extend(
+            # The corrected frame's array is used again for the next one.
+            replace(frame, temp_c=self._uniformity.correct(frame).temp_c.copy())
+            for frame in thermals
+            if frame.temp_c.shape == self._size_px[::-1]
+        )
         refusals = [said for frame in frames if (said := self._look(frame)) is not None]
         if frames:
             self.refusal = refusals[0] if refusals else None

@@ -91,7 +91,9 @@ class VerifyProcedure:
         self._uniformity = Uniformity(calibration.radiometry, thermal.height_px, thermal.width_px)
         self._true_c = seen_through_surface_c(setup.blackbody_c, setup.emissivity, setup.ambient_c)
         cameras = {name: lens_of(optic) for name, optic in calibration.cameras.items()}
-        self._walk = TagWalk(setup.tag, lens_of(thermal), self._size_px, cameras, self._plate_px)
+        self._walk = TagWalk(
+            setup.tag, lens_of(thermal), self._size_px, cameras, calibration.radiometry, self._plate_px
+        )
         self._window, self._noise = Window(), FlatField(thermal.height_px, thermal.width_px)
         self._aperture: Aperture | None = None
         self._seen: Seen | None = None

@@ -23,6 +23,9 @@ _FLOOR_SD_PX = 0.03
 """What pixel shape and the plate's uneven warmth leave."""
 _RIVAL = 0.6
 """Another spot this strong beside the best makes it uncertain which one is ours."""
+_LONE_C, _LONE_SHARE = 2.0, 0.1
+"""A dead pixel stands this far off its surroundings, and its neighbours less than this share of it: whatever a lens draws, the smallest
+spot too, gives its neighbours a sixth at least."""
 _STEPS = 25
 _PLATE_RIM_PX = 2
 """Beside the plate the sensor's point spread mixes its warmth in."""
@@ -50,6 +53,7 @@ def find(
 
     `plate_px` (left, top, width, height) is the reference plate, which is warm by itself: it is left out of account.
     """
+    temp_c = _without_lone(temp_c)
     allowed = np.ones(temp_c.shape, dtype=bool)
     if plate_px is not None:
         left, top, wide, high = plate_px
@@ -81,6 +85,18 @@ def find(
     if not (margin <= spot.x_px <= width - 1 - margin and margin <= spot.y_px <= height - 1 - margin):
         return Say("no.spot_at_edge")
     return spot
+
+
+def _without_lone(temp_c: F32) -> F32:
+    """Returns the frame with lone pixels, hot or cold, replaced by what lies around them: the walk comes before dead pixels are known."""
+    around = cv2.medianBlur(temp_c, 5)
+    beside = np.ones((3, 3), np.uint8)
+    beside[1, 1] = 0
+    off = temp_c - around
+    warmest, coldest = cv2.dilate(off, beside), cv2.erode(off, beside)
+    hot = (off > _LONE_C) & (warmest < _LONE_SHARE * off)
+    cold = (off < -_LONE_C) & (coldest > _LONE_SHARE * off)
+    return np.where(hot | cold, around, temp_c).astype(np.float32)
 
 
 def _response(temp_c: F32, diameter_px: float) -> F32:

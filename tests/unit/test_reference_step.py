@@ -15,6 +15,8 @@ from calibration.reference import ReferenceProcedure, ReferenceSetup
 from calibration.texts import TEXTS
 from robot.errors import CalibrationError
 from robot.types import ThermalFrame
+from simulators import drawn_rigs
+from simulators.calibration_radiometry import RadiometryBench
 
 CLEAN: dict[str, Any] = {"gain_error": 0.0, "veil_share": 0.0}
 
@@ -33,7 +35,7 @@ def bench(name: str = "mlx90640", seed: int = 3) -> Bench:
     return made
 
 
-def procedure(at: Bench, **changes: Any) -> ReferenceProcedure:
+def procedure(at: RadiometryBench, **changes: Any) -> ReferenceProcedure:
     values: dict[str, Any] = {
         "size_px": (at.rig.thermal.width_px, at.rig.thermal.height_px),
         "focal_px": at.focal_px,
@@ -132,3 +134,20 @@ def test_a_set_point_that_no_emissivity_explains() -> None:
     assert at.show(step, 61.0, at.blackbody(37.0, 13.0)).done
     with pytest.raises(CalibrationError, match="check the plate's set point"):
         step.solve()
+
+
+@pytest.mark.parametrize(("off_px", "found"), [(0, True), (1, False)])
+def test_dead_pixels_against_the_plate_do_not_hide_it_where_it_is_known_to_be(off_px: int, found: bool) -> None:
+    """Three in the corner of the picture touch a plate of three by three pixels; the place of the drawing is right, or is not."""
+    seed = 102
+    drawing = drawn_rigs.drawing("mlx90640", seed)
+    rig = drawn_rigs.built(drawing, seed)
+    assert {(22, 31), (23, 31), (23, 30)} <= {(pixel.row, pixel.column) for pixel in rig.traits.dead}
+    at = RadiometryBench(rig, seed, 0.1)
+    left, top, width, height = rig.reference.roi_px
+    known = msgspec.structs.replace(at.calibration.radiometry, dead_pixels=[])
+    step = procedure(at, radiometry=known, known_px=(left - off_px, top, width, height))
+    guidance = at.show(step, 61.0)
+    assert guidance.done == found
+    if not found:
+        assert refusal(guidance) == "no.plate"

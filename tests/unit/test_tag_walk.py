@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import pytest
 from tag_places import TAG, drawing
@@ -34,6 +35,8 @@ class DrawnTag:
         self.spot_center: F64 | None = None
         self.spot_c = 60.0
         self.rise_px = 2.0
+        self.hot: list[tuple[int, int]] = []
+        """Dead pixels, row and column."""
         self.labels: dict[str, str] = {}
         """Under which name a camera's pictures come, where that is not its own."""
         self.diagnosis: Say | None = None
@@ -66,6 +69,8 @@ class DrawnTag:
         if where is not None and self.thermal.sees(where[None])[0]:
             x, y = self.thermal.project(where[None])[0][0]
             image += (self.spot_c - 23.0) * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / 2 / 1.8**2)
+        for place in self.hot:
+            image[place] = 105.0
         return image.astype(np.float32)
 
 
@@ -78,7 +83,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> DrawnTag:
 def walk(drawn: DrawnTag) -> TagWalk:
     thermal = ROBOT.thermal
     cameras = {name: lens_of(optic) for name, optic in ROBOT.cameras.items()}
-    made = TagWalk(TagSpec(), lens_of(thermal), (thermal.width_px, thermal.height_px), cameras)
+    made = TagWalk(TagSpec(), lens_of(thermal), (thermal.width_px, thermal.height_px), cameras, ROBOT.radiometry)
     made._finder = drawn  # type: ignore[assignment]
     return made
 
@@ -131,6 +136,25 @@ def test_held_still_is_taken_once_and_averaged(walk: TagWalk, drawn: DrawnTag) -
     true_px = drawn.thermal.project(drawn.center[None])[0][0]
     assert np.hypot(spot[0] - true_px[0], spot[1] - true_px[1]) < 0.05
     assert walk.places[0].range_m == pytest.approx(1.2, abs=0.02)
+
+
+def test_hot_pixels_are_no_warm_spot(walk: TagWalk, drawn: DrawnTag) -> None:
+    """One that stands alone is left out by itself; three beside each other are once the radiometry knows of them."""
+    drawn.center, drawn.hot = ahead(0.1, 0.1), [(60, 92)]
+    assert hold(walk, drawn) == "taken"
+    true_px = drawn.thermal.project(drawn.center[None])[0][0]
+    spot = walk.places[-1].spot
+    assert spot is not None and np.hypot(spot[0] - true_px[0], spot[1] - true_px[1]) < 0.05
+    away(walk, drawn)
+    drawn.center, drawn.hot = ahead(-0.1, 0.1), [(70, 70), (70, 71), (71, 70)]
+    known = msgspec.structs.replace(ROBOT.radiometry, dead_pixels=drawn.hot)
+    cameras = {name: lens_of(optic) for name, optic in ROBOT.cameras.items()}
+    again = TagWalk(TagSpec(), lens_of(ROBOT.thermal), (160, 120), cameras, known)
+    again._finder = drawn  # type: ignore[assignment]
+    assert hold(again, drawn) == "taken"
+    true_px = drawn.thermal.project(drawn.center[None])[0][0]
+    spot = again.places[-1].spot
+    assert spot is not None and np.hypot(spot[0] - true_px[0], spot[1] - true_px[1]) < 0.05
 
 
 def test_a_moving_tag_is_refused(walk: TagWalk, drawn: DrawnTag) -> None:
