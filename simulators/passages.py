@@ -29,7 +29,7 @@ from robot.reference import ReferenceRules, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate, thermal_rois
 from robot.screening import Screener
 from robot.thermometry import Thermometer
-from robot.track import Tracker
+from robot.track import Tracker, TrackerLimits
 from robot.types import Faces, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi, Verdict
 from simulators.nameplate import FIT_SD_C, calibration_of
 from simulators.passage_group import Group, Setup, people
@@ -146,7 +146,8 @@ class _Robot:
             calibration.reference, calibration.radiometry, conditions.reflected_c, ReferenceRules()
         )
         self._needs_plate = self._plate is not None and setup.policy.name != "cohort"
-        self._tracker = Tracker()
+        # Everyone stands where somebody else stood: this bench is not about who is who, and no second without a verdict is waited for.
+        self._tracker = Tracker(TrackerLimits(unjudged_share=1.0))
         self._limits = RoiLimits(default_face_px_min(calibration.thermal.width_px), YAW_MAX_RAD)
         self._screener = Screener(setup.policy)
         self._desk = AlarmDesk(setup.alarm)
