@@ -76,16 +76,18 @@ class Bench:
         self._seed = seed
         self._seq = itertools.count(1)
 
-    def frames(self, thermal: bool = True) -> Iterator[tuple[int, list[CameraFrame], list[ThermalFrame]]]:
-        """Yields (now_ns, frames, thermals) until the last target is put away."""
+    def frames(
+        self, thermal: bool = True, walks: int = 1
+    ) -> Iterator[tuple[int, list[CameraFrame], list[ThermalFrame]]]:
+        """Yields (now_ns, frames, thermals) until the last target is put away, each walk at other places than the one before."""
         end_s = max(held.end_s for held in self._scene.held)
         times = [(t_s, True) for t_s in np.arange(0.0, end_s, 1.0 / CAMERA_HZ).tolist()]
         if thermal:
             times += [(t_s, False) for t_s in np.arange(0.0, end_s, 1.0 / self.rig.traits.rate_hz).tolist()]
-        for t_s, of_cameras in sorted(times):
-            self.t_s = t_s
-            state = self._scene.at(t_s)
-            now_ns = _START_NS + round(t_s * 1e9)
+        for again, (t_s, of_cameras) in itertools.product(range(walks), sorted(times)):
+            self.t_s = again * end_s + t_s
+            state = self._scene.at(t_s, again)
+            now_ns = _START_NS + round(self.t_s * 1e9)
             if of_cameras:
                 yield now_ns, [self._picture(camera, state, now_ns) for camera in self._lookers(state)], []
             else:
@@ -116,10 +118,10 @@ class Bench:
         return ThermalFrame(next(self._seq), now_ns, temp_c.astype(np.float32))
 
 
-def run(procedures: Sequence[Procedure], bench: Bench, thermal: bool = True) -> list[bool]:
-    """Feeds the procedures until all are done or the scenario is over; returns which are done."""
+def run(procedures: Sequence[Procedure], bench: Bench, thermal: bool = True, walks: int = 1) -> list[bool]:
+    """Feeds the procedures until all are done or the scenario has been walked `walks` times; returns which are done."""
     done = [False] * len(procedures)
-    for now_ns, frames, thermals in bench.frames(thermal):
+    for now_ns, frames, thermals in bench.frames(thermal, walks):
         for index, procedure in enumerate(procedures):
             if not done[index]:
                 done[index] = procedure.offer(frames, thermals, now_ns).done
