@@ -142,7 +142,7 @@ class _Lane:
             planes[:, :, placement.width_px : before.width_px] = 0
             self._filled[slot] = placement
             self._planes[slot] = [plane[: placement.height_px, : placement.width_px] for plane in planes]
-        self._fitter.lay(image_bgr, placement, self._planes[slot])
+        cv2.split(self._fitter.fit(image_bgr), self._planes[slot])  # writes in place
         return placement
 
 
@@ -151,10 +151,6 @@ def decode_scale(full_px: tuple[int, int], network_px: tuple[int, int]) -> int:
     """Returns how far a JPEG may be reduced while decoding (1, 2, 4, 8) without losing pixels that the detector would see."""
     placed = min(network_px[0] / full_px[0], network_px[1] / full_px[1])
     return max((scale for scale in (1, 2, 4, 8) if scale * placed <= 1.0), default=1)
-
-
-_STRIP_ROWS = 240
-"""Of a picture that is halved: 0.9 MB of 1280 columns."""
 
 
 class Fitter:
@@ -177,22 +173,6 @@ class Fitter:
         if not self._enlarge:
             scale = min(scale, 1.0)
         return Placement(max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-
-    def lay(self, image_bgr: U8, placed: Placement, planes: Sequence[U8]) -> None:
-        """Writes the picture, fitted, into three planes of this size: blue, green, red."""
-        height_px, width_px = image_bgr.shape[:2]
-        if (width_px, height_px) != (2 * placed.width_px, 2 * placed.height_px):
-            cv2.split(self.fit(image_bgr), list(planes))  # writes in place
-            return
-        # Planes are halved faster than pixels of three bytes; some rows at a time, so that they are still in the cache.
-        for top in range(0, height_px, _STRIP_ROWS):
-            strip = image_bgr[top : top + _STRIP_ROWS]
-            rows = len(strip)
-            apart = self._room_for(rows, width_px).reshape(3, rows, width_px)
-            cv2.split(strip, list(apart))
-            for whole, plane in zip(apart, planes, strict=True):
-                half = plane[top // 2 : (top + rows) // 2]
-                cv2.resize(whole, (placed.width_px, rows // 2), dst=half, interpolation=cv2.INTER_AREA)
 
     def fit(self, image_bgr: U8) -> U8:
         """Returns the picture as large as `placement` says. Good until the next call; one that has its size already is returned as it is."""

@@ -252,16 +252,6 @@ def test_fitting_uses_its_memory_again() -> None:
     assert np.shares_memory(first, second)
 
 
-@pytest.mark.parametrize("size_px", [(1280, 720), (640, 360), (1278, 722), (500, 300), (1920, 1080), (1280, 718)])
-def test_planes_are_those_of_the_fitted_picture(size_px: tuple[int, int]) -> None:
-    image = cv2.resize(astronaut(), size_px)
-    fitter = Fitter(640, 384)
-    placed = fitter.placement(image)
-    planes = np.zeros((3, placed.height_px, placed.width_px), np.uint8)
-    fitter.lay(image, placed, list(planes))
-    assert (planes.transpose(1, 2, 0) == Fitter(640, 384).fit(image)).all()
-
-
 # --- decoding ---------------------------------------------------------------------------------------------------------
 
 
