@@ -187,7 +187,7 @@ class TagWalk:
             hand_px = HAND_SD_M / range_m * float(self._thermal.focal_px[0])
             sd_px = float(np.hypot(spot.sd_px, hand_px))
             new = shots.wanted(range_m, [place.shot.range_m for place in self.places if place.shot])
-            shot = shots.of_thermal(self._mean(since, newest), range_m) if new else None
+            shot = shots.of_thermal(_mean(self._between(since, newest)), range_m) if new else None
             return Place(as_lists, range_m, (spot.x_px, spot.y_px, sd_px, spot.contrast_c), shot)
         if spot is not None and spot.key == "wait":
             return None
@@ -199,13 +199,13 @@ class TagWalk:
         """Returns the warm spot of the moment, why there is none, or None where the tag is not in the thermal view."""
         predicted = {name: self._thermal_px(center) for name, center in centers.items()}
         inside = [pixel for pixel in predicted.values() if pixel is not None]
-        frames = [frame for frame in self._thermals if since_ns <= frame.t_mono_ns <= until_ns]
+        frames = self._between(since_ns, until_ns)
         newest = self._thermals[-1].t_mono_ns if self._thermals else None
         if newest is not None and newest < until_ns - 0.25e9 and until_ns - newest < 2e9:
             return Say("wait")
         if len(frames) < MIN_THERMALS:
             return Say("no.no_thermal") if inside else None
-        mean = self._mean(since_ns, until_ns)
+        mean = _mean(frames)
         diameter_px = self._tag.spot_m / range_m * float(self._thermal.focal_px[0])
         gate_px = GATE_SHARE * self._size_px[0]
         found: WarmSpot | Say | None = None
@@ -222,11 +222,9 @@ class TagWalk:
             return swapped
         return Say("no.spot_elsewhere") if inside else None
 
-    def _mean(self, since_ns: int, until_ns: int) -> F32:
-        """Returns the mean of the thermal frames of that time; there must be some."""
-        frames = [frame.temp_c for frame in self._thermals if since_ns <= frame.t_mono_ns <= until_ns]
-        mean: F32 = np.mean(frames, axis=0, dtype=np.float32)
-        return mean
+    def _between(self, since_ns: int, until_ns: int) -> list[ThermalFrame]:
+        """Returns the thermal frames of that time."""
+        return [frame for frame in self._thermals if since_ns <= frame.t_mono_ns <= until_ns]
 
     def _taken_for(self, spot: WarmSpot, centers: Mapping[str, F64], gate_px: float) -> Say | None:
         """Returns the camera that would explain the spot if it were the one that saw the tag."""
@@ -289,3 +287,9 @@ def draw_tag(image_bgr: np.ndarray, sighting: Sighting, scale: float) -> None:
     cv2.polylines(image_bgr, [points.reshape(-1, 1, 2)], True, color, 2, cv2.LINE_AA, 4)
     x, y = ((sighting.middle_px + 0.5) * scale - 0.5).round().astype(int).tolist()
     cv2.drawMarker(image_bgr, (x, y), color, cv2.MARKER_CROSS, 12, 1, cv2.LINE_AA)
+
+
+def _mean(frames: Sequence[ThermalFrame]) -> F32:
+    """Returns the mean picture of at least one frame (rows × columns, °C)."""
+    mean: F32 = np.mean([frame.temp_c for frame in frames], axis=0, dtype=np.float32)
+    return mean

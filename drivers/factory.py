@@ -171,15 +171,17 @@ def device_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
             continue
         if address.scheme in SHARED_SCHEMES:
             continue
-        path = address.target.startswith("/")
-        # Serial ports are one kind of device, whatever speaks on them.
-        device = ("", os.path.realpath(address.target)) if path else (address.scheme, address.target)
-        if address.target.isdecimal():
-            device = (address.scheme, str(int(address.target)))
-        first = users.setdefault(device, where)
+        first = users.setdefault(_device_of(address), where)
         if first != where:
             found.append(f"{where}: {address.scheme}:{address.target} is {first}'s device already (each needs its own)")
     return found
+
+
+def _device_of(address: Address) -> tuple[str, str]:
+    """Returns the same for all names of one device."""
+    if address.target.startswith("/"):
+        return "", os.path.realpath(address.target)  # serial ports are one kind of device, whatever speaks on them
+    return address.scheme, str(int(address.target)) if address.target.isdecimal() else address.target
 
 
 def _parsed(address_text: str, wanted: str, schemes: tuple[str, ...]) -> Address:

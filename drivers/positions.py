@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import time
 from collections import deque
 
@@ -9,8 +10,8 @@ from robot.errors import DeviceTimeout
 from robot.types import DeviceInfo, PositionReading
 
 
-class PositionDevice:
-    """Base of a source. `_turn(timeout_s)` listens for so long and puts what came into `_pending`; `_silent` says what silence may mean."""
+class PositionDevice(abc.ABC):
+    """Base of a source; `silent` says what silence may mean."""
 
     def __init__(self, info: DeviceInfo, silent: str) -> None:
         self.info, self._silent = info, silent
@@ -26,5 +27,6 @@ class PositionDevice:
             self._turn(left_s)
         return self._pending.popleft()
 
+    @abc.abstractmethod
     def _turn(self, timeout_s: float) -> None:
-        raise NotImplementedError
+        """Listens for so long at most and puts what came into `_pending`."""

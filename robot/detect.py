@@ -134,7 +134,8 @@ class _Lane:
 
     def _fill(self, slot: int, image_bgr: U8) -> Placement:
         """Lays the picture into the top left of the slot, black around it."""
-        placement = self._fitter.placement(image_bgr)
+        fitted = self._fitter.fit(image_bgr)
+        placement = Placement(fitted.shape[1], fitted.shape[0])
         before = self._filled[slot]
         if placement != before:  # a picture of the same shape as the last leaves the border as it is: black
             planes = self._session.inputs[slot]
@@ -142,7 +143,7 @@ class _Lane:
             planes[:, :, placement.width_px : before.width_px] = 0
             self._filled[slot] = placement
             self._planes[slot] = [plane[: placement.height_px, : placement.width_px] for plane in planes]
-        cv2.split(self._fitter.fit(image_bgr), self._planes[slot])  # writes in place
+        cv2.split(fitted, self._planes[slot])  # writes in place
         return placement
 
 
@@ -161,10 +162,10 @@ class Fitter:
         self._between: U8 = np.zeros(0, np.uint8)
         self._enlarge = enlarge
 
-    def placement(self, image_bgr: U8) -> Placement:
-        """Returns how large the picture will be: its shape kept, as large as fits; without `enlarge` a small one keeps its size.
+    def fit(self, image_bgr: U8) -> U8:
+        """Returns the picture, its shape kept, as large as fits; without `enlarge` a small one keeps its size. Good until the next call.
 
-        Raises ValueError for what is no height × width × 3 picture.
+        A picture that has its size already is returned as it is. Raises ValueError for what is no height × width × 3 picture.
         """
         if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or 0 in image_bgr.shape:
             raise ValueError(f"a frame must be height × width × 3, this one is {image_bgr.shape}")
@@ -172,12 +173,7 @@ class Fitter:
         scale = min(self._room.shape[1] / width_px, self._room.shape[0] / height_px)
         if not self._enlarge:
             scale = min(scale, 1.0)
-        return Placement(max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-
-    def fit(self, image_bgr: U8) -> U8:
-        """Returns the picture as large as `placement` says. Good until the next call; one that has its size already is returned as it is."""
-        placed = self.placement(image_bgr)
-        height_px, width_px = image_bgr.shape[:2]
+        placed = Placement(max(1, round(width_px * scale)), max(1, round(height_px * scale)))
         room = self._room[: placed.height_px, : placed.width_px]
         if (width_px, height_px) == (4 * placed.width_px, 4 * placed.height_px):
             # The middle 2 × 2 of every 4 × 4 pixels: the same faces as with all sixteen (docs/decisions/0010), for half the time.
