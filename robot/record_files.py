@@ -21,7 +21,9 @@ import msgspec
 from calibration.files import Calibration
 from robot import tape
 from robot.config import RecordSettings
+from robot.events import Event
 from robot.live import LiveState
+from robot.record_schema import readable_schema
 from robot.tape import Acted, Begin, Located, Message
 from robot.types import CameraShot, ThermalFrame
 from robot.uniformity import Uniformity
@@ -34,6 +36,12 @@ FREE_MIN_BYTES = 500_000_000
 _QUALITY = 92
 _FREE_EVERY_S = 1.0
 SUFFIX = ".mcap"
+_JSON = {
+    "/patrol/events": (Event, "patrol.Event"),
+    "/patrol/state": (LiveState, "patrol.State"),
+    "/patrol/tape": (Message, "patrol.Tape"),
+}
+"""Topics in JSON: what their messages are, and the name that viewers show for it."""
 KEPT = "alarm-"
 """Files of a ring that an alarm made worth keeping begin so; they are removed only when the limit asks for it, last of all."""
 
@@ -199,7 +207,7 @@ class Writer:
         channel = self._channels.get(topic)
         if channel is None:
             channel = self._channels[topic] = self._fox.Channel(
-                topic, schema={"type": "object"}, message_encoding="json", context=self._context
+                topic, schema=readable_schema(*_JSON[topic]), message_encoding="json", context=self._context
             )
         channel.log(body, log_time=t_unix_ns)
 

@@ -14,6 +14,8 @@ from test_tape import Station
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 
+from robot.events import Event
+from robot.record_schema import readable_schema
 from robot.tape import Acted
 
 LAYOUT = Path(__file__).parents[2] / "docs" / "foxglove-layout.json"
@@ -79,6 +81,10 @@ def test_the_layout_asks_for_topics_that_there_are(tmp_path: Path) -> None:
         summary = make_reader(stream).get_summary()
     assert summary is not None
     written = {channel.topic for channel in summary.channels.values()} | {"/patrol/state"}
+    described = {one.topic: summary.schemas[one.schema_id] for one in summary.channels.values() if one.schema_id}
+    assert json.loads(described["/patrol/events"].data) == readable_schema(Event, "patrol.Event"), (
+        "viewers leave it out"
+    )
     asked: set[str] = set()
     for panel in json.loads(LAYOUT.read_text("utf-8"))["configById"].values():
         asked |= {panel[key] for key in ("topicPath",) if key in panel}
