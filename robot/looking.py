@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from robot.attention import NEVER_NS, Attention, AttentionRules, CameraTraits, Crop, Kind, Plan, Target, Whole
+from robot.blind import Blindness
 from robot.detect import decode_scale
 from robot.interfaces import FaceDetector
 from robot.optics import Optic
@@ -67,6 +68,7 @@ class Looker:
             }
             self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
+        self._sight = {name: Blindness() for name in optics}
         self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}
         """Of each camera the newest picture that was looked at whole, and all faces in it."""
@@ -90,9 +92,11 @@ class Looker:
         self.pictures |= {frame.camera: (frame, faces) for frame, faces in found}
         return found + seen
 
-    def usable(self, camera: str) -> bool:
-        """Returns whether the camera's pictures can be decoded (one or two that cannot are an accident)."""
-        return self._damaged[camera] < DAMAGED_MAX
+    def trouble(self, camera: str) -> str:
+        """Returns why the camera's pictures are of no use, in words; empty while they are (one or two damaged ones are an accident)."""
+        if self._damaged[camera] >= DAMAGED_MAX:
+            return "pictures cannot be decoded"
+        return "pictures show nothing: lens covered, fogged, or no light" if self._sight[camera].blind else ""
 
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last looks cost."""
@@ -179,7 +183,9 @@ class Looker:
             scale = min(8, 2 * scale) if plan.whole is Whole.SMALL else scale
         frame = shot.decode(scale)
         self._damaged[shot.camera] = 0 if frame is not None else self._damaged[shot.camera] + 1
-        if frame is None and self._attention is not None:
+        if frame is not None:
+            self._sight[shot.camera].look(frame.image_bgr, frame.t_mono_ns)
+        elif self._attention is not None:
             self._attention.failed(shot.camera)
         return frame
 

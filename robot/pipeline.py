@@ -271,8 +271,8 @@ class Pipeline:
             head_colours(seen) if self._settings.tracking.colours else None,
         )
         for shot in shots:
-            usable = self._looker.usable(shot.camera)
-            self._health.set_valid(shot.camera, usable, "" if usable else "pictures cannot be decoded")
+            trouble = self._looker.trouble(shot.camera)
+            self._health.set_valid(shot.camera, not trouble, trouble)
         if not located:  # nothing deserved a look: nothing is known that was not known before
             return
         self._tracks = self._tracker.update(now_ns, located)

@@ -40,7 +40,7 @@ SLEW_C_PER_S = 0.1
 """Errors follow the hour no faster than this, lest a quiet hour that is left out look like a leap of the sensor."""
 TRUTH_EVERY = 2
 """Truth is noted at every second thermal frame, 4.5 times a second."""
-_NOTHING: U8 = np.zeros((1, 1, 3), np.uint8)
+_NOBODY: U8 = np.full((2, 2, 3), [[[60]], [[160]]], np.uint8)
 
 
 class _Eyes:
@@ -92,9 +92,9 @@ class World:
         return self._faces.find(self.at((t_mono_ns - at_ns(0.0)) / 1e9), self._camera, t_mono_ns)
 
     def shot(self, seq: int, played_s: float) -> CameraShot:
-        """Returns a picture with nothing in it: `_Eyes` look at the square itself."""
+        """Returns a picture with nobody in it: `_Eyes` look at the square itself."""
         size_px = self._camera.width_px, self._camera.height_px
-        return CameraShot(self._camera.name, seq, at_ns(played_s), size_px, lambda scale: (_NOTHING, size_px))
+        return CameraShot(self._camera.name, seq, at_ns(played_s), size_px, lambda scale: (_NOBODY, size_px))
 
     def plate_off_c(self, played_s: float) -> float:
         """Returns how far the plate is from its set point."""

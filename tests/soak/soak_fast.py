@@ -30,7 +30,7 @@ from robot.events import Event, EventFactory, encode
 from robot.pipeline import Acknowledge, Pipeline, StepResult
 from robot.report import step_data
 from robot.store import Store
-from robot.types import CameraFrame, Faces, PlateReading, ThermalFrame
+from robot.types import U8, CameraFrame, Faces, PlateReading, ThermalFrame
 from simulators.faces_thermal import _texture as drawn_faces
 from simulators.faults import FaultPlan
 from simulators.people import plans
@@ -144,8 +144,9 @@ class FastSoak:
                     due = [Acknowledge(alarm_id, "soak") for t_ns, alarm_id in answers if t_ns <= now_ns]
                     answers[:] = [answer for answer in answers if answer[0] > now_ns]
                     if device == "camera":
-                        lost, eyes.blind = _camera(one)
-                        shots = [] if lost else [dataclasses.replace(world.shot(seq, taken_s), t_mono_ns=at_ns(t_s))]
+                        lost, eyes.blind, black = _camera(one)
+                        shot = dataclasses.replace(world.shot(seq, taken_s), t_mono_ns=at_ns(t_s))
+                        shots = [] if lost else [dataclasses.replace(shot, load=_black) if black else shot]
                         self._timed("camera", partial(pipeline.step, shots, (), now_ns, due), now_ns, note)
                     elif device == "plate":
                         cold = one is not None and one.kind.name == "plate_cold"
@@ -237,11 +238,16 @@ class FastSoak:
         }
 
 
-def _camera(one: Planned | None) -> tuple[bool, bool]:
-    """Returns whether no picture comes, and whether nothing is in it."""
+def _camera(one: Planned | None) -> tuple[bool, bool, bool]:
+    """Returns whether no picture comes, whether nobody new is in it, and whether it is black."""
     if one is None or one.kind.device not in ("front", "cameras"):
-        return False, False
-    return one.kind.name in ("stop", "truncated_jpeg"), one.kind.name in ("freeze", "black")
+        return False, False, False
+    name = one.kind.name
+    return name in ("stop", "truncated_jpeg"), name in ("freeze", "black"), name == "black"
+
+
+def _black(scale: int) -> tuple[U8, tuple[int, int]]:
+    return np.zeros((9, 16, 3), np.uint8), (16, 9)
 
 
 def _day(seed: int, number: int) -> Day:

@@ -44,7 +44,7 @@ CAMERAS = (
     Kind("stop", "front", loud=True),
     Kind("truncated_jpeg", "front", loud=True),
     Kind("freeze", "front"),
-    Kind("black", "front"),
+    Kind("black", "front", loud=True),
     Kind("stop", "left"),
     Kind("freeze", "left"),
     Kind("stop", "cameras", loud=True),

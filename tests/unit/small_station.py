@@ -35,6 +35,8 @@ SITE_C = 1.5
 """What the site offset adds to the skin in this calibration."""
 PLATE_C, PLATE_EMISSIVITY, PLATE_PX = 36.5, 0.97, (144, 104, 12, 12)
 CAMERA_PX, THERMAL_PX = (640, 480), (160, 120)
+SQUARE: npt.NDArray[np.uint8] = np.repeat(np.uint8([180, 90]), 6 * 16 * 3).reshape(12, 16, 3)
+"""A sky and a ground: pictures that show nothing at all make a camera useless."""
 _FORWARD = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
 Person = tuple[float, float, float, float]
@@ -169,8 +171,8 @@ def track(track_id: int, t_ns: int, confirmed: bool = True) -> Track:
 def camera_shot(
     t_ns: int, camera: str = "front", seq: int = 0, image: npt.NDArray[np.uint8] | None = None
 ) -> CameraShot:
-    """A picture that decodes to `image`, enlarged or reduced to what the scale asks for."""
-    drawn = np.zeros((12, 16, 3), dtype=np.uint8) if image is None else image
+    """A picture that decodes to `image` (a sky and a ground by default), enlarged or reduced to what the scale asks for."""
+    drawn = SQUARE if image is None else image
 
     def load(scale: int) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
         size_px = (CAMERA_PX[0] // scale, CAMERA_PX[1] // scale)

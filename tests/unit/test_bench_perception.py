@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 from drawn_faces import draw_face
-from small_station import Eyes, S, calibration, settings, thermal_frame
+from small_station import SQUARE, Eyes, S, calibration, settings, thermal_frame
 
 from calibration.files import Calibration
 from models.prepare import prepared
@@ -258,4 +258,4 @@ def test_a_pipeline_needs_no_more_memory_the_longer_it_runs() -> None:
 
 
 def empty_shot(t_ns: int) -> CameraShot:
-    return CameraShot("front", 0, t_ns, (640, 480), lambda _: (np.zeros((12, 16, 3), np.uint8), (640, 480)))
+    return CameraShot("front", 0, t_ns, (640, 480), lambda _: (SQUARE, (640, 480)))

@@ -143,10 +143,10 @@ def test_who_is_measured_is_looked_at_more_often() -> None:
 def test_damaged_pictures_are_passed_over_and_many_in_a_row_make_the_camera_unusable() -> None:
     stage = Stage()
     for tick in range(DAMAGED_MAX):
-        assert stage.looker.usable("front")
+        assert not stage.looker.trouble("front")
         assert stage.look(tick * TENTH, shot=damaged_shot(tick * TENTH)) == []
-    assert not stage.looker.usable("front") and stage.looker.usable("rear")
-    assert len(stage.look(S)) == 1 and stage.looker.usable("front")
+    assert stage.looker.trouble("front") and not stage.looker.trouble("rear")
+    assert len(stage.look(S)) == 1 and not stage.looker.trouble("front")
 
 
 def test_pictures_for_people_are_those_whose_faces_are_all_known() -> None:

@@ -266,6 +266,24 @@ def test_lost_cameras_are_loud() -> None:
     assert run.reasons == ("no_camera",)
 
 
+def test_a_camera_that_sees_nothing_is_loud() -> None:
+    """A covered lens shows nobody, and must not look like an empty square."""
+    run = ready()
+    black, began_s = np.zeros((12, 16, 3), np.uint8), run.now_ns / S
+    said_s = None
+    for _ in range(9 * 4):
+        shots = [camera_shot(run.now_ns, image=black)] if run.tick % 2 == 0 else []
+        run.step(shots, [thermal_frame(run.now_ns, [person(FEBRILE_C)])])
+        run.tick += 1
+        if said_s is None and run.reasons == ("no_camera",):
+            said_s = run.now_ns / S - began_s
+    assert said_s is not None and said_s < 2.5
+    assert "nothing" in run.pipeline.view().health.devices["front"].detail
+    run.people = lambda t_s: NOBODY
+    run.run(RECOVERY_S + 1.0)
+    assert run.reasons == ()
+
+
 def test_late_pictures_are_not_looked_at_and_said_to_be_late() -> None:
     """They show somebody who has left; whoever stands there now must not be read under their face."""
     run = ready()
