@@ -206,17 +206,13 @@ def _apart(before: U8, after: U8) -> float:
 
 
 def noise(frames: Sequence[F32], calibration: Calibration) -> Finding:
-    """Returns the sensor's temporal noise beside the calibrated one.
-
-    The standard deviation of each pixel's change from frame to frame, over √2 (two frames' noise), as the median over pixels: people who
-    move occupy fewer than half of them.
-    """
+    """Returns the sensor's temporal noise beside the calibrated one: of the changes from frame to frame, over √2 (two frames' noise)."""
     expected_c = calibration.radiometry.netd_c
     if len(frames) < 4:
         found = Text(f"{len(frames)} frames are too few", f"仅 {len(frames)} 帧，不足以判断")
         return Finding(check="noise", device="thermal", level=Level.SKIP, found=found)
     changes = np.diff(np.stack(frames), axis=0)
-    measured_c = float(np.nanmedian(np.nanstd(changes, axis=0))) / math.sqrt(2)
+    measured_c = _unmoved_sd(changes, calibration.radiometry.quantum_c) / math.sqrt(2)
     # What the wire rounds to is noise too, of a uniform distribution.
     floor_c = math.hypot(expected_c, calibration.radiometry.quantum_c / math.sqrt(12))
     level = graded(measured_c, NOISE_LOOK * floor_c, NOISE_BAD * floor_c)
@@ -233,6 +229,21 @@ def noise(frames: Sequence[F32], calibration: Calibration) -> Finding:
         unit="°C",
         limit=NOISE_BAD * floor_c,
     )
+
+
+def _unmoved_sd(changes: F32, quantum_c: float) -> float:
+    """Returns the standard deviation of what changed without anybody moving: people who pass close by cross most of the picture, but in
+    any one frame they change fewer than half of its pixels, and by much more. Clipped at four standard deviations, first told by the
+    median deviation, which a step of the wire's figures is too coarse for.
+    """
+    known = changes[np.isfinite(changes)]
+    if known.size == 0:
+        return math.inf
+    least = max(quantum_c, 1e-3)
+    spread = 1.4826 * float(np.median(np.abs(known)))
+    for _ in range(3):
+        spread = float(known[np.abs(known) <= 4 * max(spread, least)].std())
+    return spread
 
 
 def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings: Settings) -> Finding:

@@ -79,6 +79,28 @@ def test_noise_is_held_against_the_calibrated_one() -> None:
     assert doctor.noise([], known).level is Level.SKIP
 
 
+@pytest.mark.parametrize("quantum_c", [0.0, 0.1])
+def test_somebody_who_passes_close_by_is_no_noise(quantum_c: float) -> None:
+    """Warm and as wide as a third of the picture, from one side to the other and back: every pixel sees them come and go."""
+    known = calibration()
+    random = np.random.default_rng(3)
+    rows, columns = known.thermal.height_px, known.thermal.width_px
+    frames = []
+    for step in range(54):
+        frame = 22 + known.radiometry.netd_c * random.standard_normal((rows, columns))
+        centre = columns * abs((step / 27) % 2 - 1)
+        near = np.abs(np.arange(columns) - centre) < columns / 6
+        frame[:, near] += 9 + np.linspace(-2, 2, rows)[:, np.newaxis]
+        frames.append((np.round(frame / quantum_c) * quantum_c if quantum_c else frame).astype(np.float32))
+    found = doctor.noise(frames, known)
+    assert found.level is Level.OK and found.value == pytest.approx(
+        known.radiometry.netd_c, rel=0.15 if not quantum_c else 0.5
+    )
+    broken = [frame + np.float32(1.0) * random.standard_normal(frame.shape, np.float32) for frame in frames]
+    assert doctor.noise(broken, known).level is Level.FAIL
+    assert doctor.noise([np.full((rows, columns), np.nan, np.float32)] * 5, known).level is Level.FAIL
+
+
 def test_an_old_calibration_is_bad_only_where_it_is_refused() -> None:
     known = calibration()
     late = dt.datetime.fromisoformat(known.valid_until_utc) + dt.timedelta(days=1)
