@@ -8,13 +8,15 @@ robot's frame, a person seen by two cameras is one track. docs/tracking.md expla
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.optics import length
+from robot.optics import inverted, length
 from robot.registration import Located
 from robot.track_assignment import Pair, assign, matched
 from robot.track_colours import Palette, blended
@@ -29,6 +31,8 @@ _AWAY_S = 0.6
 """Who has not been seen for this long is out of sight, and not just between two looks."""
 _LOST_NS = 150_000_000
 """Who has not been seen for this long may turn up elsewhere."""
+_LOG_2PI = math.log(2 * math.pi)
+_COLUMN = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,10 +148,10 @@ class Tracker:
         prior = self._prior(everybody, faces.t_ns)
         pairs = self._pairs(everybody, prior, faces, np.arange(len(faces)))
         strong = faces.scores >= self.limits.score_new
-        rows, columns = _chosen(pairs, strong, faces)
-        self._correct(rows, columns, faces, prior)
+        found = _chosen(pairs, strong, faces)
+        self._correct(found, faces, prior)
         self._excuse(faces, prior)
-        strong[columns] = False
+        strong[[column for _, column in found]] = False
         self._welcome(faces, np.flatnonzero(strong))
         self._confirm(faces.t_ns)
 
@@ -207,18 +211,17 @@ class Tracker:
         unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
         return self._palette.evidence(people["colours"], people["looks"], colours, unseen_s)
 
-    def _correct(self, rows: I64, columns: I64, faces: Sighted, prior: _Prior) -> None:
-        """Kalman's step for these pairs; `prior` is of everybody. Who is in two frames is corrected by the older one first."""
-        while len(rows):
-            _, first = np.unique(rows, return_index=True)
-            own, face = rows[first], columns[first]
-            self._correct_once(own, face, faces, prior.of(own))
-            if len(first) == len(rows):
+    def _correct(self, found: Sequence[tuple[int, int]], faces: Sighted, prior: _Prior) -> None:
+        """Kalman's step for these rows and faces; `prior` is of everybody. Who is in two frames is corrected by the older one first."""
+        while found:
+            once = {row: column for row, column in reversed(found)}
+            rows, columns = np.array(sorted(once.items())).T
+            self._correct_once(rows, columns, faces, prior.of(rows))
+            if len(once) == len(found):
                 return
-            later = np.ones(len(rows), dtype=bool)
-            later[first] = False
-            rows, columns = rows[later], columns[later]
-            prior = self._prior(np.arange(len(self._people)), faces.t_ns)
+            found = [pair for pair in found if once[pair[0]] != pair[1]]
+            # Who was corrected stands at the moment of `prior` already.
+            prior = _Prior(self._people["time_ns"], self._people["state"], self._people["covariance"])
 
     def _correct_once(self, rows: I64, columns: I64, faces: Sighted, prior: _Prior) -> None:
         own = self._people[rows]
@@ -226,7 +229,7 @@ class Tracker:
         expected = prior.state[:, :3] + prior.state[:, 3:] * ((taken_ns - prior.times_ns) * _NS)[:, None]
         innovation = faces.positions_m[columns] - expected
         noise = self._noise(columns, faces, (taken_ns - own["seen_ns"]) * _NS)
-        gain = prior.covariance[:, :, :3] @ np.linalg.inv(prior.covariance[:, :3, :3] + noise)
+        gain = prior.covariance[:, :, :3] @ inverted(prior.covariance[:, :3, :3] + noise)[0]
         covariance = prior.covariance - gain @ prior.covariance[:, :3, :]
         own["state"] = prior.state + np.einsum("nij,nj->ni", gain, innovation)
         own["covariance"] = (covariance + covariance.transpose(0, 2, 1)) / 2
@@ -298,9 +301,9 @@ class Tracker:
             if not len(left) or not len(begun):
                 continue
             pairs = self._pairs(begun, self._prior(begun, faces.t_ns), faces, left)
-            rows, columns = _chosen(pairs, np.ones(len(faces), dtype=bool), faces)
-            self._correct(rows, columns, faces, self._prior(np.arange(len(self._people)), faces.t_ns))
-            left = left[~np.isin(left, columns)]
+            found = _chosen(pairs, np.ones(len(faces), dtype=bool), faces)
+            self._correct(found, faces, self._prior(np.arange(len(self._people)), faces.t_ns))
+            left = left[~np.isin(left, [column for _, column in found])]
 
     def _begin(self, columns: I64, faces: Sighted) -> I64:
         """Begins a track for each of these faces of one frame that nobody else explains; returns their rows."""
@@ -415,27 +418,25 @@ class _Pairs:
     cost: F64
 
 
-def _chosen(pairs: _Pairs, strong: NDArray[np.bool_], faces: Sighted) -> tuple[I64, I64]:
+def _chosen(pairs: _Pairs, strong: NDArray[np.bool_], faces: Sighted) -> list[tuple[int, int]]:
     """Returns rows and faces that are matched, oldest frame first: within a frame each person once, confident faces before faint ones."""
-    count, frame = len(faces.frames), faces.frame.tolist()
+    count, frame, confident = len(faces.frames), faces.frame.tolist(), strong.tolist()
     sure: list[Pair] = []
     faint: list[Pair] = []
     for row, column, cost in zip(pairs.row.tolist(), pairs.column.tolist(), pairs.cost.tolist(), strict=True):
-        (sure if strong[column] else faint).append((row * count + frame[column], column, cost))
+        (sure if confident[column] else faint).append((row * count + frame[column], column, cost))
     found = matched(sure)
     if faint:
         taken = {place for place, _ in found}
         found += matched([pair for pair in faint if pair[0] not in taken])
-    table = np.array([(place // count, column) for place, column in found], dtype=np.int64).reshape(-1, 2)
-    table = table[np.argsort(table[:, 1])]
-    return table[:, 0], table[:, 1]
+    return sorted(((place // count, column) for place, column in found), key=_COLUMN)
 
 
 def _improbability(offsets: F64, spread: F64, tail: float) -> tuple[F64, F64]:
     """Returns minus twice the logarithm of a density (n), normal or with the tails of a t-distribution of `tail` degrees of freedom,
     and the squared Mahalanobis distance (n), of offsets (n × k) with covariances (n × k × k)."""
-    apart2: F64 = np.einsum("ni,ni->n", offsets, np.linalg.solve(spread, offsets[..., None])[..., 0])
-    size, distance2 = offsets.shape[1], apart2
-    if np.isfinite(tail):
-        distance2 = (tail + size) * np.log1p(apart2 / tail)
-    return distance2 + np.log(np.linalg.det(spread)) + size * np.log(2 * np.pi), apart2
+    size = offsets.shape[1]
+    inverse, volume = inverted(spread) if size == 3 else (np.linalg.inv(spread), np.linalg.det(spread))
+    apart2: F64 = np.einsum("ni,ni->n", (inverse @ offsets[:, :, None])[:, :, 0], offsets)
+    distance2 = (tail + size) * np.log1p(apart2 / tail) if math.isfinite(tail) else apart2
+    return distance2 + np.log(volume) + size * _LOG_2PI, apart2

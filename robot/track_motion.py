@@ -12,10 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.optics import length
 from robot.types import F64
-
-_AXES = np.arange(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,67 +37,75 @@ class Motion:
     """Of a person whose velocity is not known yet."""
     rise_m_s: float = 0.05
 
-    def ahead_s(self, dt_s: NDArray[np.floating]) -> F64:
-        """Returns for how long of `dt_s` a walk goes on, in effect; before its own time (below zero) it is taken as straight."""
-        beyond = np.maximum(dt_s - self.steady_s, 0.0)
-        ahead: F64 = np.minimum(dt_s, self.steady_s) - self.fade_s * np.expm1(-beyond / self.fade_s)
-        return ahead
-
     def advance(self, state: F64, covariance: F64, dt_s: NDArray[np.floating]) -> tuple[F64, F64]:
         """Returns states (n × 6: place, velocity) and covariances (n × 6 × 6) after `dt_s` (n): F x, F P Fᵀ + Q."""
-        ahead_s = self.ahead_s(dt_s)
-        kept = np.exp(-np.maximum(dt_s - self.steady_s, 0.0) / self.fade_s)
-        moved = np.empty_like(state)
-        moved[:, :3] = state[:, :3] + state[:, 3:] * ahead_s[:, None]
-        moved[:, 3:] = state[:, 3:] * kept[:, None]
+        ahead_s, kept = self._walk(dt_s)
+        moved = np.empty((len(state), 6))
+        np.multiply(state[:, 3:], ahead_s[:, None], out=moved[:, :3])
+        moved[:, :3] += state[:, :3]
+        np.multiply(state[:, 3:], kept[:, None], out=moved[:, 3:])
         span, kept = ahead_s[:, None, None], kept[:, None, None]
-        place, cross, speed = covariance[:, :3, :3], covariance[:, :3, 3:], covariance[:, 3:, 3:]
-        spread = np.empty_like(covariance)
-        lever = span * speed
-        spread[:, :3, :3] = place + span * (cross + cross.transpose(0, 2, 1)) + span * lever
-        spread[:, :3, 3:] = kept * (cross + lever)
-        spread[:, 3:, :3] = spread[:, :3, 3:].transpose(0, 2, 1)
-        spread[:, 3:, 3:] = kept**2 * speed
+        cross, speed = covariance[:, :3, 3:], covariance[:, 3:, 3:]
+        spread = np.empty((len(state), 6, 6))
+        far = cross + span * speed
+        spread[:, :3, :3] = covariance[:, :3, :3] + span * (far + cross.transpose(0, 2, 1))
+        far *= kept
+        spread[:, :3, 3:] = far
+        spread[:, 3:, :3] = far.transpose(0, 2, 1)
+        np.multiply(speed, kept * kept, out=spread[:, 3:, 3:])
         self._add_noise(spread, np.maximum(dt_s, 0.0), state)
         return moved, spread
 
     def place(self, state: F64, covariance: F64, dt_s: NDArray[np.floating]) -> tuple[F64, F64]:
         """Returns the places (n × 3) and their covariances (n × 3 × 3) that `advance` has, for less work."""
-        ahead_s = self.ahead_s(dt_s)[:, None, None]
-        cross = covariance[:, :3, 3:]
-        lever = ahead_s * covariance[:, 3:, 3:]
-        spread = covariance[:, :3, :3] + ahead_s * (cross + cross.transpose(0, 2, 1) + lever)
-        spread[:, _AXES, _AXES] += self._place_noise(np.maximum(dt_s, 0.0), self._power(state))
-        return state[:, :3] + ahead_s[:, 0] * state[:, 3:], spread
+        ahead_s = self._walk(dt_s)[0][:, None]
+        span, cross = ahead_s[:, :, None], covariance[:, :3, 3:]
+        spread = np.empty((len(state), 3, 3))
+        np.add(cross + span * covariance[:, 3:, 3:], cross.transpose(0, 2, 1), out=spread)
+        spread *= span
+        spread += covariance[:, :3, :3]
+        dt_s = np.maximum(dt_s, 0.0)
+        spread.reshape(-1, 9)[:, ::4] += self._place_noise(dt_s, self._lost(dt_s), self._power(state))
+        return state[:, :3] + ahead_s * state[:, 3:], spread
+
+    def _walk(self, dt_s: NDArray[np.floating]) -> tuple[F64, F64]:
+        """Returns for how long of `dt_s` a walk goes on, in effect, and what share of the velocity is left then.
+
+        Before its own time (below zero) it is taken as straight.
+        """
+        faded = np.expm1(np.maximum(dt_s - self.steady_s, 0.0) * (-1 / self.fade_s))
+        return np.minimum(dt_s, self.steady_s) - self.fade_s * faded, 1.0 + faded
+
+    def _lost(self, dt_s: NDArray[np.floating]) -> F64:
+        """Returns the share of a velocity that is another's after `dt_s`, by the fading alone: 1 − exp(−dt/fade)."""
+        lost: F64 = -np.expm1(dt_s * (-1 / self.fade_s))
+        return lost
 
     def _add_noise(self, covariance: F64, dt_s: NDArray[np.floating], state: F64) -> None:
-        fade_s, power = self.fade_s, self._power(state)
-        lost = -np.expm1(-dt_s / fade_s)
-        covariance[:, _AXES, _AXES] += self._place_noise(dt_s, power)
-        cross = power * (fade_s**2 / 2 * lost**2)[:, None]
-        covariance[:, _AXES, _AXES + 3] += cross
-        covariance[:, _AXES + 3, _AXES] += cross
+        fade_s, power, lost = self.fade_s, self._power(state), self._lost(dt_s)
+        flat = covariance.reshape(-1, 36)  # diagonals of the four blocks: every seventh, from 0, 3, 18 and 21 on
+        flat[:, 0:15:7] += self._place_noise(dt_s, lost, power)
+        cross = power * (fade_s**2 / 2 * lost * lost)[:, None]
+        flat[:, 3:18:7] += cross
+        flat[:, 18:33:7] += cross
         # 1 − exp(−2 dt/fade), as its parts are at hand.
-        covariance[:, _AXES + 3, _AXES + 3] += power * (fade_s / 2 * lost * (2 - lost))[:, None]
+        flat[:, 21::7] += power * (fade_s / 2 * lost * (2 - lost))[:, None]
 
     def _power(self, state: F64) -> F64:
         """Returns the variance that each velocity gains in a second (n × 3)."""
-        walks = np.minimum(length(state[:, 3:5]) / self.brisk_m_s, 1.0)
+        walks = np.minimum(np.hypot(state[:, 3], state[:, 4]) * (1 / self.brisk_m_s), 1.0)
+        level = self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks
         power = np.empty((len(state), 3))
-        power[:, :2] = ((self.settled_m_s + (self.change_m_s - self.settled_m_s) * walks) ** 2)[:, None]
+        power[:, :2] = (level * level)[:, None]
         power[:, 2] = self.climb_m_s**2
         return power
 
-    def _place_noise(self, dt_s: NDArray[np.floating], power: F64) -> F64:
+    def _place_noise(self, dt_s: NDArray[np.floating], lost: F64, power: F64) -> F64:
         """Returns the variance that each place gains in `dt_s` (n × 3): both integrals of the fading velocity, and heads beside the walk."""
         fade_s = self.fade_s
-        lost = -np.expm1(-dt_s / fade_s)
-        gain = fade_s**2 * np.maximum(dt_s - 2 * fade_s * lost + fade_s / 2 * lost * (2 - lost), 0.0)
-        noise: F64 = power * gain[:, None] + np.minimum(dt_s, 1.0)[:, None] * (
-            self.sway_m**2,
-            self.sway_m**2,
-            self.nod_m**2,
-        )
+        gain = fade_s**2 * np.maximum(dt_s - fade_s * lost * (1 + lost / 2), 0.0)
+        beside = np.minimum(dt_s, 1.0)[:, None] * (self.sway_m**2, self.sway_m**2, self.nod_m**2)
+        noise: F64 = power * gain[:, None] + beside
         return noise
 
     def newcomers(self, positions_m: F64, covariances_m2: F64) -> tuple[F64, F64]:
