@@ -178,38 +178,40 @@ class Tracker:
         row, column = np.nonzero(near)
         spread = faces.covariances_m2[columns[column]] + prior.covariance[row, :3, :3]
         improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
+        row, face = rows[row], columns[column]
         # Twice the logarithm of how much likelier a newcomer would be than this track.
-        cost = improbability + 2 * self._newcomers(faces.positions_m[columns[column]])
-        people = self._people[rows[row]]
-        cost += 2 * self._doubt(people, taken_ns[column], faces.positions_m[columns[column]])
-        cost -= 2 * self._alike(people, faces.colours[columns[column]], taken_ns[column])
+        cost = improbability + 2 * self._strangeness(row, faces.positions_m[face], faces.colours[face], taken_ns[column])
         good = (apart2 < limits.gate_chi2) & (cost < 0)
-        return _Pairs(rows[row[good]], columns[column[good]], cost[good])
+        return _Pairs(row[good], face[good], cost[good])
+
+    def _strangeness(self, rows: I64, positions_m: F64, colours: F64, t_ns: int | I64) -> F64:
+        """Returns how much likelier (n, logarithm) newcomers at these places (n × 3) with these colours (n × COUNT) would be than these people's
+        return, before distances are compared."""
+        people = self._people
+        unseen_s = np.maximum((t_ns - people["seen_ns"].take(rows)) * _NS, 0.0)
+        alike = self._palette.evidence(people["colours"].take(rows, axis=0), people["looks"].take(rows), colours, unseen_s)
+        return self._newcomers(positions_m) + self._doubt(rows, unseen_s, positions_m) - alike
 
     def _newcomers(self, positions_m: F64) -> F64:
         """Returns how densely people not met before appear at these places (n × 3; logarithm, per cubic metre)."""
         limits = self.limits
-        range_m = np.maximum(length(positions_m[:, :2]), 0.5)
-        density: F64 = np.log(limits.newcomers_m3) + limits.newcomers_power * np.log(range_m / limits.newcomers_m)
+        range_m = np.maximum(np.hypot(positions_m[:, 0], positions_m[:, 1]), 0.5)
+        at_one_m = math.log(limits.newcomers_m3) - limits.newcomers_power * math.log(limits.newcomers_m)
+        density: F64 = at_one_m + limits.newcomers_power * np.log(range_m)
         return density
 
-    def _doubt(self, people: np.ndarray, t_ns: int | I64, positions_m: F64) -> F64:
+    def _doubt(self, rows: I64, unseen_s: F64, positions_m: F64) -> F64:
         """Returns how much less likely the return of these people to these places (n × 3) has become (n, logarithm)."""
-        unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
-        doubt: F64 = (unseen_s - people["excused_s"]) / self.limits.absence_s + unseen_s / self.limits.hidden_s
-        doubt += self.limits.judged_doubt * (people["judged"] & (unseen_s > _AWAY_S))
-        empty = people["vacated"]
-        if empty[:, 2].any():
+        limits, people = self.limits, self._people
+        doubt: F64 = (unseen_s - people["excused_s"].take(rows)) / limits.absence_s + unseen_s / limits.hidden_s
+        doubt += limits.judged_doubt * (people["judged"].take(rows) & (unseen_s > _AWAY_S))
+        if people["vacated"][:, 2].any():
+            empty = people["vacated"].take(rows, axis=0)
             aside_m = empty[:, 0] * positions_m[:, 1] - empty[:, 1] * positions_m[:, 0]
             ahead_m = empty[:, 0] * positions_m[:, 0] + empty[:, 1] * positions_m[:, 1]
             there = (ahead_m > 0) & (np.abs(aside_m) < empty[:, 2] * length(positions_m[:, :2]))
-            doubt += self.limits.vacated_doubt * there
+            doubt += limits.vacated_doubt * there
         return doubt
-
-    def _alike(self, people: np.ndarray, colours: F64, t_ns: int | I64) -> F64:
-        """Returns how much likelier their colours (n × COUNT) make it that these faces are these people (n, logarithm)."""
-        unseen_s = np.maximum((t_ns - people["seen_ns"]) * _NS, 0.0)
-        return self._palette.evidence(people["colours"], people["looks"], colours, unseen_s)
 
     def _correct(self, found: Sequence[tuple[int, int]], faces: Sighted, prior: _Prior) -> None:
         """Kalman's step for these rows and faces; `prior` is of everybody. Who is in two frames is corrected by the older one first."""
@@ -381,11 +383,9 @@ class Tracker:
         cost, _ = _improbability(delta[row, column], spread, limits.tail)
         unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
         cost -= _improbability(state[new, 3:], unknown, np.inf)[0][column]
-        cost += 2 * self._newcomers(state[new[column], :3]) + 2 * self._doubt(
-            people[lost[row]], t_ns, state[new[column], :3]
-        )
-        cost -= 2 * self._alike(people[lost[row]], people["colours"][new[column]], t_ns)
-        return lost[row], column, cost
+        row, own = lost[row], new[column]
+        cost += 2 * self._strangeness(row, state[own, :3], people["colours"][own], t_ns)
+        return row, column, cost
 
     def _forget(self, now_ns: int) -> None:
         limits, people = self.limits, self._people

@@ -6,6 +6,8 @@ much those of different people do. Where everybody looks the same (twilight, a s
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from robot.colours import COUNT
@@ -46,13 +48,17 @@ class Palette:
 
         Against somebody seen a moment ago they count for little: what has changed is light, or what is before the face.
         """
-        own = self._own * (1.0 + 1.0 / np.maximum(looks, 1.0))[:, None]
+        fewer = 1.0 + 1.0 / np.maximum(looks, 1.0)
         crowd = np.maximum(self._crowd, self._own * 1.2)
-        same = (TAIL + 1) * np.log1p((seen - known) ** 2 / (TAIL * own)) + np.log(own)
-        other = (TAIL + 1) * np.log1p((seen - self._mean) ** 2 / (TAIL * crowd)) + np.log(crowd)
-        least = LEAST * np.clip(unseen_s / LEAST_AFTER_S, 0.1, 1.0)
-        evidence: F64 = np.clip(TEMPER * 0.5 * (other - same).sum(axis=1), least, MOST)
-        return np.where(np.isfinite(evidence), evidence, 0.0)
+        same = (seen - known) ** 2 / (TAIL * self._own * fewer[:, None])
+        other = (seen - self._mean) ** 2 / (TAIL * crowd)
+        # The logarithm of a product of all bands: one instead of many.
+        likelier = (TAIL + 1) * np.log(np.multiply.reduce((1.0 + other) / (1.0 + same), axis=1)) - COUNT * np.log(fewer)
+        likelier += math.log(float(np.multiply.reduce(crowd / self._own)))
+        least = LEAST * np.minimum(np.maximum(unseen_s / LEAST_AFTER_S, 0.1), 1.0)
+        evidence: F64 = np.minimum(np.maximum(TEMPER * 0.5 * likelier, least), MOST)
+        evidence[np.isnan(evidence)] = 0.0
+        return evidence
 
     def meet(self, seen: F64) -> None:
         """Takes in the colours (n × COUNT) of people just met, each once: who stays for long is no more usual for it."""
@@ -68,17 +74,22 @@ class Palette:
 
     def learn(self, known: F64, seen: F64) -> None:
         """Takes in colours seen (n × COUNT) of people whose mean colours were known (n × COUNT)."""
-        good = np.isfinite(seen).all(axis=1) & np.isfinite(known).all(axis=1)
-        if not good.any():
+        off = np.minimum((seen - known) ** 2, 9 * self._own)
+        good = ~np.isnan(np.add.reduce(off, axis=1))
+        count = int(np.count_nonzero(good))
+        if not count:
             return
-        self._looks = min(self._looks, _LOOKS) + int(good.sum())
-        share = int(good.sum()) / (self._looks + _EXPECTED_LOOKS)
-        off = np.minimum((seen[good] - known[good]) ** 2, 9 * self._own).mean(axis=0)
+        if count < len(off):
+            off = off[good]
+        self._looks = min(self._looks, _LOOKS) + count
+        share = count / (self._looks + _EXPECTED_LOOKS)
+        off = np.add.reduce(off, axis=0) / count
         self._own = np.maximum(self._own + share * (off - self._own), OWN_SD_LEAST**2)
 
 
 def blended(known: F64, looks: F64, seen: F64) -> F64:
     """Returns the mean colours (n × COUNT) after one more look; what is not a number leaves them as they were."""
     mixed = known + (seen - known) / np.minimum(looks + 1.0, MEMORY)[:, None]
-    kept: F64 = np.where(np.isfinite(mixed), mixed, np.where(np.isfinite(known), known, seen))
-    return kept
+    if np.isnan(mixed).any():
+        mixed = np.where(np.isnan(mixed), np.where(np.isnan(known), seen, known), mixed)
+    return mixed
