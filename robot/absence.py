@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import cv2
 
 from robot.optics import Optic
-from robot.types import F32, F64, U8, ThermalRoi, Track
+from robot.types import F32, U8, ThermalRoi, Track
 
 UNSEEN_NS = 250_000_000
 """Who was seen by a camera this lately is there."""
@@ -84,8 +84,5 @@ def out_of_picture(tracks: Sequence[Track], unseen: Collection[int], cameras: It
     """Returns who of `unseen` should be so near that their eyes are in no camera's picture."""
     near = [t for t in tracks if t.track_id in unseen and math.hypot(t.position_m[0], t.position_m[1]) < NEAR_M]
     lenses = list(cameras) if near else []
-    return [track.track_id for track in near if not any(_shows(camera, track.position_m) for camera in lenses)]
-
-
-def _shows(camera: Optic, place_m: F64) -> bool:
-    return camera.may_see(place_m.tolist()) and bool(camera.sees(place_m[None])[0])
+    places = ((track.track_id, track.position_m.tolist()) for track in near)
+    return [track_id for track_id, place_m in places if not any(camera.shows(place_m) for camera in lenses)]

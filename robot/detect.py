@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import accumulate, pairwise
 from typing import NamedTuple, Protocol
@@ -101,14 +102,14 @@ class Detector:
     def _faces(self, lane: _Lane, frames: Sequence[CameraFrame]) -> list[Faces]:
         rows, picture, placements = lane.look(frames)
         kept = suppress(rows, picture, self._score_min, self._nms_iou)
-        kept = kept[np.argsort(picture[kept], kind="stable")]
-        rows, picture = rows[kept], picture[kept]
+        kept = kept[picture.take(kept).argsort(kind="stable")]
+        rows, picture = rows.take(kept, axis=0), picture.take(kept)
         ratios = [
             (frame.full_size_px[0] / placed.width_px, frame.full_size_px[1] / placed.height_px) * 7 + (1.0,)
             for frame, placed in zip(frames, placements, strict=True)
         ]
         rows *= np.array(ratios, np.float32)[picture]  # place and size of the box, five landmarks: x, y; not the score
-        ends = np.searchsorted(picture, np.arange(len(frames) + 1)).tolist()
+        ends = picture.searchsorted(np.arange(len(frames) + 1)).tolist()
         return [_as_faces(frame, rows[own[0] : own[1]]) for frame, own in zip(frames, pairwise(ends), strict=True)]
 
 
@@ -269,8 +270,9 @@ class GridDecoder:
         possible = self._possible[: len(grids)]
         for obj, part in zip(self._obj, self._parts, strict=True):
             np.greater_equal(grids[:, obj], self._obj_min, out=possible[:, part])
-        picture, cell = np.divmod(np.flatnonzero(possible), len(self._cells))
-        return picture, self._cells[cell], grids[picture[:, None], self._values[cell]]
+        picture, cell = np.divmod(possible.reshape(-1).nonzero()[0], len(self._cells))
+        values = grids[picture[:, None], self._values.take(cell, axis=0)]
+        return picture, self._cells.take(cell, axis=0), values
 
 
 def _sigmoid(x: F32) -> F32:
@@ -295,20 +297,21 @@ def suppress(
     """
     if len(rows) <= 1:
         return np.arange(len(rows))
-    boxes = rows[:, ROW_BOX].astype(np.int64)
-    last = int(picture[-1])
-    if last and (
-        len(rows) > top_k or not boxes[:, 2:].all()
+    boxes, owners = rows[:, ROW_BOX].astype(np.int64).tolist(), picture.tolist()
+    count = Counter(owners)
+    if len(count) > 1 and (
+        len(rows) > top_k or not all(width and height for _, _, width, height in boxes)
     ):  # two boxes without a pixel count as one wherever they are
-        own = [np.flatnonzero(picture == index) for index in range(last + 1)]
+        own = [np.flatnonzero(picture == index) for index in count]
         return np.concatenate(
-            [part[suppress(rows[part], picture[part] * 0, score_min, nms_iou, top_k)] for part in own]
+            [part[suppress(rows[part], picture[part], score_min, nms_iou, top_k)] for part in own]
         )
-    boxes[:, 0] += picture * _APART_PX
+    for box, owner in zip(boxes, owners, strict=True):
+        box[0] += owner * _APART_PX
     scores = rows[:, ROW_SCORE].tolist()
-    for index in np.flatnonzero(np.bincount(picture) == 1).tolist():
-        scores[int(np.searchsorted(picture, index))] += 1.0  # kept whatever its score
-    kept = cv2.dnn.NMSBoxes(boxes.tolist(), scores, score_min, nms_iou, 1.0, top_k)
+    for index in (owners.index(owner) for owner, candidates in count.items() if candidates == 1):
+        scores[index] += 1.0  # kept whatever its score
+    kept = cv2.dnn.NMSBoxes(boxes, scores, score_min, nms_iou, 1.0, top_k)
     return np.asarray(kept, np.intp).reshape(-1)  # an empty result comes as a tuple
 
 

@@ -40,7 +40,6 @@ _FACE_AXES = np.array([[-1.0, 1.0, 0.0, 0.0, 0.0], [-0.5, -0.5, 1.0, 0.0, 0.0], 
 """From five landmarks: eye to eye, and from the middle between the eyes to the nose and to the mouth."""
 _EDGES = np.array([[0.0, 0.5], [1.0, 0.5], [0.5, 0.0], [0.5, 1.0]], np.float32)
 """The middles of a box's edges, in its own size."""
-_AXES = np.arange(3)
 LARGEST_COUNTS = 10.0
 """How strongly the largest of the measures of a face counts: a tenth larger, e times the weight."""
 RANGE_SD_SHARE = 0.07
@@ -99,7 +98,8 @@ def _face_ranges_m(spans: F64, yaw_rad: F64) -> F64:
     """
     per_metre = length(spans) / _SPANS_M
     per_metre[:, 0] /= np.maximum(np.cos(yaw_rad), 0.5)
-    scale = ((np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS).sum(axis=1) / 4) ** (1 / LARGEST_COUNTS)
+    powers = np.maximum(per_metre, 1e-3) ** LARGEST_COUNTS
+    scale = (np.add.reduce(powers, axis=1) / 4) ** (1 / LARGEST_COUNTS)
     ranges: F64 = np.minimum(np.maximum(1 / scale, 0.2), REACH_M)
     return ranges
 
@@ -126,7 +126,7 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
     )  # landmarks, then the middles of the box's left, right, top and bottom edge
     np.concatenate([faces.landmarks_px for faces, _ in seen], out=points_px[:, :5])
     points_px[:, 5:] = boxes_px[:, None, :2] + boxes_px[:, None, 2:] * _EDGES
-    lenses = np.repeat([(*optic.position_m, optic.residual_px, optic.focal_px) for _, optic in seen], counts, axis=0)
+    lenses = np.repeat([(*optic.origin_m, optic.residual_px, optic.focal_px) for _, optic in seen], counts, axis=0)
     origins, residual_px, focal_px = lenses[:, :3], lenses[:, 3], lenses[:, 4]
     yaw = head_yaw_rad(points_px[:, :5])
     rays = rays_through([optic for _, optic in seen], [9 * count for count in counts], points_px.reshape(-1, 2))
@@ -145,7 +145,7 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
     unsure = UNSURE_SD_SHARE * np.maximum(SURE_SCORE - scores.astype(np.float64), 0.0)
     deep = (np.minimum(RANGE_SD_SHARE + unsure, RANGE_SD_SHARE_MOST) * ranges) ** 2
     covariances = (deep - across)[:, None, None] * (middle[:, :, None] * middle[:, None, :])
-    covariances[:, _AXES, _AXES] += across[:, None]
+    covariances.reshape(-1, 9)[:, ::4] += across[:, None]
     positions = origins + offset
     located = []
     begin = 0
@@ -213,24 +213,23 @@ def thermal_rois(
     """
     if not tracks:
         return []
-    positions = np.array([track.position_m for track in tracks])
-    landmarks = np.array([track.landmark_rays for track in tracks])
+    # Joined, then shaped: np.array of a list of arrays takes three times as long.
+    positions = np.concatenate([track.position_m for track in tracks]).reshape(-1, 3)
+    landmarks = np.concatenate([track.landmark_rays for track in tracks]).reshape(-1, 5, 3)
     points = (positions[:, None, :] + landmarks).reshape(-1, 3)
     pixels, depths = thermal.project(points)
     pixels = pixels.reshape(-1, 5, 2)
     distance = length(positions - thermal.position_m)
     depth = np.maximum((depths[::5] + depths[1::5]) / 2, 0.05)
     face_px = thermal.focal_px * FACE_WIDTH_M / depth
-    covariances = np.array([track.position_covariance_m2 for track in tracks])
+    covariances = np.concatenate([track.position_covariance_m2 for track in tracks]).reshape(-1, 3, 3)
     sd_px = np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
     eyes = pixels[:, :2]
     centers = (eyes[:, 0] + eyes[:, 1]) / 2
     up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
     up /= np.maximum(length(up), 1e-6)[:, None]
     # Pixels behind the sensor are NaN, which lies nowhere.
-    with np.errstate(invalid="ignore"):
-        inside = _within(centers, thermal) & np.isfinite(up[:, 0])
-    at = np.flatnonzero(inside)
+    at = np.flatnonzero(thermal.inside(centers) & np.isfinite(up[:, 0]))
     columns = zip(
         at.tolist(), centers[at].tolist(), up[at].tolist(), face_px[at].tolist(), distance[at].tolist(), sd_px[at].tolist(),
         eyes[at],
@@ -273,14 +272,6 @@ def _across_sd_m(covariances: F64, positions: F64, thermal: Optic) -> F64:
     along = np.einsum("ni,nij,nj->n", sight, covariances, sight)
     across: F64 = np.sqrt(np.maximum((np.einsum("nii->n", covariances) - along) / 2, 0.0))
     return across
-
-
-def _within(points_px: F64, optic: Optic) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    x, y = points_px.T
-    inside: np.ndarray[tuple[int], np.dtype[np.bool_]] = (
-        (x >= 0) & (y >= 0) & (x <= optic.width_px - 1) & (y <= optic.height_px - 1)
-    )
-    return inside
 
 
 def _hides(nearer: ThermalRoi, roi: ThermalRoi) -> bool:

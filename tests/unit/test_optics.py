@@ -5,15 +5,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from placed_faces import lens, thermal_lens
 
-from robot.optics import Optic
+from robot.optics import Optic, inverted
 
 WIDE = lens(fov_deg=86.0, distortion=(-0.16, 0.03, 0.001, -0.001, -0.002), yaw_deg=72.0, pitch_deg=20.0)
 LENSES = [lens(), lens(yaw_deg=-144.0, pitch_deg=20.0), thermal_lens(pitch_deg=22.0), WIDE]
 SHARE = st.floats(0.0, 1.0)
+BEYOND = st.floats(-0.3, 1.3)
 
 
 @given(st.sampled_from(LENSES), SHARE, SHARE, st.floats(0.3, 12.0))
@@ -76,15 +77,26 @@ def test_sees_ends_at_the_outermost_pixels() -> None:
     assert not optic.sees(optic.position_m + optic.rays(corners - inward)).any()
 
 
-@given(st.sampled_from(LENSES), SHARE, SHARE, st.floats(0.1, 12.0), st.sampled_from([None, (640, 480), (320, 180)]))
-def test_what_may_not_be_seen_is_not_seen(
+@given(st.sampled_from(LENSES), BEYOND, BEYOND, st.floats(0.1, 12.0), st.sampled_from([None, (640, 480), (320, 180)]))
+def test_one_point_in_plain_numbers_is_seen_where_arrays_say_so(
     optic: Optic, across: float, down: float, range_m: float, size_px: tuple[int, int] | None
 ) -> None:
     optic = optic if size_px is None else optic.of_size(*size_px)
     pixel = np.array([[across * (optic.width_px - 1), down * (optic.height_px - 1)]])
     place_m = (optic.position_m + optic.rays(pixel) * range_m)[0]
-    assert optic.may_see(place_m.tolist())
-    assert not optic.may_see((2 * optic.position_m - place_m).tolist())  # behind
+    seen, _ = optic.project(place_m[None])
+    assume(min(np.abs(seen[0]).min(), np.abs(seen[0] - (optic.width_px - 1, optic.height_px - 1)).min()) > 1e-6)
+    assert optic.shows(place_m.tolist()) == optic.sees(place_m[None])[0]
+    assert not optic.shows((2 * optic.position_m - place_m).tolist())  # behind
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 20))
+def test_inverses_are_those_of_numpy(seed: int, count: int) -> None:
+    parts = np.random.default_rng(seed).normal(size=(count, 3, 3))
+    matrices = parts @ parts.transpose(0, 2, 1) + 0.01 * np.eye(3)
+    inverses, determinants = inverted(matrices)
+    assert np.allclose(inverses, np.linalg.inv(matrices), rtol=1e-6)
+    assert np.allclose(determinants, np.linalg.det(matrices), rtol=1e-6)
 
 
 def test_nothing_in_nothing_out() -> None:
