@@ -1,4 +1,4 @@
-"""Sets a model's graph to one static size, lets it take bytes and joins its heads; keeps one prepared file per size.
+"""Sets a model's graph to one static size, lets it take pictures as they are and joins its heads; keeps one prepared file per size.
 
 Needs the package `onnx` (extra `models`) only when a file is really prepared; a robot can be handed prepared files instead.
 A prepared file's name carries all that it was made from and the digest of its own content:
@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING
 
 from models.fetch import Progress, fetch, say_on_stderr, sha256_of, write_atomically
 from models.heads import join_heads
+from models.interleaved import COLOURS, take_interleaved
 from models.manifest import MODEL_DIR_ENV, Model, cache_dir, face_detector, named_dir
 from robot.errors import ModelError
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
-RECIPE = 2
+RECIPE = 3
 """Raise it whenever `static_graph` makes a different graph: files of older recipes are then left alone and made anew."""
 
 IMAGE_INPUT = "image"
@@ -41,8 +42,8 @@ def prepared(
 ) -> Path:
     """Returns the path of the detector prepared for pictures of this size; makes (and first fetches) it if there is none.
 
-    Looks into the directory that PATROL_MODEL_DIR names, then into the cache. The input is `image`: batch × 3 × height × width,
-    uint8, in planes blue, green, red. For each stride s the output is `grid_s`: batch × channels × height/s × width/s, float32, the
+    Looks into the directory that PATROL_MODEL_DIR names, then into the cache. The input is `image`: batch × 1 × height × (3 · width),
+    uint8, pictures as OpenCV has them (blue, green, red side by side). For each stride s the output is `grid_s`: batch × channels × height/s × width/s, float32, the
     channels of the source's outputs one after the other, in the manifest's order; scores come before the sigmoid (logits).
     Raises ModelError for a size that the network cannot have, and when there is no prepared file and none can be made.
     """
@@ -110,8 +111,9 @@ def _require_onnx(stem: str) -> None:
 def static_graph(source: Path, width_px: int, height_px: int, batch: int, model: Model) -> ModelProto:
     """Returns the model with input `image` and outputs `grid_<stride>` (see `prepared`), static shapes everywhere.
 
-    The cast to float is the graph's, the heads of a stride are one, and what only rearranges or squashes their results is left to the
-    decoder, which does it for the few cells that matter (docs/decisions/0010-joined-heads.md).
+    The cast to float is the graph's, its first convolution reads pictures as they are (docs/decisions/0071-pictures-as-they-are.md), the
+    heads of a stride are one, and what only rearranges or squashes their results is left to the decoder, which does it for the few cells
+    that matter (docs/decisions/0010-joined-heads.md).
     Raises ModelError if the file is not the graph that the manifest describes.
     """
     import onnx
@@ -130,9 +132,11 @@ def static_graph(source: Path, width_px: int, height_px: int, batch: int, model:
     for stride in model.strides:
         shape = [batch, channels, height_px // stride, width_px // stride]
         graph.output.append(helper.make_tensor_value_info(GRID_OUTPUT.format(stride=stride), TensorProto.FLOAT, shape))
+    take_interleaved(graph)
     old_input = graph.input[0].name
     del graph.input[:]
-    graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, [batch, 3, height_px, width_px]))
+    shape = [batch, 1, height_px, COLOURS * width_px]
+    graph.input.append(helper.make_tensor_value_info(IMAGE_INPUT, TensorProto.UINT8, shape))
     graph.node.insert(0, helper.make_node("Cast", [IMAGE_INPUT], [old_input], to=TensorProto.FLOAT))
     del graph.value_info[:]  # they describe the old size
     helper.set_model_props(proto, {SOURCE_SHA256_KEY: sha256_of(source), RECIPE_KEY: str(RECIPE)})

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from models.interleaved import COLOURS
 from models.manifest import cache_dir
 from models.prepare import GRID_OUTPUT, IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
 from robot.errors import ModelError
@@ -31,7 +32,7 @@ PROOF_TOLERANCE = 0.1
 class YuNetSession:
     """A prepared file ready to run on `slots` pictures, which are filled in place and looked at in turn.
 
-    `inputs` is slots × 3 × height × width (uint8; planes blue, green, red), owned by the session and filled by the caller. `run(count)`
+    `inputs` is slots × height × width × 3 (uint8; blue, green, red), owned by the session and filled by the caller. `run(count)`
     looks at the first `count` slots. Not for use by two threads at once. Pictures run in turn unless the file was prepared for a batch:
     on a CPU one large batch is slower, as its activations leave the cache (docs/decisions/0002-detector-input.md).
 
@@ -51,7 +52,8 @@ class YuNetSession:
         cpu = open_session(path, CPU, threads)
         self.model_sha256, self.recipe = _identity(path, cpu)
         """The sha256 of the file that the prepared one was made from, and the recipe it was made with."""
-        batch, _, self.height_px, self.width_px = cpu.get_inputs()[0].shape
+        batch, _, self.height_px, values = cpu.get_inputs()[0].shape
+        self.width_px: int = values // COLOURS
         if slots < 1 or slots % batch:
             raise ModelError(f"{path}: is prepared for a batch of {batch}: {slots} pictures at a time do not fit")
         self.slots: int = slots
@@ -61,7 +63,7 @@ class YuNetSession:
         """One line for each preferred provider that is not used: which and why."""
         self.providers: tuple[str, ...] = tuple(self._session.get_providers())
         """What really runs, the first doing the work."""
-        self.inputs: U8 = np.zeros((slots, 3, self.height_px, self.width_px), np.uint8)
+        self.inputs: U8 = np.zeros((slots, self.height_px, self.width_px, COLOURS), np.uint8)
         cells = [(self.height_px // stride) * (self.width_px // stride) for stride in STRIDES]
         ends = [0, *itertools.accumulate(CHANNELS * count for count in cells)]
         self._grids: F32 = np.zeros((slots, ends[-1]), np.float32)
@@ -97,7 +99,8 @@ class YuNetSession:
         binding = self._session.io_binding()
         slots = slice(first, first + self._batch)
         image = self.inputs[slots]
-        binding.bind_input(IMAGE_INPUT, "cpu", 0, np.uint8, image.shape, image.ctypes.data)
+        read_as = (self._batch, 1, self.height_px, COLOURS * self.width_px)
+        binding.bind_input(IMAGE_INPUT, "cpu", 0, np.uint8, read_as, image.ctypes.data)
         for stride, columns in zip(STRIDES, self._columns, strict=True):
             part = self._grids[slots, columns]
             if self._batch > 1:

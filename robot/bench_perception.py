@@ -87,7 +87,7 @@ def _at(parts: Parts, recording: Recording, size_px: tuple[int, int], rounds: in
             found = ours.detector.detect([frame for shot in tick.shots if (frame := shot.decode(1))])
             images = ours.images()
             agreement.add(found, theirs.detect(images), size_px, tick)
-            published.inputs[:] = ours.session.inputs
+            published.inputs[:] = ours.session.inputs.transpose(0, 3, 1, 2)
             ways |= {"plain": published.plain, "bound": published.bound}
             ways["opencv"] = functools.partial(theirs.detect, images)
             spent["decode"].append(decode_ms)
@@ -166,7 +166,7 @@ class _Ours:
 
     def images(self) -> list[U8]:
         """Returns what the network was shown last, as OpenCV wants it."""
-        return [np.ascontiguousarray(planes.transpose(1, 2, 0)) for planes in self.session.inputs]
+        return [image.copy() for image in self.session.inputs]
 
     def ways(self, recorded: Tick, decoded: Tick) -> dict[str, Callable[[], object]]:
         """Returns what is to be timed of ours on this tick."""

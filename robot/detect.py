@@ -44,7 +44,7 @@ class FaceSession(Protocol):
 
     @property
     def inputs(self) -> U8:
-        """slots × 3 × height × width: planes blue, green, red; both sides multiples of 32. Only one Detector writes to it."""
+        """slots × height × width × 3 (blue, green, red); both sides multiples of 32. Only one Detector writes to it."""
         ...
 
     def run(self, count: int) -> F32:
@@ -118,12 +118,10 @@ class _Lane:
 
     def __init__(self, session: FaceSession, score_min: float, enlarge: bool) -> None:
         self._session = session
-        self.slots, _, self._height_px, self._width_px = (int(side) for side in session.inputs.shape)
+        self.slots, self._height_px, self._width_px, _ = (int(side) for side in session.inputs.shape)
         self._decoder = GridDecoder(self._width_px, self._height_px, score_min)
-        self._fitter = Fitter(self._width_px, self._height_px, enlarge)
+        self._fitter = Fitter(enlarge)
         self._filled = [Placement(self._width_px, self._height_px)] * self.slots  # by whom, nobody knows
-        self._planes = [list(planes) for planes in session.inputs]
-        """Of each slot the part of its planes that the picture fills."""
 
     def look(self, frames: Sequence[CameraFrame]) -> tuple[F32, I64, list[Placement]]:
         """Returns the decoded rows (before suppression, in input pixels), the frame of each row, and each frame's placement.
@@ -135,16 +133,14 @@ class _Lane:
 
     def _fill(self, slot: int, image_bgr: U8) -> Placement:
         """Lays the picture into the top left of the slot, black around it."""
-        fitted = self._fitter.fit(image_bgr)
+        room = self._session.inputs[slot]
+        fitted = self._fitter.fit(image_bgr, room)
         placement = Placement(fitted.shape[1], fitted.shape[0])
         before = self._filled[slot]
         if placement != before:  # a picture of the same shape as the last leaves the border as it is: black
-            planes = self._session.inputs[slot]
-            planes[:, placement.height_px : before.height_px] = 0
-            planes[:, :, placement.width_px : before.width_px] = 0
+            room[placement.height_px : before.height_px] = 0
+            room[:, placement.width_px : before.width_px] = 0
             self._filled[slot] = placement
-            self._planes[slot] = [plane[: placement.height_px, : placement.width_px] for plane in planes]
-        cv2.split(fitted, self._planes[slot])  # writes in place
         return placement
 
 
@@ -156,26 +152,25 @@ def decode_scale(full_px: tuple[int, int], network_px: tuple[int, int]) -> int:
 
 
 class Fitter:
-    """Makes pictures as large as fits into an input, in memory of its own that it uses again and again."""
+    """Lays pictures into an input as large as fits. What lies between is memory of its own that it uses again and again."""
 
-    def __init__(self, width_px: int, height_px: int, enlarge: bool = False) -> None:
-        self._room: U8 = np.zeros((height_px, width_px, 3), np.uint8)
+    def __init__(self, enlarge: bool = False) -> None:
         self._between: U8 = np.zeros(0, np.uint8)
         self._enlarge = enlarge
 
-    def fit(self, image_bgr: U8) -> U8:
-        """Returns the picture, its shape kept, as large as fits; without `enlarge` a small one keeps its size. Good until the next call.
+    def fit(self, image_bgr: U8, input_bgr: U8) -> U8:
+        """Lays the picture, its shape kept, into the top left of an input (height × width × 3); returns the part that it fills.
 
-        A picture that has its size already is returned as it is. Raises ValueError for what is no height × width × 3 picture.
+        It becomes as large as fits; without `enlarge` a small one keeps its size. Raises ValueError for what is no height × width × 3 picture.
         """
         if image_bgr.ndim != 3 or image_bgr.shape[2] != 3 or 0 in image_bgr.shape:
             raise ValueError(f"a frame must be height × width × 3, this one is {image_bgr.shape}")
         height_px, width_px = image_bgr.shape[:2]
-        scale = min(self._room.shape[1] / width_px, self._room.shape[0] / height_px)
+        scale = min(input_bgr.shape[1] / width_px, input_bgr.shape[0] / height_px)
         if not self._enlarge:
             scale = min(scale, 1.0)
         placed = Placement(max(1, round(width_px * scale)), max(1, round(height_px * scale)))
-        room = self._room[: placed.height_px, : placed.width_px]
+        room = input_bgr[: placed.height_px, : placed.width_px]
         if (width_px, height_px) == (4 * placed.width_px, 4 * placed.height_px):
             # The middle 2 × 2 of every 4 × 4 pixels: the same faces as with all sixteen (docs/decisions/0010), for half the time.
             # Their rows are gathered first, each two as one: read like that they come faster than with holes between them.
@@ -189,8 +184,9 @@ class Fitter:
             # Below a half, linear interpolation skips pixels and small faces alias away.
             near = 2 * placed.width_px >= image.shape[1] and 2 * placed.height_px >= image.shape[0]
             cv2.resize(image, placed, dst=room, interpolation=cv2.INTER_LINEAR if near else cv2.INTER_AREA)
-            image = room
-        return image
+        elif image is image_bgr:
+            cv2.copyTo(image, None, room)
+        return room
 
     def _halved(self, image: U8, room: U8) -> U8:
         """Returns the picture halved while it is twice as large as needed; the last halving may be the one that fills `room`.
@@ -213,7 +209,7 @@ class Fitter:
         """Returns a picture's worth of the memory for what lies between, from byte `at` on."""
         needed = at + height_px * width_px * 3
         if needed > len(self._between):
-            self._between = np.empty(needed, np.uint8)  # an earlier half lives on in the view that was handed out
+            self._between = np.empty(needed, np.uint8)  # an earlier half lives on in the view of it
         return self._between[at:needed].reshape(height_px, width_px, 3)
 
 
@@ -303,9 +299,7 @@ def suppress(
         len(rows) > top_k or not all(width and height for _, _, width, height in boxes)
     ):  # two boxes without a pixel count as one wherever they are
         own = [np.flatnonzero(picture == index) for index in count]
-        return np.concatenate(
-            [part[suppress(rows[part], picture[part], score_min, nms_iou, top_k)] for part in own]
-        )
+        return np.concatenate([part[suppress(rows[part], picture[part], score_min, nms_iou, top_k)] for part in own])
     for box, owner in zip(boxes, owners, strict=True):
         box[0] += owner * _APART_PX
     scores = rows[:, ROW_SCORE].tolist()

@@ -138,7 +138,7 @@ class Optic:
         stretch = 1 + r2 * (k1 + r2 * (k2 + r2 * k3))
         column = cx + fx * (right * stretch + 2 * p1 * right * down + p2 * (r2 + 2 * right * right))
         row = cy + fy * (down * stretch + p1 * (r2 + 2 * down * down) + 2 * p2 * right * down)
-        return 0 <= column <= self.width_px - 1 and 0 <= row <= self.height_px - 1
+        return bool(0 <= column <= self.width_px - 1 and 0 <= row <= self.height_px - 1)
 
 
 def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDArray[np.floating]) -> F64:

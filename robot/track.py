@@ -180,7 +180,9 @@ class Tracker:
         improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
         row, face = rows[row], columns[column]
         # Twice the logarithm of how much likelier a newcomer would be than this track.
-        cost = improbability + 2 * self._strangeness(row, faces.positions_m[face], faces.colours[face], taken_ns[column])
+        cost = improbability + 2 * self._strangeness(
+            row, faces.positions_m[face], faces.colours[face], taken_ns[column]
+        )
         good = (apart2 < limits.gate_chi2) & (cost < 0)
         return _Pairs(row[good], face[good], cost[good])
 
@@ -189,7 +191,9 @@ class Tracker:
         return, before distances are compared."""
         people = self._people
         unseen_s = np.maximum((t_ns - people["seen_ns"].take(rows)) * _NS, 0.0)
-        alike = self._palette.evidence(people["colours"].take(rows, axis=0), people["looks"].take(rows), colours, unseen_s)
+        alike = self._palette.evidence(
+            people["colours"].take(rows, axis=0), people["looks"].take(rows), colours, unseen_s
+        )
         return self._newcomers(positions_m) + self._doubt(rows, unseen_s, positions_m) - alike
 
     def _newcomers(self, positions_m: F64) -> F64:
@@ -216,7 +220,7 @@ class Tracker:
     def _correct(self, found: Sequence[tuple[int, int]], faces: Sighted, prior: _Prior) -> None:
         """Kalman's step for these rows and faces; `prior` is of everybody. Who is in two frames is corrected by the older one first."""
         while found:
-            once = {row: column for row, column in reversed(found)}
+            once = dict(reversed(found))  # of each row the first face
             rows, columns = np.array(sorted(once.items())).T
             self._correct_once(rows, columns, faces, prior.of(rows))
             if len(once) == len(found):

@@ -127,7 +127,7 @@ def test_letterboxed_frames_agree_with_opencv_on_the_same_resized_picture(  # ty
     session, yunet_path: Path, size_px: tuple[int, int]
 ) -> None:
     image = cv2.resize(astronaut(), size_px)
-    small = Fitter(640, 384).fit(image)
+    small = Fitter().fit(image, room(640, 384))
     small_px = small.shape[1::-1]
     padded = cv2.copyMakeBorder(small, 0, 384 - small_px[1], 0, 640 - small_px[0], cv2.BORDER_CONSTANT, value=(0, 0, 0))
     theirs = opencv_faces(yunet_path, padded, 0.5)
@@ -185,9 +185,9 @@ def test_nothing_of_an_earlier_larger_picture_is_seen_beside_a_smaller_one(sessi
     assert len(detector.detect([frame(big)])[0]) > 0
     (found,) = detector.detect([frame(np.full((100, 150, 3), 90, np.uint8))])
     assert len(found) == 0
-    assert not lane.inputs[0, :, 100:].any()
-    assert not lane.inputs[0, :, :, 150:].any()
-    assert (lane.inputs[0, :, :100, :150] == 90).all()
+    assert not lane.inputs[0, 100:].any()
+    assert not lane.inputs[0, :, 150:].any()
+    assert (lane.inputs[0, :100, :150] == 90).all()
 
 
 def test_results_outlive_the_next_detection(session) -> None:  # type: ignore[no-untyped-def]
@@ -198,16 +198,21 @@ def test_results_outlive_the_next_detection(session) -> None:  # type: ignore[no
     np.testing.assert_array_equal(rows_of(first), before)
 
 
+def room(width_px: int, height_px: int) -> np.ndarray:  # type: ignore[type-arg]
+    """An input that is still black."""
+    return np.zeros((height_px, width_px, 3), np.uint8)
+
+
 @pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4), (0, 10, 3), (10, 0, 3)])
 def test_frame_that_is_no_picture_is_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="height × width × 3"):
-        Fitter(32, 32).fit(np.zeros(shape, np.uint8))
+        Fitter().fit(np.zeros(shape, np.uint8), room(32, 32))
 
 
 @given(width=st.integers(1, 700), height=st.integers(1, 700), enlarge=st.booleans())
 @settings(max_examples=60, deadline=None)
 def test_fitted_pictures_keep_their_shape(width: int, height: int, enlarge: bool) -> None:
-    fitted = Fitter(160, 96, enlarge).fit(np.full((height, width, 3), 200, np.uint8))
+    fitted = Fitter(enlarge).fit(np.full((height, width, 3), 200, np.uint8), room(160, 96))
     placed_height, placed_width = fitted.shape[:2]
     assert 1 <= placed_width <= 160
     assert 1 <= placed_height <= 96
@@ -224,9 +229,9 @@ def test_fitted_pictures_keep_their_shape(width: int, height: int, enlarge: bool
 def test_fitting_averages_all_pixels_and_leaves_the_frame_alone(size_px: tuple[int, int]) -> None:
     image = cv2.resize(astronaut(), size_px)
     before = image.copy()
-    fitter = Fitter(320, 192)
-    fitter.fit(cv2.resize(astronaut(), (1400, 800)))  # memory that was used for another size
-    fitted = fitter.fit(image)
+    fitter = Fitter()
+    fitter.fit(cv2.resize(astronaut(), (1400, 800)), room(320, 192))  # memory that was used for another size
+    fitted = fitter.fit(image, room(320, 192))
     plain = cv2.resize(image, fitted.shape[1::-1], interpolation=cv2.INTER_AREA)
     difference = fitted.astype(int) - plain
     assert np.abs(difference).mean() < 2
@@ -237,19 +242,19 @@ def test_fitting_averages_all_pixels_and_leaves_the_frame_alone(size_px: tuple[i
 
 def test_a_quarter_is_the_mean_of_the_middle_of_every_four_by_four() -> None:
     image = cv2.resize(astronaut(), (1280, 720))
-    fitted = Fitter(320, 192).fit(image)
+    fitted = Fitter().fit(image, room(320, 192))
     blocks = image.reshape(180, 4, 320, 4, 3)[:, 1:3, :, 1:3].astype(float)
     assert np.abs(fitted - blocks.mean(axis=(1, 3))).max() <= 1
 
 
-def test_fitting_uses_its_memory_again() -> None:
-    fitter = Fitter(320, 192)
-    frames = [np.full((720, 1280, 3), value, np.uint8) for value in (10, 200)]
-    first = fitter.fit(frames[0])
-    assert (first == 10).all()
-    second = fitter.fit(frames[1])
-    assert (second == 200).all()
-    assert np.shares_memory(first, second)
+@pytest.mark.parametrize("size_px", [(1280, 720), (640, 360), (320, 180), (500, 700), (100, 50)])
+def test_fitting_writes_into_the_input_and_nowhere_beside(size_px: tuple[int, int]) -> None:
+    fitter, space = Fitter(), room(320, 192)
+    for value in (10, 200):
+        fitted = fitter.fit(np.full((*size_px[::-1], 3), value, np.uint8), space)
+        assert (fitted == value).all()
+        assert np.shares_memory(fitted, space)
+        assert space.any(axis=2).sum() == fitted.shape[0] * fitted.shape[1]
 
 
 # --- decoding ---------------------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from models import __main__ as cli
 from models import prepare as preparing
 from models import session as sessions
 from models.fetch import sha256_of
+from models.interleaved import take_interleaved
 from models.manifest import cache_dir, face_detector
 from models.prepare import prepared
 from models.published import PublishedSession
@@ -40,7 +41,7 @@ def no_onnx(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def noise(count: int, height_px: int, width_px: int, seed: int = 0) -> np.ndarray:  # type: ignore[type-arg]
-    return np.random.default_rng(seed).integers(0, 256, (count, 3, height_px, width_px), np.uint8)
+    return np.random.default_rng(seed).integers(0, 256, (count, height_px, width_px, 3), np.uint8)
 
 
 def by_stride(session: YuNetSession, count: int) -> list[np.ndarray]:  # type: ignore[type-arg]
@@ -80,8 +81,8 @@ def test_outputs_are_those_of_opencv_for_any_size_and_batch(
     # OpenCV 4 reads beyond its memory for sides of 32 (its results change from run to run), so the smallest side here is 64.
     net = cv2.dnn.readNetFromONNX(str(yunet_path))
     names = [f"{kind}_{stride}" for stride in STRIDES for kind in PARTS]
-    for index, planes in enumerate(session.inputs):
-        net.setInput(cv2.dnn.blobFromImage(np.ascontiguousarray(planes.transpose(1, 2, 0))))
+    for index, picture in enumerate(session.inputs):
+        net.setInput(cv2.dnn.blobFromImage(picture))
         expected = dict(zip(names, net.forward(names), strict=True))
         for stride, grid in zip(STRIDES, grids, strict=True):
             values = grid[index].astype(np.float64)
@@ -117,7 +118,7 @@ def test_prepared_file_of_a_named_directory_needs_no_cache(
     monkeypatch.setenv("PATROL_MODEL_DIR", str(handed.parent))
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert prepared(64, 64) == handed
-    assert YuNetSession(handed).inputs.shape == (1, 3, 64, 64)
+    assert YuNetSession(handed).inputs.shape == (1, 64, 64, 3)
 
 
 def test_damaged_prepared_file_is_made_anew(cache: Path) -> None:
@@ -206,7 +207,7 @@ def test_run_looks_only_at_the_slots_asked_for_and_reuses_its_memory(cache: Path
 def test_published_file_at_another_size_is_the_same_network(cache: Path, yunet_path: Path) -> None:
     published, ours = PublishedSession(yunet_path, 96, 64, slots=2), YuNetSession(prepared(96, 64), slots=2)
     ours.inputs[:] = noise(2, 64, 96)
-    published.inputs[:] = ours.inputs
+    published.inputs[:] = ours.inputs.transpose(0, 3, 1, 2)
     plain = published.plain()
     published.bound()
     grids = by_stride(ours, 2)
@@ -280,3 +281,21 @@ def test_command_line_prepares_sizes(cache: Path, capsys) -> None:  # type: igno
     assert cli.main(["prepare", "65x32"]) == 1
     with pytest.raises(SystemExit):
         cli.main(["prepare", "wide"])
+
+
+def test_a_network_that_begins_with_something_else_is_refused() -> None:
+    planes = onnx.helper.make_tensor_value_info("planes", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    node = onnx.helper.make_node("Relu", ["planes"], ["result"])
+    result = onnx.helper.make_tensor_value_info("result", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    with pytest.raises(ModelError, match="begin with a convolution"):
+        take_interleaved(onnx.helper.make_graph([node], "other", [planes], [result]))
+
+
+@pytest.mark.parametrize(("group", "dilation"), [(3, 1), (1, 2)])
+def test_a_first_convolution_of_another_kind_is_refused(group: int, dilation: int) -> None:
+    planes = onnx.helper.make_tensor_value_info("planes", onnx.TensorProto.FLOAT, [1, 3, 32, 32])
+    weights = onnx.numpy_helper.from_array(np.ones((3, 3 // group, 3, 3), np.float32), "weights")
+    settings = {"group": group, "dilations": [dilation] * 2, "strides": [2, 2], "pads": [1, 1, 1, 1]}
+    node = onnx.helper.make_node("Conv", ["planes", "weights"], ["result"], **settings)
+    with pytest.raises(ModelError, match="not a plain one"):
+        take_interleaved(onnx.helper.make_graph([node], "other", [planes], [], initializer=[weights]))
