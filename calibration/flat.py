@@ -7,7 +7,7 @@ import numpy as np
 
 from calibration.aperture import Roi
 from calibration.captures import plate_mean_c
-from calibration.pixels import neighbours_median
+from calibration.response import neighbours_median
 from calibration.results import Say
 from robot.types import F32
 

@@ -65,6 +65,8 @@ class IntrinsicsProcedure:
         self._refusal: Say | None = None
         self._diagnosed_ns = 0
         self._solved: intrinsics_solve.Intrinsics | None = None
+        self._judged = (0, False)
+        """At how many views it was last judged whether they are enough, and whether they were."""
 
     @property
     def name(self) -> str:
@@ -76,12 +78,12 @@ class IntrinsicsProcedure:
                 self._refusal = self._look(frame)
         grids = self._grids()
         share = float(np.mean([grid.share for grid in grids]))
-        done = share == 1 and not intrinsics_solve.shortcomings(self._views, self._size_px)
+        done = share == 1 and not intrinsics_solve.shortcomings(self._views, self._size_px) and self._known()
         return Guidance(
             progress=share if done else min(share, 0.99),
             accepted=len(self._views),
             done=done,
-            todo=self._todo(grids),
+            todo=() if done else self._todo(grids),
             refusal=self._refusal,
             coverage=grids,
             state=(Say("state.views", {"views": len(self._views)}),),
@@ -126,13 +128,27 @@ class IntrinsicsProcedure:
             raise CalibrationError(f"the kept samples are damaged ({error})") from error
         self._novelties = [self._novelty(view) for view in self._views]
 
-    def solve(self) -> StepResult:
+    def _known(self) -> bool:
+        """Whether more views would tell little more. Asked only while everything else is there: it solves the lens."""
+        count = len(self._views)
+        if count >= intrinsics_solve.ENOUGH_VIEWS:
+            return True
+        if self._judged[0] != count:
+            try:
+                enough = self._solution().focal_sd <= intrinsics_solve.FOCAL_SD_ENOUGH
+            except CalibrationError:
+                enough = False  # views that contradict each other: more of them may outvote the wrong ones
+            self._judged = (count, enough)
+        return self._judged[1]
+
+    def _solution(self) -> intrinsics_solve.Intrinsics:
         matrix = np.array(
             [[self._optic.fx_px, 0, self._optic.cx_px], [0, self._optic.fy_px, self._optic.cy_px], [0, 0, 1.0]]
         )
-        found = intrinsics_solve.solve(self._board, self._views, self._size_px, matrix)
-        self._solved = found
-        focal_sd = max(found.sd[0] / found.values[0], found.sd[1] / found.values[1])
+        return intrinsics_solve.solve(self._board, self._views, self._size_px, matrix)
+
+    def solve(self) -> StepResult:
+        found = self._solved = self._solution()
         warnings = []
         changed = float(found.values[0]) / self._optic.fx_px - 1
         if abs(changed) > _FOCAL_FAR:
@@ -149,7 +165,7 @@ class IntrinsicsProcedure:
             },
             checks={
                 "reprojection_px": Check(found.rms_px, "px", intrinsics_solve.REPROJECTION_LIMIT_PX),
-                "focal_sd_percent": Check(100 * float(focal_sd), "%", 100 * intrinsics_solve.FOCAL_SD_LIMIT),
+                "focal_sd_percent": Check(100 * found.focal_sd, "%", 100 * intrinsics_solve.FOCAL_SD_LIMIT),
             },
             rejected=tuple(
                 Rejected(f"{view + 1}", Say("rejected.corners", {"corners": corners, "worst_px": round(worst_px, 1)}))
@@ -286,7 +302,7 @@ class IntrinsicsProcedure:
         unseen = [index for index, have in enumerate(tilts.counts[0]) if have < _PER_TILT[index]]
         if unseen:
             todo.append(Say(f"do.board_tilt_{('none', 'left', 'right', 'up', 'down')[unseen[0]]}"))
-        if not todo and len(self._views) < intrinsics_solve.MIN_VIEWS:
+        if not todo:
             todo.append(Say("do.board_more"))
         return tuple(todo)
 

@@ -9,6 +9,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from calibration import lens_refine
 from calibration.board import BoardSpec
 from calibration.shots import Shot
 from robot.errors import CalibrationError
@@ -18,6 +19,9 @@ MIN_VIEWS = 15
 REPROJECTION_LIMIT_PX = 0.3
 FOCAL_SD_LIMIT = 0.002
 """Standard uncertainty of the focal length, as a share of it."""
+FOCAL_SD_ENOUGH, ENOUGH_VIEWS = 0.00075, 40
+"""More views are asked for until the focal length is known so well (a quarter of the error that is allowed), or there are so many:
+what is left then is judged by the limit."""
 _FOCAL_SD_REFUSED = 0.01
 _OUTLIER = 4.5
 _OUTLIER_FLOOR_PX = 0.5
@@ -63,6 +67,11 @@ class Intrinsics:
     off_px: F64
     views: dict[int, tuple[F64, tuple[bool, ...]]]
     """By number, of those used: residuals of all its corners (n × 2), seen less solved, and which were left out."""
+
+    @property
+    def focal_sd(self) -> float:
+        """Standard uncertainty of the focal length, as a share of it."""
+        return float(max(self.sd[:2] / self.values[:2]))
 
 
 def shortcomings(views: Sequence[View], size_px: tuple[int, int]) -> list[str]:
@@ -110,14 +119,14 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
                 f"intrinsics: {len(views) - len(used)} of {len(views)} views contradict the others: is the board flat, stiff and "
                 "held still? Take the views again"
             )
-        values, sd, off = _calibrated(points, pixels, keep, used, size_px, matrix, flags)
-        if not _reject(off, used, keep, worst):
+        found = _calibrated(points, pixels, keep, used, size_px, matrix, flags)
+        if not _reject(found.off_px, used, keep, worst):
             break
-    if flags & cv2.CALIB_FIX_K3:
-        bent = _calibrated(points, pixels, keep, used, size_px, matrix, flags & ~cv2.CALIB_FIX_K3)
-        if abs(bent[0][8]) > _K3_SIGNIFICANT * bent[1][8]:
-            values, sd, off = bent
-    focal_sd = float(max(sd[0] / values[0], sd[1] / values[1]))
+    bent = _calibrated(points, pixels, keep, used, size_px, matrix, flags & ~cv2.CALIB_FIX_K3)
+    if abs(bent.values[8]) > _K3_SIGNIFICANT * bent.sd[8]:
+        found = bent
+    values, sd, off = found.values, found.sd, found.off_px
+    focal_sd = float(max(sd[:2] / values[:2]))
     if not np.isfinite(values).all() or not focal_sd < _FOCAL_SD_REFUSED:
         raise CalibrationError(
             f"intrinsics: the focal length is uncertain by {100 * focal_sd:.1f} %: tilt the board more, and show it nearer"
@@ -139,6 +148,15 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Lens:
+    values: F64
+    sd: F64
+    """Standard uncertainties, as in NAMES."""
+    off_px: list[F64]
+    """Residuals of every corner of the views used, also of those left out."""
+
+
 def _calibrated(
     points: Sequence[np.ndarray],
     pixels: Sequence[np.ndarray],
@@ -147,26 +165,30 @@ def _calibrated(
     size_px: tuple[int, int],
     matrix: F64,
     flags: int,
-) -> tuple[F64, F64, list[F64]]:
-    """Returns values and standard uncertainties as in NAMES, and residuals of every corner (also those left out) of the views."""
+) -> _Lens:
+    """Returns OpenCV's solution, refined so that each view counts by its own noise."""
+    kept_m, kept_px = [points[i][keep[i]] for i in used], [pixels[i][keep[i]] for i in used]
     try:
-        _, found, distortion, turns, moves, sd, _, _ = cv2.calibrateCameraExtended(
-            [points[i][keep[i]] for i in used],
-            [pixels[i][keep[i]] for i in used],
-            size_px,
-            matrix.copy(),
-            np.zeros(5),
-            flags=flags,
+        _, found, distortion, turns, moves, _, _, _ = cv2.calibrateCameraExtended(
+            kept_m, kept_px, size_px, matrix.copy(), np.zeros(5), flags=flags
         )
-    except cv2.error as error:
+        values = np.array([found[0, 0], found[1, 1], found[0, 2], found[1, 2], *np.ravel(distortion)[:5]])
+        lens = lens_refine.refine(
+            [part.astype(np.float64) for part in kept_m],
+            [part.astype(np.float64) for part in kept_px],
+            values,
+            [np.concatenate([turn.ravel(), move.ravel()]) for turn, move in zip(turns, moves, strict=True)],
+            free=8 if flags & cv2.CALIB_FIX_K3 else 9,
+        )
+    except (cv2.error, np.linalg.LinAlgError) as error:
         raise CalibrationError("intrinsics: no lens explains these views; take them again with our board") from error
-    bent = np.ravel(distortion)[:5]
-    values = np.array([found[0, 0], found[1, 1], found[0, 2], found[1, 2], *bent])
     off = []
-    for index, turn, move in zip(used, turns, moves, strict=True):
-        seen, _ = cv2.projectPoints(points[index], turn, move, found, bent)
+    for index, pose in zip(used, lens.poses, strict=True):
+        seen, _ = cv2.projectPoints(
+            points[index], pose[:3], pose[3:], lens_refine.camera_matrix(lens.values), lens.values[4:]
+        )
         off.append((pixels[index] - seen.reshape(-1, 2)).astype(np.float64))
-    return values, np.ravel(sd)[:9].astype(np.float64), off
+    return _Lens(lens.values, lens.sd, off)
 
 
 def _reject(off: Sequence[F64], used: Sequence[int], keep: list[np.ndarray], worst: dict[int, float]) -> bool:

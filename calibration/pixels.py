@@ -2,7 +2,7 @@
 
 Flat field: a plate of even temperature held close before the lens shows every pixel the same. Noise is taken from differences
 over about a second, so drift adds nothing and a firmware's own smoothing takes little away.
-Response: while something warm passes before the lens a living pixel follows its neighbours; a slow, weak or stuck one does not.
+Response (response.py): while something warm passes before the lens a living pixel follows its neighbours.
 """
 
 from __future__ import annotations
@@ -13,35 +13,18 @@ import zlib
 from collections import deque
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
+from calibration.response import MOVED_C, Response, neighbours_median
 from robot.types import F32, F64
 
 LAG_FRAMES = 8
 """Of the differences that noise is taken from: about a second."""
-STEP_FRAMES = 3
-"""Over which a pixel must follow its neighbours: a third of a second."""
-MOVED_C = 1.0
-TESTED_C = 3.0
-"""A pixel's response counts once its neighbourhood has changed by this much in all (root of the sum of squares)."""
-
 STUCK_SHARE = 0.2
 """Of the usual standard deviation; less is no noise of a living pixel."""
 NOISY_SHARE = 2.0
 OFF_SIGMAS, OFF_LEAST_C = 8.0, 1.0
 """Off its neighbours by more than both is hot or cold: nobody knows what such a pixel does at another temperature."""
-FOLLOWS_LEAST = 0.5
-"""Of its neighbours' change; a slow pixel with a time constant of half a second reaches 0.4."""
-
-FOLLOWS_WIDELY = 0.35
-"""The same against the median of a wider neighbourhood, which slow pixels beside each other do not share; at the rim of something
-that moves, a living pixel stays well above it."""
-
-RESPONSE_SUMS = ("product_c2", "square_c2", "wide_product_c2", "wide_square_c2")
-"""What a Response must keep over an interruption."""
-_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], dtype=np.uint8)
 Pixels = list[tuple[int, int]]
 """Row, column."""
 
@@ -82,77 +65,6 @@ class FlatField:
         """Standard deviation of each pixel, quantisation included."""
         noise: F64 = np.sqrt(self.square_c2 / (2 * max(self.pairs, 1)))
         return noise
-
-
-class Response:
-    """How far each pixel follows its neighbourhood while things move: running sums."""
-
-    def __init__(self, rows: int, columns: int, plate_px: tuple[int, int, int, int] | None = None) -> None:
-        """`plate_px` (left, top, width, height): the reference plate, which changes by itself when it is hidden."""
-        self._plate: npt.NDArray[np.bool_] = np.zeros((rows, columns), dtype=np.bool_)
-        self._beside = self._plate.copy()
-        if plate_px is not None:
-            left, top, width, height = plate_px
-            self._plate[top : top + height, left : left + width] = True
-            self._beside[max(top - 1, 0) : top + height + 1, max(left - 1, 0) : left + width + 1] = True
-            self._beside &= ~self._plate
-        self.product_c2: F64 = np.zeros((rows, columns))
-        self.square_c2: F64 = np.zeros((rows, columns))
-        self.wide_product_c2: F64 = np.zeros((rows, columns))
-        self.wide_square_c2: F64 = np.zeros((rows, columns))
-        self._past: deque[F32] = deque(maxlen=STEP_FRAMES)
-
-    def add(self, temp_c: F32) -> None:
-        """Takes one frame in. A pixel is held against the one of its eight neighbours' changes that is nearest to its own:
-        at the edge of something it may go with either side."""
-        image = np.nan_to_num(temp_c)
-        if len(self._past) == self._past.maxlen:
-            own = image - self._past[0]
-            low, high = cv2.erode(own, _RING), cv2.dilate(own, _RING)
-            change = np.clip(own, low, high).astype(np.float64)
-            change[np.abs(change) < MOVED_C] = 0.0
-            self.product_c2 += own * change
-            self.square_c2 += change**2
-            around = own.copy()
-            if self._beside.any():
-                around[self._plate] = np.median(own[self._beside])
-            wide = np.abs(neighbours_median(around)).astype(np.float64)
-            if self._plate.any():
-                wide[self._plate] = abs(float(np.median(own[self._plate])))
-            wide[wide < MOVED_C] = 0.0
-            # Sizes alone: something hot behind the hand cools while everything around it warms, and is alive.
-            self.wide_product_c2 += np.abs(own) * wide
-            self.wide_square_c2 += wide**2
-        self._past.append(image)
-
-    @property
-    def tested(self) -> npt.NDArray[np.bool_]:
-        """Pixels whose neighbourhood has changed enough to judge them."""
-        return np.asarray(self.square_c2 >= TESTED_C**2, dtype=np.bool_)
-
-    @property
-    def follows(self) -> F64:
-        """Share of the nearest neighbours' change that each pixel showed; 1 where it was not tested."""
-        return _share(self.product_c2, self.square_c2)
-
-    @property
-    def slow(self) -> npt.NDArray[np.bool_]:
-        """Pixels that stay behind their neighbourhood, alone or several beside each other."""
-        wide = _share(self.wide_product_c2, self.wide_square_c2)
-        return np.asarray((self.follows < FOLLOWS_LEAST) | (wide < FOLLOWS_WIDELY), dtype=np.bool_)
-
-
-def _share(product_c2: F64, square_c2: F64) -> F64:
-    share: F64 = np.ones_like(product_c2)
-    np.divide(product_c2, square_c2, out=share, where=square_c2 >= TESTED_C**2)
-    return share
-
-
-def neighbours_median(values: F32) -> F32:
-    """Returns the median of the 5 × 5 pixels around each. Beyond an edge the picture is mirrored about its outermost pixels, so that
-    none counts more than twice: repeated instead, three dead pixels in a corner would be the majority there."""
-    framed = cv2.copyMakeBorder(values, 2, 2, 2, 2, cv2.BORDER_REFLECT_101)
-    return np.ascontiguousarray(cv2.medianBlur(framed, 5)[2:-2, 2:-2])
 
 
 @dataclass(frozen=True, slots=True)

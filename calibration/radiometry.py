@@ -24,9 +24,10 @@ from calibration.aperture import Aperture
 from calibration.captures import HELD_PX, Capture, Watched, Window, plate_mean_c
 from calibration.files import Calibration
 from calibration.flat import FlatWatch
-from calibration.pixels import FlatField, Response, quantum_of
+from calibration.pixels import FlatField, quantum_of
 from calibration.procedure import Guidance
 from calibration.radiometry_solution import Setup, Solution, nominal_level_c, solve
+from calibration.response import Response
 from calibration.results import Grid, Say, StepResult
 from calibration.steady import trend
 from robot.errors import CalibrationError
@@ -34,7 +35,7 @@ from robot.radiometry import seen_through_surface_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
 
-VERSION = 2
+VERSION = 3
 FLAT_FRAMES = 240
 """Their noise is in every picture that comes after: with fewer a small veil could not be told."""
 TESTED_SHARE = 0.97
@@ -122,7 +123,7 @@ class RadiometryProcedure:
                 "total_c": pixels.to_text(self._flat.total_c),
                 "square_c2": pixels.to_text(self._flat.square_c2),
             },
-            "response": {name: pixels.to_text(getattr(self._response, name)) for name in pixels.RESPONSE_SUMS},
+            "response": {name: pixels.to_text(sums) for name, sums in self._response.sums().items()},
             "plate": msgspec.to_builtins(self._plate),
             "captures": msgspec.to_builtins(self._captures),
         }
@@ -143,8 +144,7 @@ class RadiometryProcedure:
         self._flat.count, self._flat.pairs = int(flat["count"]), int(flat["pairs"])
         self._flat.total_c = pixels.from_text(flat["total_c"], rows, columns)
         self._flat.square_c2 = pixels.from_text(flat["square_c2"], rows, columns)
-        for name in pixels.RESPONSE_SUMS:
-            setattr(self._response, name, pixels.from_text(response[name], rows, columns))
+        self._response.restore({name: pixels.from_text(text, rows, columns) for name, text in response.items()})
         self._plate = msgspec.convert(samples["plate"], Watched)
         self._mender = None
         self._captures = captures
@@ -175,7 +175,7 @@ class RadiometryProcedure:
             return warming
         if self._flat.count < FLAT_FRAMES:
             return self._take_flat(image)
-        self._response.add(image)
+        self._response.add(image, self._t_s)
         if not self._swept:
             return None
         return self._take_blackbody(thermal)

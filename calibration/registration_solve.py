@@ -117,6 +117,8 @@ def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior
     try:
         for _ in range(4):
             solution = bundle.solve(lens_of(thermal), cameras, size_px[0], views, prior)
+            if not np.isfinite(solution.covariance).all():
+                raise np.linalg.LinAlgError
             good_corners, good_spots, out = _outliers(solution, views, names)
             if not out:
                 break

@@ -223,7 +223,7 @@ def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator, aga
     places: list[tuple[F64, F64]] = []
     for name in names:
         for range_m in file.ranges_m:
-            places += _spread(lenses[name], range_m, file, half_m, rng)
+            places += _spread(lenses[name], range_m, file, held, rig, rng)
     if file.between:
         for one, other in itertools.combinations([lenses[name] for name in names], 2):
             places += _shared(one, other, file, half_m, again)
@@ -243,9 +243,10 @@ def _tour(file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator, aga
 
 
 def _spread(
-    optic: Optic, range_m: float, file: TourFile, half_m: float, rng: np.random.Generator
+    optic: Optic, range_m: float, file: TourFile, held: Surface, rig: Rig, rng: np.random.Generator
 ) -> list[tuple[F64, F64]]:
     """Places on a grid over the view, so far from its edge that the whole target is in view."""
+    half_m = float(np.hypot(*held.size_m)) / 2
     margin_px = file.inset * half_m / range_m * float(optic.matrix[0, 0]) + 0.01 * optic.width_px
     places = []
     for row in range(file.rows):
@@ -253,10 +254,33 @@ def _spread(
         for column in columns:
             x = _along(column, file.columns, optic.width_px, margin_px) + rng.uniform(-0.02, 0.02) * optic.width_px
             y = _along(row, file.rows, optic.height_px, margin_px) + rng.uniform(-0.02, 0.02) * optic.height_px
-            center = optic.position_m + _direction(optic, x, y) * range_m * rng.uniform(0.93, 1.07)
+            away_m = range_m * rng.uniform(0.93, 1.07)
+            center = optic.position_m + _direction(optic, x, y) * away_m
+            if optic.name == THERMAL:
+                center = _brought_in(center, optic, away_m, held, rig)
             if FLOOR_M + half_m <= center[2] <= file.reach_m:
                 places.append((center, optic.position_m))
     return places
+
+
+def _brought_in(center: F64, optic: Optic, away_m: float, held: Surface, rig: Rig) -> F64:
+    """Returns the place nearest to this one, on the way to the middle of the view, where some camera sees the whole target: who
+    is told that no camera sees it brings it in. Where none does, the place as it was."""
+    middle = _direction(optic, (optic.width_px - 1) / 2, (optic.height_px - 1) / 2)
+    outer = (center - optic.position_m) / away_m
+    for share in np.linspace(0.0, 0.8, 9):
+        sight = (1 - share) * outer + share * middle
+        place = np.asarray(optic.position_m + sight / np.linalg.norm(sight) * away_m, dtype=np.float64)
+        corners = place + _rim(held) @ facing(place, optic.position_m).T
+        if any(_whole(camera, corners) for camera in rig.cameras):
+            return place
+    return center
+
+
+def _rim(held: Surface) -> F64:
+    """Corners of the target about its middle."""
+    width_m, height_m = held.size_m
+    return np.array([(x * width_m, y * height_m, 0.0) for x in (-0.5, 0.5) for y in (-0.5, 0.5)])
 
 
 def _along(index: int, count: int, size_px: int, margin_px: float) -> float:

@@ -12,7 +12,7 @@ from tag_places import drawing
 
 from calibration.board import BoardSpec
 from calibration.intrinsics import IntrinsicsProcedure
-from calibration.intrinsics_solve import Intrinsics, View, shortcomings, solve
+from calibration.intrinsics_solve import ENOUGH_VIEWS, FOCAL_SD_ENOUGH, Intrinsics, View, shortcomings, solve
 from calibration.results import Say
 from calibration.sighting import Sighting
 from calibration.texts import TEXTS
@@ -125,6 +125,52 @@ def test_degenerate_views_are_refused_with_every_reason() -> None:
         solve(BOARD, [], SIZE, GUESS)
 
 
+def test_views_count_by_their_own_noise_and_the_uncertainty_is_honest() -> None:
+    """A board that trembles: some views are several times as noisy as others, and err with all their corners at once."""
+    plain, weighted, scores = [], [], []
+    for seed in range(8):
+        matrix, distortion = lens(400 + seed)
+        taken = views(matrix, distortion, seed, noise_px=0.05)
+        rng = np.random.default_rng(seed)
+        for index in range(0, len(taken), 3):
+            pulled = np.array(taken[index].corners_px) + rng.normal(0, 0.25, (len(taken[index].ids), 2))
+            middle = pulled.mean(axis=0)
+            pulled += (pulled - middle) * rng.normal(0, 0.0008)
+            taken[index] = msgspec.structs.replace(taken[index], corners_px=[(float(x), float(y)) for x, y in pulled])
+        found = solve(BOARD, taken, SIZE, GUESS)
+        on_board = BOARD.corners_m().astype(np.float32)
+        alike = cv2.calibrateCamera(
+            [on_board[view.ids] for view in taken],
+            [np.array(view.corners_px, np.float32) for view in taken],
+            SIZE,
+            GUESS.copy(),
+            np.zeros(5),
+            flags=cv2.CALIB_USE_INTRINSIC_GUESS | cv2.CALIB_FIX_K3,
+        )
+        plain.append(alike[1][0, 0] / matrix[0, 0] - 1)
+        weighted.append(found.values[0] / matrix[0, 0] - 1)
+        scores.append((found.values[0] - matrix[0, 0]) / found.sd[0])
+    assert np.sqrt(np.mean(np.square(weighted))) < 0.6 * np.sqrt(np.mean(np.square(plain)))
+    assert np.sqrt(np.mean(np.square(scores))) < 2.0
+
+
+def test_a_focal_length_that_stays_uncertain_is_refused() -> None:
+    matrix, distortion = lens(2)
+    with pytest.raises(CalibrationError, match=r"the focal length is uncertain by 2\.4 %: tilt the board more"):
+        solve(BOARD, views(matrix, distortion, noise_px=3.0), SIZE, GUESS)
+
+
+def test_corners_along_one_line_are_no_lens() -> None:
+    matrix, distortion = lens(2)
+    lines = []
+    for view in views(matrix, distortion):
+        row = [(number, corner) for number, corner in zip(view.ids, view.corners_px, strict=True) if number < 8]
+        ids, corners = [number for number, _ in row], [corner for _, corner in row]
+        lines.append(msgspec.structs.replace(view, ids=ids, corners_px=corners))
+    with pytest.raises(CalibrationError, match="no lens explains these views; take them again with our board"):
+        solve(BOARD, [view for view in lines if len(view.ids) == 8], SIZE, GUESS)
+
+
 def test_views_that_contradict_each_other_are_refused() -> None:
     matrix, distortion = lens(3)
     rng = np.random.default_rng(1)
@@ -218,6 +264,33 @@ def test_a_whole_step_with_an_interruption(procedure: IntrinsicsProcedure) -> No
     for changed in ({"camera": "other"}, {"board": {}}, {"size_px": [1, 1]}, {"version": 0}, {"views": [3]}):
         with pytest.raises(CalibrationError):
             procedure.restore({**procedure.samples(), **changed})
+
+
+def test_more_views_are_asked_for_until_the_focal_length_is_known(procedure: IntrinsicsProcedure) -> None:
+    """Coverage alone is not enough where corners are noisy; there is an end to it all the same."""
+    matrix, distortion = lens(5)
+    ranges_m = (0.35, 0.5, 0.9)
+
+    def guidance(noise_px: float, times: int) -> tuple[bool, list[str], bool]:
+        procedure._views = views(matrix, distortion, 7, noise_px, (0.6,), tilt_deg=5.0)[:2]
+        for seed in range(times):
+            procedure._views += views(matrix, distortion, seed, noise_px, ranges_m)
+        procedure._judged = (0, False)
+        found = procedure.offer([], [], 0)
+        return found.done, [one.key for one in found.todo], found.progress == 1
+
+    assert guidance(0.05, 1) == (True, [], True)
+    assert guidance(0.6, 1) == (False, ["do.board_more"], False)
+    assert len(procedure._views) < ENOUGH_VIEWS and procedure._solution().focal_sd > FOCAL_SD_ENOUGH
+    assert guidance(1.2, 2) == (True, [], True)
+    assert len(procedure._views) >= ENOUGH_VIEWS and procedure._solution().focal_sd > FOCAL_SD_ENOUGH
+
+
+def test_a_lens_far_from_the_drawing_is_said_aloud(procedure: IntrinsicsProcedure) -> None:
+    matrix, distortion = lens(5)
+    matrix[0, 0] = matrix[1, 1] = 1.3 * drawing(cameras=1).cameras["cam0"].fx_px
+    procedure._views = views(matrix, distortion)
+    assert [(one.key, one.values["percent"]) for one in procedure.solve().warnings] == [("warn.focal_far", 30)]
 
 
 def test_unknown_cameras_are_refused() -> None:

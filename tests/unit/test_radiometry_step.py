@@ -19,11 +19,12 @@ from radiometry_bench import NEAR_PX, Bench
 
 from calibration import face_curve, pixels, point_spread
 from calibration.files import PointSpread
-from calibration.pixels import FlatField, Response
+from calibration.pixels import FlatField
 from calibration.point_spread import Picture
 from calibration.procedure import Guidance
 from calibration.radiometry import RadiometryProcedure
 from calibration.radiometry_solution import fitted_line
+from calibration.response import Response
 from calibration.results import Say, StepResult
 from calibration.steady import trend
 from calibration.texts import TEXTS, say

@@ -178,6 +178,25 @@ def test_places_that_contradict_each_other_are_refused() -> None:
         solve(drawn, TAG, places)
 
 
+def test_places_without_a_solution_are_refused() -> None:
+    """A tag whose four corners are one point has no pose."""
+    drawn = drawing(cameras=1)
+    points = [
+        msgspec.structs.replace(p, corners_px={name: [four[0]] * 4 for name, four in p.corners_px.items()})
+        for p in walk(as_built(drawn, 12), 12)
+    ]
+    with pytest.raises(CalibrationError, match="the places do not fix a solution; hold the tag at more places"):
+        solve(drawn, TAG, points)
+
+
+def test_a_ruler_that_nobody_measured_is_said_aloud() -> None:
+    drawn = drawing(cameras=1)
+    truth = as_built(drawn, 15)
+    procedure = RegistrationProcedure(with_lenses_of(drawn, truth), "a4", None)
+    procedure.restore({**procedure.samples(), "places": msgspec.to_builtins(walk(truth, 15))})
+    assert [warning.key for warning in procedure.solve().warnings] == ["warn.ruler_unmeasured"]
+
+
 def test_an_interrupted_walk_goes_on_and_foreign_samples_are_refused() -> None:
     drawn = drawing(cameras=2)
     truth = as_built(drawn, 13)
