@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
@@ -125,7 +126,7 @@ class StreamServer:
         waiting = self._limits.at_the_door
         self._visitors = Seats(settings.max_clients + waiting, self._limits.per_address + waiting)
         self._event_clients: set[_EventClient] = set()
-        self._said: dict[ServerConnection, int] = {}
+        self._said: WeakKeyDictionary[ServerConnection, int] = WeakKeyDictionary()
         """With which code the robot has closed connections that are not gone yet."""
         self._incoming: deque[Item] = deque(maxlen=self._limits.ring_events)
         self._drain_scheduled = False

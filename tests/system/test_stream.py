@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import json
 import socket
 import threading
@@ -17,6 +18,7 @@ import msgspec
 import pytest
 from stream_station import STATE, TOKENS, Robot, running
 from websockets.asyncio.client import ClientConnection, connect
+from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from robot import events
@@ -305,6 +307,24 @@ def test_too_many_connections_from_one_address(tmp_path: Path) -> None:
                 assert await receive(client, 1) == [1]
 
         asyncio.run(run())
+
+
+def test_clients_that_are_sent_away_leave_nothing_behind(tmp_path: Path) -> None:
+    def connections() -> int:
+        gc.collect()
+        return sum(issubclass(type(one), ServerConnection) for one in gc.get_objects())
+
+    with running(tmp_path, limits=Limits(per_address=1)) as robot:
+        before = connections()
+
+        async def run() -> None:
+            async with connect(robot.socket_url("/events?since=0")):
+                for _ in range(20):
+                    assert (await refused(robot, "/events"))[0] == 1013
+                assert (await refused(robot, "/live?pictures=many"))[0] == 1013
+
+        asyncio.run(run())
+        until(lambda: connections() <= before)
 
 
 def test_tokens_by_header(guarded: Robot) -> None:
