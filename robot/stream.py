@@ -2,7 +2,7 @@
 
 The pipeline's thread hands over finished bytes with publish(); everything else happens on the loop. What may block
 (database, making pictures) runs in two one-thread executors. The rules are in robot/stream_session.py,
-the live view is in robot/stream_live.py.
+how connections end in robot/stream_farewell.py, the live view in robot/stream_live.py.
 """
 
 from __future__ import annotations
@@ -14,21 +14,20 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from weakref import WeakKeyDictionary
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 from websockets.asyncio.server import Server, ServerConnection, broadcast, serve
 from websockets.exceptions import ConnectionClosed
-from websockets.protocol import State
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, wants_pictures
 from robot.store import StoreReader
 from robot.stream_door import Desk, Door, address_of, tls_context, visitors
+from robot.stream_farewell import INTERNAL_ERROR, Farewells
 from robot.stream_live import LiveView, send_words
 from robot.stream_session import (
     FORBIDDEN,
@@ -47,7 +46,6 @@ from robot.stream_session import (
     Tokens,
     authenticate,
     bearer,
-    close_reason,
     command,
     first_message,
     is_loopback,
@@ -59,7 +57,6 @@ log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)  # a stranger's broken handshake is no error of ours; our own are logged below
 
-INTERNAL_ERROR = 1011
 _SLOW = "too slow; resume with since= the last seq you have received"
 _BATCH = 16
 """Events between two looks at the clock: a client must take this many within the send timeout."""
@@ -121,13 +118,11 @@ class StreamServer:
         site = Site(self._state_now, registry, bool(self._tokens))
         self._door = Door(settings, self._tokens, site, desks, on_access, self._limits)
         self._clients_gauge = Gauge("patrol_stream_clients", "Connected clients", ["path"], registry=registry)
-        self._closed_counter = Counter("patrol_stream_closed", "Clients closed, by code", ["code"], registry=registry)
+        self._farewells = Farewells(self._limits, registry)
         self._seats = Seats(settings.max_clients, self._limits.per_address)
         waiting = self._limits.at_the_door
         self._visitors = Seats(settings.max_clients + waiting, self._limits.per_address + waiting)
         self._event_clients: set[_EventClient] = set()
-        self._said: WeakKeyDictionary[ServerConnection, int] = WeakKeyDictionary()
-        """With which code the robot has closed connections that are not gone yet."""
         self._incoming: deque[Item] = deque(maxlen=self._limits.ring_events)
         self._drain_scheduled = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -254,7 +249,7 @@ class StreamServer:
                 create_connection=visitors(self._visitors, limits),
                 open_timeout=limits.answer_s,
                 close_timeout=limits.close_timeout_s,
-                ping_interval=None,  # _keep_alive() does, with a code that says what to do
+                ping_interval=None,  # robot/stream_farewell.py does, with a code that says what to do
                 server_header=None,
                 logger=_wire_log,
                 ssl=self._tls,
@@ -276,7 +271,7 @@ class StreamServer:
             async with asyncio.timeout(self._limits.close_timeout_s):
                 await server.wait_closed()
         except TimeoutError:  # a client that does not read cannot be told goodbye
-            for ws in (*server.connections, *self._said):
+            for ws in (*server.connections, *self._farewells.under_way()):
                 ws.transport.abort()
 
     def _state_now(self) -> LiveState:
@@ -296,7 +291,7 @@ class StreamServer:
                 client.news.set()
             if client.subscriber.too_slow and not client.dropped:
                 client.dropped = True
-                self._spawn(self._close(client.ws, ProtocolError(_SLOW, TOO_SLOW)))
+                self._spawn(self._farewells.close(client.ws, ProtocolError(_SLOW, TOO_SLOW)))
 
     def _pass_on(self, item: Item) -> None:
         """Sends an event to all who wait for just this one: one frame for all, no task woken. Others are served by their senders."""
@@ -311,7 +306,7 @@ class StreamServer:
         path, _, query = ws.request.path.partition("?")
         address = address_of(ws)
         if not self._seats.take(address):
-            await self._close(ws, ProtocolError("too many connections", 1013))
+            await self._farewells.close(ws, ProtocolError("too many connections", 1013))
             return
         self._clients_gauge.labels(path).inc()
         try:
@@ -325,17 +320,16 @@ class StreamServer:
             else:
                 await self._serve_live(ws, principal, address, query)
         except ProtocolError as error:
-            await self._close(ws, error)
+            await self._farewells.close(ws, error)
         except ConnectionClosed:
             pass
         except Exception:
             log.exception("client %s on %s", address, path)
-            await self._close(ws, ProtocolError("internal error", INTERNAL_ERROR))
+            await self._farewells.close(ws, ProtocolError("internal error", INTERNAL_ERROR))
         finally:
             self._seats.release(address)
             self._clients_gauge.labels(path).dec()
-            if self._said.pop(ws, None) is None:
-                self._closed_counter.labels(str(ws.close_code or 1006)).inc()
+            self._farewells.gone(ws)
 
     async def _authenticate(self, ws: ServerConnection, address: str, path: str) -> Principal:
         if not self._tokens:
@@ -360,7 +354,7 @@ class StreamServer:
         client = _EventClient(ws, Subscriber(self._ring, since, self._limits))
         self._event_clients.add(client)
         try:
-            with self._running(ws, self._send_events(client)):
+            with self._farewells.running(ws, self._send_events(client)):
                 await self._receive(ws, principal, address)
         finally:
             self._event_clients.discard(client)
@@ -398,11 +392,11 @@ class StreamServer:
 
     async def _serve_live(self, ws: ServerConnection, principal: Principal, address: str, query: str) -> None:
         watching = self._live.watching(principal.role.may_see_faces, wants_pictures(query))
-        with watching as client, self._running(ws, self._live.send(ws, client)):
+        with watching as client, self._farewells.running(ws, self._live.send(ws, client)):
             await self._receive(ws, principal, address)
 
     async def _serve_passer(self, ws: ServerConnection, principal: Principal, address: str) -> None:
-        with self._running(ws, send_words(ws, self._state_now, self._limits)):
+        with self._farewells.running(ws, send_words(ws, self._state_now, self._limits)):
             await self._receive(ws, principal, address)
 
     async def _receive(self, ws: ServerConnection, principal: Principal, address: str) -> None:
@@ -414,60 +408,6 @@ class StreamServer:
             order = command(message, principal, address)
             if order is not None:
                 self._on_command(order)
-
-    @contextlib.contextmanager
-    def _running(self, ws: ServerConnection, sending: Awaitable[None]) -> Iterator[None]:
-        """Runs sender and pings beside the receiver; if one fails, the connection is closed, which ends the receiver."""
-        tasks = [asyncio.create_task(self._guard(ws, work)) for work in (sending, self._keep_alive(ws))]
-        try:
-            yield
-        finally:
-            for task in tasks:
-                task.cancel()
-
-    async def _keep_alive(self, ws: ServerConnection) -> None:
-        """Pings until cancelled; raises ProtocolError (4408) when no answer comes."""
-        while True:
-            await asyncio.sleep(self._limits.ping_every_s)
-            try:
-                async with asyncio.timeout(self._limits.pong_timeout_s):
-                    await (await ws.ping())
-            except TimeoutError:
-                raise ProtocolError("no answer to a ping; resume with since= the last seq you have", TOO_SLOW) from None
-
-    async def _guard(self, ws: ServerConnection, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except ProtocolError as error:
-            await self._close(ws, error)
-        except ConnectionClosed:
-            pass
-        except StoreError as error:
-            log.error("history cannot be read: %s", error)
-            await self._close(ws, ProtocolError("history cannot be read", INTERNAL_ERROR))
-        except Exception:
-            log.exception("sending to a client")
-            await self._close(ws, ProtocolError("internal error", INTERNAL_ERROR))
-
-    async def _close(self, ws: ServerConnection, error: ProtocolError) -> None:
-        """Closes with the error's code; a client that does not read is cut off after the close timeout.
-
-        Whoever is too slow is waited for longer: the code lies behind what is on the way to them, and tells them to resume.
-        """
-        if ws.state is State.CLOSED:
-            return
-        if ws not in self._said:
-            self._said[ws] = error.code
-            self._closed_counter.labels(str(error.code)).inc()
-        patience_s = self._limits.linger_s if error.code == TOO_SLOW else self._limits.close_timeout_s
-        ws.close_timeout = patience_s
-        try:
-            async with asyncio.timeout(patience_s):
-                await ws.close(error.code, close_reason(str(error)))
-        except TimeoutError:
-            ws.transport.abort()
-        except AttributeError:  # asyncio up to 3.11 cannot abort a transport that has closed after a last flush
-            log.debug("connection was already gone", exc_info=True)
 
     def _spawn(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
