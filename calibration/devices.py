@@ -6,6 +6,8 @@ import logging
 from collections.abc import Callable, Sequence
 from types import TracebackType
 
+from calibration.results import Say
+from calibration.texts import Language, say
 from drivers import factory
 from robot.capture import CaptureSet
 from robot.config import CameraSettings, Settings
@@ -20,7 +22,8 @@ _STOP_S = 5.0
 class Devices:
     """The named cameras, and the thermal sensor if wanted, delivering while the `with` block lasts."""
 
-    def __init__(self, settings: Settings, cameras: Sequence[str], thermal: bool) -> None:
+    def __init__(self, settings: Settings, cameras: Sequence[str], thermal: bool, language: Language = "en") -> None:
+        self._language: Language = language
         self._bug: tuple[str, BaseException] | None = None
         self._capture = CaptureSet(
             {camera.name: _opener(camera) for camera in settings.cameras if camera.name in cameras},
@@ -55,7 +58,7 @@ class Devices:
     def silent(self) -> dict[str, str]:
         """Returns why those devices that deliver nothing do not, by name."""
         return {
-            name: status.last_error or "has not sent anything yet"
+            name: status.last_error or say(Say("device.nothing_yet"), self._language)
             for name, status in self._capture.statuses().items()
             if status.frames == 0 or status.last_error is not None
         }
@@ -66,7 +69,7 @@ class Devices:
         while self.silent():
             if clock_s() > deadline_s:
                 listed = "\n".join(f"{name}: {why}" for name, why in self.silent().items())
-                raise DeviceError(f"not every device delivers; check cables and addresses in the settings\n{listed}")
+                raise DeviceError(f"{say(Say('device.silent'), self._language)}\n{listed}")
             self.wait(0.2)
 
     def _on_bug(self, name: str, error: BaseException) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from calibration.files import Calibration, OpticCalibration
+from calibration.results import Say
 from robot.types import DeviceInfo
 
 THERMAL = "thermal"
@@ -19,7 +20,7 @@ def lenses(calibration: Calibration) -> dict[str, OpticCalibration]:
 
 def problems(
     calibration: Calibration, infos: Mapping[str, DeviceInfo], *, new_devices: bool, new_lenses: bool
-) -> list[str]:
+) -> list[Say]:
     """Returns why what is to be measured would not belong to this calibration; a device without a serial number fits any.
 
     `new_devices`: everything is being measured anew, so that other serial numbers are welcome. `new_lenses`: the lenses are, so
@@ -31,31 +32,22 @@ def problems(
         if info is None:
             continue
         if info.serial and optic.serial and info.serial != optic.serial and not new_devices:
-            found.append(
-                f"{name}: serial number {info.serial} is connected, the calibration is for {optic.serial}: connect that "
-                "one (were two swapped?), or measure everything anew with patrol-calibrate all"
-            )
+            found.append(Say("device.other_serial", {"name": name, "here": info.serial, "wanted": optic.serial}))
         size, calibrated = (info.width_px, info.height_px), (optic.width_px, optic.height_px)
         if size != calibrated and (name == THERMAL or not new_lenses):
-            found.append(
-                f"{name}: sends {size[0]}×{size[1]} pixels, the calibration is for {calibrated[0]}×{calibrated[1]}: "
-                + (
-                    "another sensor; begin with patrol-calibrate nominal"
-                    if name == THERMAL
-                    else "calibrate its lens first"
-                )
-            )
+            values = {"name": name, "here": "{}×{}".format(*size), "wanted": "{}×{}".format(*calibrated)}
+            found.append(Say("device.other_sensor" if name == THERMAL else "device.other_size", values))
     return found + _twice(infos)
 
 
-def _twice(infos: Mapping[str, DeviceInfo]) -> list[str]:
+def _twice(infos: Mapping[str, DeviceInfo]) -> list[Say]:
     """The same device under two names: one of the addresses is wrong."""
     by_serial: dict[str, list[str]] = {}
     for name, info in infos.items():
         if info.serial:
             by_serial.setdefault(info.serial, []).append(name)
     return [
-        f"{' and '.join(names)}: have the same serial number {serial}: correct their addresses in the settings"
+        Say("device.same_serial", {"names": ", ".join(names), "serial": serial})
         for serial, names in by_serial.items()
         if len(names) > 1
     ]

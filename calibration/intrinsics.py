@@ -16,6 +16,7 @@ from calibration.bundle import tag_pose
 from calibration.files import Calibration
 from calibration.intrinsics_solve import View
 from calibration.procedure import Guidance
+from calibration.refused import Refused
 from calibration.registration_solve import lens_of
 from calibration.results import Arrows, Check, Figure, Grid, Quantity, Rejected, Say, StepResult
 from calibration.shots import Marks
@@ -114,18 +115,13 @@ class IntrinsicsProcedure:
 
     def restore(self, samples: dict[str, Any]) -> None:
         now = self.samples()
-        for key, what in (
-            ("version", "version"),
-            ("camera", "camera"),
-            ("board", "board"),
-            ("size_px", "picture size"),
-        ):
+        for key in ("version", "camera", "board", "size_px"):
             if samples.get(key) != now[key]:
-                raise CalibrationError(f"the kept samples are of another {what}")
+                raise Refused("", Say(f"refused.kept_{key}"))
         try:
             self._views = msgspec.convert(samples.get("views"), list[View])
         except msgspec.ValidationError as error:
-            raise CalibrationError(f"the kept samples are damaged ({error})") from error
+            raise Refused("", Say("refused.kept_damaged", {"why": str(error)})) from error
         self._novelties = [self._novelty(view) for view in self._views]
 
     def _known(self) -> bool:

@@ -11,10 +11,12 @@ import numpy as np
 
 from calibration import lens_refine
 from calibration.board import BoardSpec
+from calibration.refused import Refused
+from calibration.results import Say
 from calibration.shots import Shot
-from robot.errors import CalibrationError
 from robot.types import F64
 
+STEP = "intrinsics"
 MIN_VIEWS = 15
 REPROJECTION_LIMIT_PX = 0.3
 FOCAL_SD_LIMIT = 0.002
@@ -74,38 +76,32 @@ class Intrinsics:
         return float(max(self.sd[:2] / self.values[:2]))
 
 
-def shortcomings(views: Sequence[View], size_px: tuple[int, int]) -> list[str]:
+def shortcomings(views: Sequence[View], size_px: tuple[int, int]) -> list[Say]:
     """Returns why these views do not fix a lens, each with what to do; empty when they do."""
     found = []
     if len(views) < MIN_VIEWS:
-        found.append(f"{len(views)} views of the board, at least {MIN_VIEWS} are needed: hold it at more places")
+        found.append(Say("refused.views", {"have": len(views), "need": MIN_VIEWS}))
     if not views:
         return found
     ranges = np.array([view.range_m for view in views])
     low, high = np.percentile(ranges, [15, 85])
     if high < _MIN_RANGE_RATIO * low:
-        found.append(f"all views are at about {np.median(ranges):.1f} m: hold the board nearer and further away too")
+        found.append(Say("refused.one_range", {"range": f"{np.median(ranges):.1f}"}))
     tilted = sum(np.hypot(*view.tilt_deg) > _MIN_TILT_DEG for view in views)
     if tilted < _MIN_TILTED:
-        found.append(
-            f"the board was tilted in {tilted} views only: tilt it by 20 to 40° to every side, or focal length and "
-            "distance cannot be told apart"
-        )
+        found.append(Say("refused.few_tilted", {"tilted": int(tilted)}))
     share = np.concatenate([np.array(view.corners_px) for view in views]) / np.array(size_px)
     halves = {
         "left": share[:, 0] < 0.5, "right": share[:, 0] >= 0.5, "upper": share[:, 1] < 0.5, "lower": share[:, 1] >= 0.5
     }  # fmt: skip
-    empty = [name for name, inside in halves.items() if inside.mean() < _MIN_SHARE]
-    if empty:
-        found.append(f"the {' and '.join(empty)} half of the picture is empty: hold the board there too")
-    return found
+    return found + [Say(f"refused.half_{name}") for name, inside in halves.items() if inside.mean() < _MIN_SHARE]
 
 
 def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], matrix: F64) -> Intrinsics:
     """Returns the lens; `matrix` (3 × 3) is where the search begins. Raises CalibrationError with every reason."""
     problems = shortcomings(views, size_px)
     if problems:
-        raise CalibrationError("intrinsics: " + "; ".join(problems))
+        raise Refused(STEP, *problems)
     on_board = board.corners_m().astype(np.float32)
     points = [on_board[view.ids] for view in views]
     pixels = [np.array(view.corners_px, dtype=np.float32) for view in views]
@@ -115,10 +111,8 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
     for _ in range(4):
         used = [index for index, good in enumerate(keep) if good.sum() >= _MIN_CORNERS]
         if len(used) < MIN_VIEWS:
-            raise CalibrationError(
-                f"intrinsics: {len(views) - len(used)} of {len(views)} views contradict the others: is the board flat, stiff and "
-                "held still? Take the views again"
-            )
+            wrong = len(views) - len(used)
+            raise Refused(STEP, Say("refused.views_contradict", {"wrong": wrong, "all": len(views)}))
         found = _calibrated(points, pixels, keep, used, size_px, matrix, flags)
         if not _reject(found.off_px, used, keep, worst):
             break
@@ -128,9 +122,7 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
     values, sd, off = found.values, found.sd, found.off_px
     focal_sd = float(max(sd[:2] / values[:2]))
     if not np.isfinite(values).all() or not focal_sd < _FOCAL_SD_REFUSED:
-        raise CalibrationError(
-            f"intrinsics: the focal length is uncertain by {100 * focal_sd:.1f} %: tilt the board more, and show it nearer"
-        )
+        raise Refused(STEP, Say("refused.focal_uncertain", {"percent": f"{100 * focal_sd:.1f}"}))
     every_off = np.concatenate([o[keep[i]] for i, o in zip(used, off, strict=True)])
     rejected = tuple(
         (index, int((~keep[index]).sum()) if index in used else len(keep[index]), worst[index])
@@ -181,7 +173,7 @@ def _calibrated(
             free=8 if flags & cv2.CALIB_FIX_K3 else 9,
         )
     except (cv2.error, np.linalg.LinAlgError) as error:
-        raise CalibrationError("intrinsics: no lens explains these views; take them again with our board") from error
+        raise Refused(STEP, Say("refused.no_lens")) from error
     off = []
     for index, pose in zip(used, lens.poses, strict=True):
         seen, _ = cv2.projectPoints(

@@ -16,7 +16,8 @@ from typing import Any
 import msgspec
 
 from calibration import files
-from robot.errors import CalibrationError
+from calibration.refused import Refused
+from calibration.results import Say
 
 SCHEMA = "patrol.calibration-samples/1"
 STALE_H = 12.0
@@ -55,8 +56,8 @@ class KeptSamples:
         try:
             files.replace_all({path: msgspec.json.encode(kept, enc_hook=files.plain_number)})
         except OSError as error:
-            raise CalibrationError(
-                f"{path}: cannot be written ({error.strerror}); the samples until now are safe: make room and repeat"
+            raise Refused(
+                "", Say("refused.kept_unwritten", {"path": str(path), "why": error.strerror or ""})
             ) from error
 
     def load(self, step: str, now_utc: dt.datetime) -> Found | None:
@@ -65,29 +66,29 @@ class KeptSamples:
         Raises CalibrationError for those of another robot, another device or another version of this software.
         """
         path = self._path(step)
-        anew = "use --fresh to begin anew"
+        anew, where = Say("refused.fresh"), str(path)
         try:
             raw = path.read_bytes()
         except FileNotFoundError:
             return None
         except OSError as error:
-            raise CalibrationError(f"{path}: cannot be read ({error.strerror}); {anew}") from error
+            raise Refused("", Say("refused.kept_unread", {"path": where, "why": error.strerror or ""}), anew) from error
         try:
             kept = msgspec.json.decode(raw, type=_Kept)
             updated = dt.datetime.fromisoformat(kept.updated_utc)
         except (msgspec.MsgspecError, ValueError) as error:
-            raise CalibrationError(f"{path}: is damaged ({error}); {anew}") from error
+            raise Refused("", Say("refused.kept_file_damaged", {"path": where, "why": str(error)}), anew) from error
         if kept.schema != SCHEMA or kept.step != step:
-            raise CalibrationError(f"{path}: holds samples of {kept.schema}, step {kept.step!r}; {anew}")
+            values = {"path": where, "schema": kept.schema, "step": kept.step}
+            raise Refused("", Say("refused.kept_schema", values), anew)
         if kept.robot != self._robot:
-            raise CalibrationError(f"{path}: holds samples of robot {kept.robot}, not {self._robot}; {anew}")
+            values = {"path": where, "found": kept.robot, "wanted": self._robot}
+            raise Refused("", Say("refused.kept_robot", values), anew)
         for name, serial in kept.serials.items():
             here = self._serials.get(name, "")
             if serial and here and serial != here:
-                raise CalibrationError(
-                    f"{path}: was begun with {name} serial {serial}, but {here} is connected now; "
-                    f"connect that one, or {anew}"
-                )
+                values = {"path": where, "name": name, "found": serial, "here": here}
+                raise Refused("", Say("refused.kept_serial", values), anew)
         return Found(kept.samples, (now_utc - updated).total_seconds())
 
     def drop(self, *steps: str) -> None:

@@ -24,6 +24,7 @@ from calibration.files import Calibration
 from calibration.history import History
 from calibration.kept import KeptSamples
 from calibration.procedure import Procedure, Step, StepContext
+from calibration.refused import Refused
 from calibration.results import Say, StepResult
 from calibration.steps import STEPS
 from calibration.texts import Language, name_of, say
@@ -114,7 +115,7 @@ class _Run:
         self._infos: dict[str, DeviceInfo] = {}
         self._started_s = time.monotonic()
         patience_s = options.timeout or (_PATIENCE_S if options.yes else None)
-        self._session_options = session.Options(options.fresh, options.resume, patience_s)
+        self._session_options = session.Options(options.fresh, options.resume, patience_s, self._language)
 
     def one(self, step: Step) -> int:
         with self._interruptible():
@@ -162,7 +163,7 @@ class _Run:
             if cameras or thermal:
                 from calibration.devices import Devices
 
-                devices = stack.enter_context(Devices(self._settings, cameras, thermal))
+                devices = stack.enter_context(Devices(self._settings, cameras, thermal, self._language))
                 devices.await_all(_OPEN_S, time.monotonic)
                 feed, infos = devices, devices.infos()
             self._check_devices(infos, whole=whole, new_lenses=step.per_camera)
@@ -198,7 +199,8 @@ class _Run:
     def _check_devices(self, infos: Mapping[str, DeviceInfo], *, whole: bool, new_lenses: bool) -> None:
         problems = identity.problems(self._after, infos, new_devices=whole, new_lenses=new_lenses)
         if problems:
-            raise CalibrationError("\n".join([*problems, "nothing was changed"]))
+            told = [*problems, Say("device.nothing_changed")]
+            raise CalibrationError("\n".join(say(problem, self._language) for problem in told))
 
     def _finish(self) -> int:
         """Installs what passed; a step that did not pass changes nothing."""
@@ -326,6 +328,8 @@ class _Run:
             yield
         except KeyboardInterrupt:
             raise CalibrationError(self._words("live.interrupted")) from None
+        except Refused as error:
+            raise CalibrationError(error.told(self._language)) from error
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

@@ -27,10 +27,10 @@ from calibration.flat import FlatWatch
 from calibration.pixels import FlatField, quantum_of
 from calibration.procedure import Guidance
 from calibration.radiometry_solution import Setup, Solution, nominal_level_c, solve
+from calibration.refused import Refused
 from calibration.response import Response
 from calibration.results import Grid, Say, StepResult
 from calibration.steady import trend
-from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
@@ -67,10 +67,7 @@ class RadiometryProcedure:
         points = setup.set_points_c
         if len(set(points)) < 2 or max(points) - min(points) < SET_POINT_SPAN_C:
             told = ", ".join(f"{point:g}" for point in points)
-            raise CalibrationError(
-                f"radiometry: set points {told} °C lie too close together: give two or more, {SET_POINT_SPAN_C:g} °C or more "
-                "between the lowest and the highest (--set-points 32,38)"
-            )
+            raise Refused(self.name, Say("refused.points_close", {"points": told, "span": f"{SET_POINT_SPAN_C:g}"}))
         self.setup = setup
         rows, columns = setup.size_px[1], setup.size_px[0]
         self._flat, self._response = FlatField(rows, columns), Response(rows, columns, setup.plate_px)
@@ -130,16 +127,15 @@ class RadiometryProcedure:
 
     def restore(self, samples: dict[str, Any]) -> None:
         if samples.get("version") != VERSION:
-            raise CalibrationError("radiometry: the kept samples are of another version")
+            raise Refused(self.name, Say("refused.kept_version"))
         if tuple(samples["size_px"]) != self.setup.size_px:
-            raise CalibrationError("radiometry: the kept samples are of a sensor with another number of pixels")
+            raise Refused(self.name, Say("refused.kept_size_px"))
         columns, rows = self.setup.size_px
         captures = msgspec.convert(samples["captures"], list[Capture])
         strange = {capture.set_point_c for capture in captures} - set(self.setup.set_points_c)
         if strange:
-            raise CalibrationError(
-                f"radiometry: the kept samples have set points {sorted(strange)} °C that were not given now"
-            )
+            points = ", ".join(f"{point:g}" for point in sorted(strange))
+            raise Refused(self.name, Say("refused.kept_points", {"points": points}))
         flat, response = samples["flat"], samples["response"]
         self._flat.count, self._flat.pairs = int(flat["count"]), int(flat["pairs"])
         self._flat.total_c = pixels.from_text(flat["total_c"], rows, columns)

@@ -21,14 +21,15 @@ from calibration.captures import Capture, Watched
 from calibration.files import RadiometryCalibration, ReferenceCalibration
 from calibration.pixels import PixelReport
 from calibration.point_spread import Fit, Picture
+from calibration.refused import Refused
 from calibration.results import Rejected, Say, StepResult
-from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c, transmission
 from robot.types import F32, F64, ThermalFrame
 from robot.uniformity import Uniformity
 
 REJECT_C = 0.2
 """A set point farther than this from the line through the others is left out."""
+STEP = "radiometry"
 GAIN_LIMITS = (0.8, 1.25)
 DEAD_SHARE_MOST = 0.05
 PLATE_NOTE_C = 0.15
@@ -104,9 +105,7 @@ def solve(setup: Setup, report: PixelReport, captures: Sequence[Capture], plate:
     sds = [math.hypot(setup.set_point_sd_c, sd) for sd in fit.levels_sd_c]
     line = fitted_line(fit.levels_c, truth, sds)
     if not GAIN_LIMITS[0] <= line.gain <= GAIN_LIMITS[1]:
-        raise CalibrationError(
-            f"radiometry: a gain of {line.gain:.2f} is none of a working sensor: were the set points entered as they were?"
-        )
+        raise Refused(STEP, Say("refused.gain", {"gain": f"{line.gain:.2f}"}))
     pattern_sd_c = _left_pattern_c(captures, images, report)
     curves = face_curve.rows(fit.spread, setup.focal_px, fit.sigma_sd_px, fit.veil_sd)
     radiometry = msgspec.structs.replace(
@@ -151,10 +150,7 @@ def fitted_line(levels_c: Sequence[float], truth_c: Sequence[float], sds_c: Sequ
             break
         if len(used) < 4:
             told = ", ".join(f"{value:+.2f}" for value in residuals)
-            raise CalibrationError(
-                f"radiometry: the set points disagree by {told} °C and three cannot tell which is wrong: "
-                "measure again, each when the blackbody is stable"
-            )
+            raise Refused(STEP, Say("refused.points_disagree", {"off": told}))
         del used[worst]
     middle = np.array([float(x[used].mean()), 1.0])
     return Line(
@@ -180,14 +176,12 @@ def _refuse_degenerate(setup: Setup, points: list[float], report: PixelReport) -
     problems = []
     if len(points) < 2 or points[-1] - points[0] < SPAN_LEAST_C:
         told = ", ".join(f"{point:g}" for point in points) or "none"
-        problems.append(f"set points measured: {told} °C; two or more are needed, {SPAN_LEAST_C:g} °C apart or more")
+        problems.append(Say("refused.points_measured", {"points": told, "span": f"{SPAN_LEAST_C:g}"}))
     share = len(report.dead_pixels) / (setup.size_px[0] * setup.size_px[1])
     if share > DEAD_SHARE_MOST:
-        problems.append(
-            f"{100 * share:.0f} % of the pixels seem dead: the flat field was disturbed, or the sensor is broken"
-        )
+        problems.append(Say("refused.many_dead", {"percent": f"{100 * share:.0f}"}))
     if problems:
-        raise CalibrationError("radiometry: " + "; ".join(problems))
+        raise Refused(STEP, *problems)
 
 
 def _shifts_c(setup: Setup, captures: Sequence[Capture], plate: Watched) -> list[float]:

@@ -22,10 +22,10 @@ from calibration.aperture import Roi
 from calibration.files import Calibration, RadiometryCalibration, ReferenceCalibration
 from calibration.plate import Plate
 from calibration.procedure import Guidance
+from calibration.refused import Refused
 from calibration.results import Check, Quantity, Say, StepResult
 from calibration.seen_blackbody import blackbody, level_c
 from calibration.steady import Trend, trend
-from robot.errors import CalibrationError
 from robot.radiometry import radiance, seen_through_surface_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
@@ -128,15 +128,15 @@ class ReferenceProcedure:
 
     def restore(self, samples: dict[str, Any]) -> None:
         if samples.get("version") != VERSION:
-            raise CalibrationError("reference: the kept samples are of another version")
+            raise Refused(self.name, Say("refused.kept_version"))
         if tuple(samples["size_px"]) != self.setup.size_px:
-            raise CalibrationError("reference: the kept samples are of a sensor with another number of pixels")
+            raise Refused(self.name, Say("refused.kept_size_px"))
         self._found = msgspec.convert(samples["found"], Found | None)
 
     def solve(self) -> StepResult:
         found, setup = self._found, self.setup
         if found is None:
-            raise CalibrationError("reference: the plate was not steady long enough; watch it until it is")
+            raise Refused(self.name, Say("refused.plate_not_steady"))
         emissivity, emissivity_sd, warnings = setup.emissivity, 0.02, []
         off_c, off_sd_c = found.reads_c - self._expected_c, setup.radiometry.absolute_sd_c
         if found.blackbody_reads_c is not None and setup.blackbody_c is not None:
@@ -150,10 +150,8 @@ class ReferenceProcedure:
             found.roi_px, setup.set_point_c, round(min(emissivity, 1.0), 4), setup.set_point_sd_c
         )
         if not EMISSIVITY_LIMITS[0] <= emissivity <= EMISSIVITY_LIMITS[1] + 2 * emissivity_sd:
-            raise CalibrationError(
-                f"reference: held against the blackbody the plate is {off_c:+.2f} °C off, which would be an emissivity of "
-                f"{emissivity:.2f}: check the plate's set point ({setup.set_point_c:g} °C was entered) and the blackbody's"
-            )
+            values = {"off": f"{off_c:+.2f}", "emissivity": f"{emissivity:.2f}", "set_point": f"{setup.set_point_c:g}"}
+            raise Refused(self.name, Say("refused.plate_emissivity", values))
         left, top, width, height = found.roi_px
         used = (
             []

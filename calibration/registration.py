@@ -16,6 +16,7 @@ from calibration import bundle, registration_solve, shots
 from calibration.bundle import Lens
 from calibration.files import Calibration, Triple
 from calibration.procedure import Guidance
+from calibration.refused import Refused
 from calibration.registration_solve import MIN_SHARED, RANGES_M, Registration, lens_of, mount_changes, shortcomings
 from calibration.results import Arrows, Check, Figure, Grid, Plot, Quantity, Rejected, Say, Series, StepResult, Table
 from calibration.shots import Marks
@@ -93,18 +94,13 @@ class RegistrationProcedure:
 
     def restore(self, samples: dict[str, Any]) -> None:
         now = self.samples()
-        for key, what in (
-            ("version", "version"),
-            ("tag", "tag"),
-            ("cameras", "cameras"),
-            ("size_px", "thermal sensor"),
-        ):
+        for key in ("version", "tag", "cameras", "size_px"):
             if samples.get(key) != now[key]:
-                raise CalibrationError(f"the kept samples are of another {what}")
+                raise Refused("", Say(f"refused.kept_{key}"))
         try:
             self._walk.restore(msgspec.convert(samples.get("places"), list[Place]))
         except msgspec.ValidationError as error:
-            raise CalibrationError(f"the kept samples are damaged ({error})") from error
+            raise Refused("", Say("refused.kept_damaged", {"why": str(error)})) from error
 
     def solve(self) -> StepResult:
         found = registration_solve.solve(self._calibration, self._tag, self._walk.places)
@@ -154,7 +150,7 @@ class RegistrationProcedure:
         )
         return msgspec.structs.replace(calibration, cameras=cameras, thermal=thermal)
 
-    def _shortcomings(self) -> list[str]:
+    def _shortcomings(self) -> list[Say]:
         return shortcomings(self._walk.places, self._size_px)
 
     def _view_grid(self) -> Grid:

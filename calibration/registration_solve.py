@@ -12,12 +12,14 @@ from calibration import bundle
 from calibration.board import TagSpec
 from calibration.bundle import Lens, Prior, Solution, Views
 from calibration.files import Calibration, OpticCalibration
+from calibration.refused import Refused
+from calibration.results import Say
 from calibration.tag_walk import Place
-from robot.errors import CalibrationError
 from robot.types import F64
 
 RANGES_M = ((0.35, 0.85), (0.85, 1.5), (1.5, 3.3))
 """Near, middle and far: parallax and distortion show near, the lens's angles far."""
+STEP = "registration"
 MIN_PLACES = 15
 MIN_PER_RANGE = 3
 MIN_SHARE = 0.12
@@ -73,14 +75,12 @@ def limit_px(thermal_width_px: int) -> float:
     return 0.6 if 60 <= thermal_width_px < 120 else 0.5
 
 
-def shortcomings(places: Sequence[Place], size_px: tuple[int, int]) -> list[str]:
+def shortcomings(places: Sequence[Place], size_px: tuple[int, int]) -> list[Say]:
     """Returns why these places do not fix a registration, each with what to do; empty when they do."""
     seen = [(place.range_m, place.spot) for place in places if place.spot is not None]
     found = []
     if len(seen) < MIN_PLACES:
-        found.append(
-            f"the warm spot was seen at {len(seen)} places, at least {MIN_PLACES} are needed: hold the tag at more places"
-        )
+        found.append(Say("refused.places", {"have": len(seen), "need": MIN_PLACES}))
     if not seen:
         return found
     by_range = [sum(low <= range_m < high for range_m, _ in seen) for low, high in RANGES_M]
@@ -88,15 +88,12 @@ def shortcomings(places: Sequence[Place], size_px: tuple[int, int]) -> list[str]
         f"{low:g}–{high:g} m" for (low, high), have in zip(RANGES_M, by_range, strict=True) if have < MIN_PER_RANGE
     ]
     if missing:
-        found.append(f"too few places at {', '.join(missing)}: hold the tag at near, middle and far range")
+        found.append(Say("refused.ranges", {"ranges": ", ".join(missing)}))
     share = np.array([spot[:2] for _, spot in seen]) / np.array(size_px)
     halves = {
         "left": share[:, 0] < 0.5, "right": share[:, 0] >= 0.5, "upper": share[:, 1] < 0.5, "lower": share[:, 1] >= 0.5
     }  # fmt: skip
-    empty = [name for name, inside in halves.items() if inside.mean() < MIN_SHARE]
-    if empty:
-        found.append(f"the {' and '.join(empty)} half of the thermal view is empty: hold the tag there too")
-    return found
+    return found + [Say(f"refused.half_{name}") for name, inside in halves.items() if inside.mean() < MIN_SHARE]
 
 
 def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior: Prior | None = None) -> Registration:
@@ -105,10 +102,10 @@ def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior
     size_px = (thermal.width_px, thermal.height_px)
     problems = shortcomings(places, size_px)
     if problems:
-        raise CalibrationError("registration: " + "; ".join(problems))
+        raise Refused(STEP, *problems)
     linked = linked_cameras(places)
     if not linked:
-        raise CalibrationError("registration: no camera saw the tag while the thermal sensor saw its warm spot")
+        raise Refused(STEP, Say("refused.no_camera"))
     names = tuple(name for name in calibration.cameras if name in linked)
     cameras = tuple(lens_of(calibration.cameras[name]) for name in names)
     views = views_of(places, names, tag)
@@ -125,15 +122,10 @@ def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior
             rejected += out
             views = _only(views, good_corners, good_spots)
             if len(views.thermal_place) < MIN_PLACES:
-                raise CalibrationError(
-                    f"registration: {len(rejected)} of {len(places)} places contradict the others: was another warm thing near "
-                    "the tag, or did a camera move? Do the walk again"
-                )
+                raise Refused(STEP, Say("refused.places_contradict", {"wrong": len(rejected), "all": len(places)}))
         left_out_px = _left_out_px(thermal, cameras, views, prior)
     except np.linalg.LinAlgError as error:
-        raise CalibrationError(
-            "registration: the places do not fix a solution; hold the tag at more places, spread over view and range"
-        ) from error
+        raise Refused(STEP, Say("refused.places_fix_nothing")) from error
     _check_mounts(solution, cameras, names)
     expected = [
         error_over_view(solution, index, calibration.cameras[name], thermal) for index, name in enumerate(names)
@@ -291,12 +283,10 @@ def _check_mounts(solution: Solution, built: tuple[Lens, ...], names: Sequence[s
         turned_deg = float(np.degrees(np.linalg.norm(cv2.Rodrigues(now.rotation @ before.rotation.T)[0])))
         moved_m = float(np.linalg.norm(now.position_m - before.position_m))
         if turned_deg > _MAX_TURN_DEG or moved_m > _MAX_MOVE_M:
-            problems.append(f"{name} is turned by {turned_deg:.0f}° and moved by {moved_m * 100:.0f} cm")
+            values = {"camera": name, "turned": f"{turned_deg:.0f}", "moved": f"{moved_m * 100:.0f}"}
+            problems.append(Say("refused.mount", values))
     if problems:
-        raise CalibrationError(
-            f"registration: against the present calibration, {'; '.join(problems)}: check that no cameras are swapped, that the "
-            "tag was printed to scale (--tag-ruler-mm), and that the calibration is this robot's"
-        )
+        raise Refused(STEP, *problems, Say("refused.mounts"))
 
 
 def mount_changes(registration: Registration, calibration: Calibration) -> Mapping[str, tuple[float, float]]:

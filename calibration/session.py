@@ -13,7 +13,9 @@ from calibration import shots
 from calibration.group import Group
 from calibration.kept import STALE_H, KeptSamples
 from calibration.procedure import Guidance, Procedure
-from calibration.results import StepResult
+from calibration.refused import Refused, step_named
+from calibration.results import Say, StepResult
+from calibration.texts import Language, say
 from robot.errors import CalibrationError
 from robot.types import U8, CameraFrame, ThermalFrame
 
@@ -70,6 +72,8 @@ class Options(msgspec.Struct, frozen=True):
     """Take them up however old they are; without either, recent ones are taken up and old ones asked about."""
     patience_s: float | None = None
     """Give up after this long without progress: for runs that nobody watches."""
+    language: Language = "en"
+    """Of what is refused."""
 
 
 def restore(
@@ -89,15 +93,14 @@ def restore(
             continue
         if found.age_s > STALE_H * 3600 and not options.resume:
             # Begun anew unasked, the first new sample would overwrite them.
-            raise CalibrationError(
-                f"{procedure.name}: there are samples of {found.age_s / 3600:.0f} h ago: use --resume to go on with them if nothing "
-                "has been moved since, or --fresh to begin anew"
-            )
+            raise Refused(procedure.name, Say("refused.old", {"hours": f"{found.age_s / 3600:.0f}"}))
         try:
             procedure.restore(found.samples)
         except (KeyError, TypeError, ValueError) as error:  # CalibrationError is one of them
-            reason = str(error) if isinstance(error, CalibrationError) else f"kept samples do not fit ({error!r})"
-            raise CalibrationError(f"{procedure.name}: {reason}; use --fresh to begin anew") from error
+            reasons = (
+                error.reasons if isinstance(error, Refused) else (Say("refused.kept_damaged", {"why": repr(error)}),)
+            )
+            raise Refused(procedure.name, *reasons, Say("refused.fresh")) from error
         ages[procedure.name] = found.age_s
     return ages
 
@@ -117,9 +120,9 @@ def run(
         except CalibrationError as error:
             # The same samples would be refused again; those of the others are kept.
             kept.drop(procedure.name)
-            problems.append(f"{procedure.name}: {error}")
+            problems.append(f"{step_named(procedure.name, options.language)}: {_reasons(error, options.language)}")
     if problems:
-        raise CalibrationError("\n".join([*problems, "repeat the command: only this is measured again"]))
+        raise CalibrationError("\n".join([*problems, say(Say("refused.repeat"), options.language)]))
     return results
 
 
@@ -150,19 +153,25 @@ def gather(
         if (guidance.accepted, guidance.progress) != moved_at:
             moved_s, moved_at = time.monotonic(), (guidance.accepted, guidance.progress)
         if options.patience_s is not None and time.monotonic() - moved_s > options.patience_s:
-            raise CalibrationError(_stuck(title, guidance, feed.silent(), options.patience_s))
+            raise CalibrationError(_stuck(title, guidance, feed.silent(), options))
 
 
-def _stuck(title: str, guidance: Guidance, silent: Mapping[str, str], patience_s: float) -> str:
-    from calibration.texts import say
+def _reasons(error: CalibrationError, language: Language) -> str:
+    return Refused("", *error.reasons).told(language) if isinstance(error, Refused) else str(error)
 
+
+def _stuck(title: str, guidance: Guidance, silent: Mapping[str, str], options: Options) -> str:
     why = [f"{name}: {reason}" for name, reason in silent.items()]
-    why += [say(sentence, "en") for sentence in ((guidance.refusal,) if guidance.refusal else ()) + guidance.todo[:1]]
-    missing = "; ".join(why) or "no reason known"
-    return (
-        f"{title}: no progress for {patience_s:g} s at {guidance.percent} % ({missing}); "
-        "the samples are kept: repeat the command to go on"
-    )
+    sentences = ((guidance.refusal,) if guidance.refusal else ()) + guidance.todo[:1]
+    why += [say(sentence, options.language) for sentence in sentences]
+    missing = "; ".join(why) or say(Say("refused.no_reason"), options.language)
+    values: dict[str, str | int | float] = {
+        "title": title,
+        "seconds": f"{options.patience_s:g}",
+        "percent": guidance.percent,
+        "why": missing,
+    }
+    return say(Say("refused.stuck", values), options.language)
 
 
 class _Pictures:

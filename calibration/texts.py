@@ -7,13 +7,14 @@ from typing import Literal
 from calibration.results import Say
 from calibration.texts_geometry import TEXTS as GEOMETRY
 from calibration.texts_radiometry import TEXTS as RADIOMETRY
+from calibration.texts_refusals import TEXTS as REFUSALS
 from calibration.texts_tool import TEXTS as TOOL
 from robot.texts import Text
 
 Language = Literal["en", "zh"]
 
-TEXTS: dict[str, Text] = {**TOOL, **GEOMETRY, **RADIOMETRY}
-"""`step.<name>` titles a step, `name.<key>` a parameter or check, `do.`/`no.`/`state.`/`warn.`/`fig.`/`cov.` begin the rest."""
+TEXTS: dict[str, Text] = {**TOOL, **GEOMETRY, **RADIOMETRY, **REFUSALS}
+"""`step.<name>` titles a step, `name.<key>` a parameter or check, `do.`/`no.`/`refused.`/`state.`/`warn.`/`fig.`/`cov.` begin the rest."""
 
 
 def say(sentence: Say, language: Language) -> str:

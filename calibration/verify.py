@@ -25,12 +25,12 @@ from calibration.files import Calibration
 from calibration.pixels import FlatField
 from calibration.plate import inner
 from calibration.procedure import Guidance
+from calibration.refused import Refused
 from calibration.registration_solve import lens_of
 from calibration.results import Check, Grid, Photo, Plot, Quantity, Say, Series, StepResult
 from calibration.seen_blackbody import blackbody, level_c
 from calibration.shots import Marks
 from calibration.tag_walk import Place, TagWalk
-from robot.errors import CalibrationError
 from robot.radiometry import seen_through_surface_c
 from robot.types import F32, F64, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
@@ -145,18 +145,19 @@ class VerifyProcedure:
 
     def restore(self, samples: dict[str, Any]) -> None:
         if samples.get("version") != VERSION:
-            raise CalibrationError("verify: the kept samples are of another version")
+            raise Refused(self.name, Say("refused.kept_version"))
         if samples["calibration"] != self.setup.calibration.id or samples["blackbody_c"] != self.setup.blackbody_c:
-            raise CalibrationError("verify: the kept samples are of another calibration or set point")
+            raise Refused(self.name, Say("refused.kept_calibration"))
         self._seen = msgspec.convert(samples["seen"], Seen | None)
         self._walk.restore(msgspec.convert(samples["places"], list[Place]))
 
     def solve(self) -> StepResult:
         seen, setup = self._seen, self.setup
         if seen is None or self._missing:
-            missing = [] if seen else [f"the blackbody at {setup.blackbody_c:g} °C was not read"]
-            missing += [f"the tag is missing at {self._missing} of {PLACES} places"] if self._missing else []
-            raise CalibrationError(f"verify: {' and '.join(missing)}; nothing was judged: the same command goes on")
+            missing = [] if seen else [Say("refused.blackbody_not_read", {"set_point": f"{setup.blackbody_c:g}"})]
+            if self._missing:
+                missing.append(Say("refused.tag_missing", {"missing": self._missing, "all": PLACES}))
+            raise Refused(self.name, *missing, Say("refused.not_judged"))
         off_px = self.registration_px()
         error_c = seen.reads_c - self._true_c
         checks = {

@@ -13,6 +13,7 @@ import numpy as np
 
 from calibration.files import Calibration
 from calibration.procedure import Guidance, Step, StepContext
+from calibration.refused import Refused
 from calibration.results import (
     Arrows,
     Check,
@@ -26,7 +27,6 @@ from calibration.results import (
     Series,
     StepResult,
 )
-from robot.errors import CalibrationError
 from robot.types import U8, CameraFrame, DeviceInfo, ThermalFrame
 
 NEEDED = 4
@@ -69,7 +69,7 @@ class Counting:
 
     def solve(self) -> StepResult:
         if self._degenerate:
-            raise CalibrationError("all samples at one range: move nearer and farther")
+            raise Refused(self._step, Say("refused.one_range", {"range": "1.0"}))
         return result(self._step, self._camera, self._limit, len(self.taken))
 
     def apply(self, calibration: Calibration) -> Calibration:
@@ -125,7 +125,7 @@ class FakeDevices:
     serials: Mapping[str, str] = {}
     stop_after: int | None = None
 
-    def __init__(self, settings: Any, cameras: Sequence[str], thermal: bool) -> None:
+    def __init__(self, settings: Any, cameras: Sequence[str], thermal: bool, language: str = "en") -> None:
         self._names = (*cameras, "thermal") if thermal else tuple(cameras)
         self._count = itertools.count()
 

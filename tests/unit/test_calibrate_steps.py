@@ -116,6 +116,45 @@ def test_what_does_not_pass_changes_nothing(station: Path, why: str, capsys: pyt
     assert kept == {"intrinsics_front.json", "intrinsics_rear.json"}, "the failed step's samples alone are forgotten"
 
 
+@pytest.mark.parametrize(
+    ("language", "says", "repeat"),
+    [
+        ("en", "registration: all views are at about 1.0 m", "repeat the command: only this is measured again"),
+        ("zh", "可见光与热成像配准: 所有视图距离均约 1.0 米", "请重新运行该命令：仅重测此项"),
+    ],
+)
+def test_what_is_refused_is_told_in_the_technician_s_language(
+    station: Path,
+    language: str,
+    says: str,
+    repeat: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run(station, "registration", "--yes", "--degenerate", "--language", language) == 1
+    said = capsys.readouterr().err
+    assert says in said.replace("：", ": ", 1) and repeat in said
+    monkeypatch.setattr(FakeDevices, "serials", {"front": "X", "rear": "X"})
+    assert run(station, "registration", "--yes", "--language", language) == 1
+    changed = {"en": "nothing was changed", "zh": "未作任何更改"}[language]
+    assert changed in capsys.readouterr().err
+    monkeypatch.setattr(FakeDevices, "serials", {})
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    assert run(station, "registration", "--yes", "--language", language) == 1
+    path = station / "calibration-state" / "registration.json"
+    path.write_text(path.read_text().replace('"p-1"', '"p-2"'))
+    assert run(station, "registration", "--yes", "--language", language) == 1
+    robot = {
+        "en": "holds samples of robot p-2, not p-1; use --fresh",
+        "zh": "其样本属于机器人 p-2，而非 p-1；请用 --fresh",
+    }
+    assert robot[language] in capsys.readouterr().err
+    monkeypatch.setattr(FakeDevices, "wait", lambda *_: ([], []))
+    assert run(station, "registration", "--yes", "--fresh", "--timeout", "0.05", "--language", language) == 1
+    stuck = {"en": "no progress for 0.05 s at 0 %", "zh": "在 0 % 处已 0.05 秒没有进展"}
+    assert stuck[language] in capsys.readouterr().err
+
+
 def test_an_interrupted_run_goes_on(
     station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -216,7 +255,7 @@ def test_a_swapped_sensor_is_refused_by_a_step_and_welcome_to_all(
     assert (station / "calibration.json").read_bytes() == before
     monkeypatch.setattr(FakeDevices, "serials", {"front": "X", "rear": "X"})
     assert run(station, "all", "--yes") == 1
-    assert "front and rear: have the same serial number X" in capsys.readouterr().err
+    assert "front, rear: have the same serial number X" in capsys.readouterr().err
     monkeypatch.setattr(FakeDevices, "serials", {"thermal": "B2"})
     assert run(station, "all", "--yes") == 0
     assert current(station).thermal.serial == "B2"

@@ -15,7 +15,7 @@ from calibration.intrinsics import IntrinsicsProcedure
 from calibration.intrinsics_solve import ENOUGH_VIEWS, FOCAL_SD_ENOUGH, Intrinsics, View, shortcomings, solve
 from calibration.results import Say
 from calibration.sighting import Sighting
-from calibration.texts import TEXTS
+from calibration.texts import TEXTS, say
 from robot.errors import CalibrationError
 from robot.types import F64, CameraFrame
 
@@ -118,7 +118,7 @@ def test_degenerate_views_are_refused_with_every_reason() -> None:
         ({"ranges_m": (0.6,)}, "at least 15"),
     ):
         taken = views(matrix, distortion, **how)  # type: ignore[arg-type]
-        assert any(reason in said for said in shortcomings(taken, SIZE)), how
+        assert any(reason in say(said, "en") for said in shortcomings(taken, SIZE)), how
         with pytest.raises(CalibrationError, match=reason):
             solve(BOARD, taken, SIZE, GUESS)
     with pytest.raises(CalibrationError, match="0 views"):

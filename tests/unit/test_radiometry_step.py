@@ -11,6 +11,7 @@ import json
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -23,7 +24,7 @@ from calibration.pixels import FlatField
 from calibration.point_spread import Picture
 from calibration.procedure import Guidance
 from calibration.radiometry import RadiometryProcedure
-from calibration.radiometry_solution import fitted_line
+from calibration.radiometry_solution import fitted_line, solve
 from calibration.response import Response
 from calibration.results import Say, StepResult
 from calibration.steady import trend
@@ -384,6 +385,29 @@ def test_what_few_pixels_recover_follows_the_point_spread() -> None:
         assert all(a[1] > b[1] for a, b in zip(sharp[name], soft[name], strict=True))
         assert all(a[1] > b[1] for a, b in zip(sharp[name], veiled[name], strict=True))
         assert all(0.4 < share <= 1.0 for share in shares)
+
+
+def test_what_makes_the_sensor_less_sure_is_said_aloud() -> None:
+    """A plate that disagrees with the blackbody, none at all, and noise that hides in the sensor's steps."""
+    _, procedure, usual = job(SMALL, 1)
+    report = pixels.report(procedure._flat, procedure._response, procedure._quantum_c)
+
+    def warned(quantum_c: float | None = None, **changes: Any) -> list[str]:
+        judged = replace(report, quantum_c=quantum_c or report.quantum_c)
+        setup = msgspec.structs.replace(procedure.setup, **changes)
+        found = solve(setup, judged, procedure._captures, procedure._plate).result.warnings
+        for sentence in found:
+            assert_both_languages(sentence)
+        return [sentence.key for sentence in found]
+
+    assert usual.warnings == () and warned() == []
+    plate = procedure.setup.reference
+    assert plate is not None
+    assert warned(reference=msgspec.structs.replace(plate, set_point_c=plate.set_point_c + 1.5)) == [
+        "warn.plate_disagrees"
+    ]
+    assert warned(reference=None) == ["warn.no_plate"]
+    assert warned(quantum_c=4 * report.netd_c) == ["warn.noise_below_steps"]
 
 
 @pytest.mark.parametrize("name", ["mi0802", "mlx90640"])

@@ -15,6 +15,7 @@ from calibration.files import Calibration
 from calibration.registration import RegistrationProcedure
 from calibration.registration_solve import limit_px, linked_cameras, shortcomings, solve
 from calibration.tag_walk import Place
+from calibration.texts import say
 from robot.errors import CalibrationError
 
 
@@ -128,19 +129,23 @@ def test_false_spots_are_left_out_and_shown() -> None:
     assert true_error_px(found, truth, "cam0") < 0.3
 
 
+def told(places: list[Place], size_px: tuple[int, int]) -> list[str]:
+    return [say(reason, "en") for reason in shortcomings(places, size_px)]
+
+
 def test_degenerate_walks_are_refused_with_every_reason() -> None:
     drawn = drawing(cameras=1)
     truth = as_built(drawn, 9)
     size = (truth.thermal.width_px, truth.thermal.height_px)
     assert shortcomings(walk(truth, 9), size) == []
     flat = walk(truth, 9, ranges_m=(1.0, 1.05, 1.1))
-    assert any("0.35–0.85 m" in reason and "1.5–3.3 m" in reason for reason in shortcomings(flat, size))
+    assert any("0.35–0.85 m" in reason and "1.5–3.3 m" in reason for reason in told(flat, size))
     half = walk(truth, 9, columns=(0.55, 0.65, 0.75, 0.9))
-    assert any("left half" in reason for reason in shortcomings(half, size))
+    assert any("left half" in reason for reason in told(half, size))
     low = walk(truth, 9, rows=(0.6, 0.7, 0.85))
-    assert any("upper half" in reason for reason in shortcomings(low, size))
+    assert any("upper half" in reason for reason in told(low, size))
     few = walk(truth, 9)[:14]
-    assert any("at least 15" in reason for reason in shortcomings(few, size))
+    assert any("at least 15" in reason for reason in told(few, size))
     for places in (flat, half, low, few, []):
         with pytest.raises(CalibrationError):
             solve(drawn, TAG, places)

@@ -92,9 +92,7 @@ def test_a_camera_that_was_knocked_does_not_pass() -> None:
 def test_nothing_is_judged_before_everything_is_there() -> None:
     at = bench()
     step = procedure(at)
-    with pytest.raises(
-        CalibrationError, match="blackbody at 37 °C was not read and the tag is missing at 6 of 6 places"
-    ):
+    with pytest.raises(CalibrationError, match="blackbody at 37 °C was not read; the tag is missing at 6 of 6 places"):
         step.solve()
     at.show(step, 12.0, at.blackbody(37.0, 13.0))
     with pytest.raises(CalibrationError, match="verify: the tag is missing at 6 of 6 places; nothing was judged"):
