@@ -50,6 +50,7 @@ class Robot:
         self.accesses: list[Access] = []
         self.asked: list[tuple[str, bool]] = []
         self.picture_seq = itertools.count()
+        self.registry = CollectorRegistry()
         self.stream = StreamServer(
             settings or StreamSettings(port=0),
             self.store.path,
@@ -58,7 +59,7 @@ class Robot:
             previews=["front", "thermal"],
             on_command=self.commands.append,
             on_access=self.accesses.append,
-            registry=CollectorRegistry(),
+            registry=self.registry,
             limits=limits,
             desks=desks,
         )
@@ -76,6 +77,10 @@ class Robot:
             height_px=8,
             jpeg=jpeg,
         )
+
+    def closed(self, code: int) -> int:
+        """Returns how many clients were closed with this code."""
+        return int(self.registry.get_sample_value("patrol_stream_closed_total", {"code": str(code)}) or 0)
 
     def publish(self, count: int = 1, padding: int = 10) -> None:
         batch = [

@@ -211,7 +211,7 @@ def test_slow_client_is_dropped_and_resumes(tmp_path: Path) -> None:
                 connect(robot.socket_url("/events?since=0"), max_queue=100_000) as quick,
             ):
                 total = 0
-                while robot.stream._closed_counter.labels("4408")._value.get() == 0 and total < 4000:
+                while robot.closed(4408) == 0 and total < 4000:
                     robot.publish(50, padding=20_000)
                     total += 50
                     assert await receive(quick, 50) == list(range(total - 49, total + 1)), "others are unaffected"
@@ -252,7 +252,6 @@ def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
 def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
     """The kernel takes little for it, so that it looks slow soon; the code waits behind what was on its way."""
     with running(tmp_path, limits=Limits(send_timeout_s=0.5, close_timeout_s=0.2)) as robot:
-        dropped = robot.stream._closed_counter.labels("4408")._value
 
         async def run() -> None:
             sleeper = socket.socket()
@@ -260,7 +259,7 @@ def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
             sleeper.connect(("127.0.0.1", robot.stream.port))
             client = await connect(robot.socket_url("/events?since=0"), sock=sleeper, max_queue=1, compression=None)
             robot.publish(300, padding=2_000)
-            await asyncio.to_thread(until, lambda: dropped.get() == 1, 10.0)
+            await asyncio.to_thread(until, lambda: robot.closed(4408) == 1, 10.0)
             await asyncio.sleep(0.5)
             got = []
             with contextlib.suppress(ConnectionClosed):
@@ -272,7 +271,7 @@ def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
                 assert await receive(again, 300 - len(got)) == list(range(len(got) + 1, 301))
 
         asyncio.run(run())
-        assert dropped.get() == 1
+        assert robot.closed(4408) == 1
 
 
 def test_a_client_that_does_not_answer_pings_is_dropped(tmp_path: Path) -> None:
@@ -283,8 +282,7 @@ def test_a_client_that_does_not_answer_pings_is_dropped(tmp_path: Path) -> None:
             async with connect(robot.socket_url("/events")) as quick:
                 deaf = await connect(robot.socket_url("/events"), ping_interval=None)
                 deaf.transport.pause_reading()
-                dropped = robot.stream._closed_counter.labels("4408")._value
-                await asyncio.to_thread(until, lambda: dropped.get() == 1)
+                await asyncio.to_thread(until, lambda: robot.closed(4408) == 1)
                 deaf.transport.resume_reading()
                 assert (await closing(deaf))[0] == 4408
                 robot.publish()
