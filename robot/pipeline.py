@@ -284,7 +284,7 @@ class Pipeline:
         self._health.beat("thermal", thermal.t_mono_ns)
         expected = (self._thermal.height_px, self._thermal.width_px)
         fits = thermal.temp_c.shape == expected
-        size = "×".join(str(side) for side in thermal.temp_c.shape[::-1])
+        size = "" if fits else "×".join(str(side) for side in thermal.temp_c.shape[::-1])
         self._health.set_valid(
             "thermal", fits, "" if fits else f"picture is {size}: another sensor than was calibrated"
         )
