@@ -8,7 +8,7 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from drivers.address import parse
@@ -22,6 +22,8 @@ from robot.types import CameraShot, DeviceInfo
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 _MAX_READS_AHEAD = 64
 """How often to look for still newer bytes before a picture is handed out: a sender faster than us must not hold us for ever."""
+_SAME_MOMENT_NS = 1_000_000
+_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +33,16 @@ class _Waiting:
     part: JpegPart
     t_mono_ns: int
     number: int
+    believed: bool
+    """Its own time stamp is, or it has none."""
 
 
 class MjpegHttpCamera:
     """One MJPEG stream. The constructor returns when the first picture has arrived; raises DeviceError, DeviceTimeout, ConfigError.
 
     `latency_ms` is subtracted from the time of arrival when the stream carries
-    no believable X-Timestamp. A name and password in the URL are used for basic authentication and never shown.
+    no believable X-Timestamp. A server that takes pictures only while somebody looks begins with one that has lain there since: a first
+    picture whose stamp cannot be believed is not handed out. A name and password in the URL are used for basic authentication and never shown.
     `seq` counts the good pictures received; a gap is one that was overtaken by a newer one before it was read.
     """
 
@@ -65,7 +70,7 @@ class MjpegHttpCamera:
             self._poll = select.poll()
             self._poll.register(self._sock, select.POLLIN)
             self._take(self._parser.feed(stream.rest))
-            self._info = self._await_first(str(stream.headers.get("Server", "MJPEG over HTTP")), open_timeout_s)
+            self._info = self._await_first(str(stream.headers.get("Server", "MJPEG over HTTP")).strip(), open_timeout_s)
         except BaseException:
             self.close()
             raise
@@ -116,7 +121,7 @@ class MjpegHttpCamera:
             first = self._newest(deadline_s, timeout_s)
             size = size_px(first.part.payload)
             if size is not None:
-                self._waiting = first
+                self._waiting = first if first.believed else None
                 return DeviceInfo(self._shown, model, "", *size)
             self._headless += 1
 
@@ -157,12 +162,31 @@ class MjpegHttpCamera:
     def _take(self, parts: list[JpegPart]) -> None:
         if not parts:
             return
-        arrival_ns = time.monotonic_ns()
+        arrival_ns, arrival_wall_ns = both_clocks_ns()
         self._received += len(parts)
-        t_mono_ns = self._clock.time_ns(parts[-1].headers.get("x-timestamp"), arrival_ns, time.time_ns())
+        stamp = parts[-1].headers.get("x-timestamp")
+        t_mono_ns = self._clock.time_ns(stamp, arrival_ns, arrival_wall_ns)
+        believed = t_mono_ns is not None or stamp is None
         if t_mono_ns is None:
             t_mono_ns = arrival_ns - self._latency_ns
-        self._waiting = _Waiting(parts[-1], t_mono_ns, self._received - 1)
+        self._waiting = _Waiting(parts[-1], t_mono_ns, self._received - 1, believed)
+
+
+def both_clocks_ns(
+    mono_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
+) -> tuple[int, int]:
+    """Returns the monotonic and the wall clock at the same moment, as far as a few looks find one.
+
+    A thread that is put aside between the two looks would take a stamp in wall time for so much older, and the picture for older than
+    the one before it.
+    """
+    looks: list[tuple[int, int, int]] = []
+    for _ in range(_LOOKS):
+        before_ns, now_wall_ns = mono_ns(), wall_ns()
+        looks.append((mono_ns() - before_ns, before_ns, now_wall_ns))
+        if looks[-1][0] <= _SAME_MOMENT_NS:
+            break
+    return min(looks)[1:]
 
 
 def _boundary(stream: HttpStream, shown: str) -> str | None:

@@ -154,8 +154,10 @@ class _Server(ThreadingHTTPServer):
 
 class _Handler(BaseHTTPRequestHandler):
     server: _Server
-    server_version = "patrol-sim"
-    sys_version = ""
+
+    def version_string(self) -> str:
+        """Returns what the server calls itself."""
+        return "patrol-sim"
 
     def setup(self) -> None:
         super().setup()

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from little_mjpeg_server import OK, MjpegServer, jpeg, part, serving
 
-from drivers.camera_mjpeg_http import MjpegHttpCamera
+from drivers.camera_mjpeg_http import MjpegHttpCamera, both_clocks_ns
 from robot.capture import Backoff, CaptureSet, ReaderState
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import CameraShot
@@ -73,6 +73,41 @@ def test_time_stamp_of_the_sender_is_used_and_latency_is_subtracted_without_one(
         after_ns = time.monotonic_ns()
         assert before_ns <= camera.read(2).t_mono_ns + 300_000_000 <= after_ns
         camera.close()
+
+
+def test_a_picture_that_lay_at_the_server_is_not_handed_out() -> None:
+    """It would be taken for one of now, and the next one's light was taken before it came."""
+    hold, more = threading.Event(), threading.Event()
+
+    def stamped(value: int, t_ns: int) -> bytes:
+        return part(jpeg(value), f"X-Timestamp: {t_ns // 10**9}.{t_ns % 10**9 // 1000:06d}")
+
+    def serve(send: Callable[[bytes], None], request: str) -> None:
+        now_ns = time.monotonic_ns()
+        send(OK + stamped(10, now_ns - 60_000_000_000))
+        more.wait(20)
+        send(stamped(20, now_ns - 50_000_000))
+        hold.wait(20)
+
+    with MjpegServer(serve) as server:
+        camera = MjpegHttpCamera(server.url, "a")
+        with pytest.raises(DeviceTimeout):
+            camera.read(0.1)
+        more.set()
+        frame = camera.read(2)
+        assert (brightness(frame), frame.seq) == (20, 1)
+        camera.close()
+        hold.set()
+
+
+def test_the_clocks_are_read_at_the_same_moment() -> None:
+    """Between its first two looks the thread is put aside for 0.2 s."""
+    at_ms = iter([0, 200, 200, 200, 200, 200])
+
+    def now_ns(offset_ns: int) -> int:
+        return next(at_ms) * 1_000_000 + offset_ns
+
+    assert both_clocks_ns(lambda: now_ns(0), lambda: now_ns(10**18)) == (200_000_000, 10**18 + 200_000_000)
 
 
 def test_newest_of_several_waiting_wins_and_the_others_are_gaps_in_seq() -> None:

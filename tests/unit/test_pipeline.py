@@ -284,6 +284,17 @@ def test_a_camera_that_sees_nothing_is_loud() -> None:
     assert run.reasons == ()
 
 
+def test_pictures_whose_times_do_not_rise_disturb_nobody() -> None:
+    """A sender's clock that is set takes its pictures back by some tenths of a second, again and again."""
+    run = ready()
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    for number in range(round(4.0 * 9)):
+        taken_ns = run.now_ns - round((0.6 if number % 3 == 2 else 0.0) * S)
+        run.step([camera_shot(taken_ns)], [thermal_frame(run.now_ns, [person(FEBRILE_C)])])
+        run.tick += 2
+    assert run.reasons == () and len(run.raised) == 1 and len(run.verdicts) == 1
+
+
 def test_late_pictures_are_not_looked_at_and_said_to_be_late() -> None:
     """They show somebody who has left; whoever stands there now must not be read under their face."""
     run = ready()
