@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+
+import cv2
 import numpy as np
 import pytest
 
@@ -60,6 +63,26 @@ def test_a_tour_stays_in_view_at_its_ranges_and_repeats_itself() -> None:
         assert depth[0] > 0 and in_picture(RIG.thermal, pixels)[0]
         ranges.append(np.linalg.norm(pose.center_m - RIG.thermal.position_m))
     assert min(ranges) == pytest.approx(0.7, rel=0.1) and max(ranges) == pytest.approx(1.4, rel=0.1)
+
+
+def test_a_target_that_no_camera_sees_whole_is_brought_in() -> None:
+    """The thermal sensor looks 14° higher than the camera beside it: the upper row of places would be above the camera's picture."""
+    front = next(camera for camera in RIG.cameras if camera.name == "front")
+    up, _ = cv2.Rodrigues(np.radians([-14.0, 0.0, 0.0]))
+    higher = dataclasses.replace(RIG.thermal, rotation=up @ front.rotation)
+    rig = dataclasses.replace(RIG, thermal=higher)
+    held = Held(PropFile("tag", tour=TourFile(views=("thermal",), ranges_m=(1.1,), columns=3, rows=3)), "tag0", rig, 1)
+    half_m = np.array(held.surface.size_m) / 2
+    upper = 0
+    for number in range(9):
+        pose = held.at(1.0 + 2.4 * number + 0.8)
+        assert pose is not None
+        corners = np.array([(x, y, 0.0) for x in (-1, 1) for y in (-1, 1)]) * [*half_m, 0.0] @ pose.rotation.T
+        pixels, _ = Projector(front).project(pose.center_m + corners)
+        assert in_picture(front, pixels).all(), number
+        there, _ = Projector(higher).project(pose.center_m[None])
+        upper += there[0, 1] < higher.height_px / 2
+    assert upper >= 3, "in the upper half of the thermal view all the same"
 
 
 def test_places_between_are_seen_whole_by_two_cameras() -> None:
