@@ -217,7 +217,7 @@ def _doctor(options: argparse.Namespace) -> int:
         calibration,
         _openers(settings),
         options.seconds,
-        lambda what: progress.print(f"… {what}", style="dim"),
+        lambda what: progress.print(f"… {getattr(what, options.language)}", style="dim"),
     )
     if options.json:
         print(json.dumps(doctor_view.as_json(settings.robot.name, findings, beside), ensure_ascii=False))

@@ -17,6 +17,7 @@ import numpy as np
 
 from calibration import files
 from calibration.files import Calibration, OpticCalibration
+from robot import texts
 from robot.config import Settings
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
@@ -109,11 +110,11 @@ def graded(value: float, look: float, bad: float) -> Level:
 def stream(one: Stream) -> list[Finding]:
     """Returns opening, rate, time stamps and faults of a device."""
     if one.error and not one.t_mono_ns:
-        return [Finding(check="open", device=one.name, level=Level.FAIL, found=same(one.error))]
+        return [Finding(check="open", device=one.name, level=Level.FAIL, found=texts.detail(one.error))]
     sends = same(f"{one.model}, {one.size_px[0]}×{one.size_px[1]}".lstrip(", "))
     opened = Finding(check="open", device=one.name, level=Level.OK, found=sends)
     if one.error:
-        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=same(one.error))
+        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=texts.detail(one.error))
     return [opened, _rate(one), _timestamps(one), _faults(one)]
 
 

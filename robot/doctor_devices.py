@@ -21,7 +21,7 @@ from robot.errors import DeviceError, DeviceTimeout, PatrolError
 from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
-from robot.texts import Text
+from robot.texts import DETAILS, Text
 from robot.types import U8, CameraShot, PlateReading, ThermalFrame
 from robot.uniformity import Uniformity
 from robot.warm import WARM_C
@@ -176,7 +176,7 @@ def _watch(
             seen.t_mono_ns.append(frame.t_mono_ns)
             take(frame)
         if not seen.t_mono_ns:
-            seen.error = "opened, but it sends nothing"
+            seen.error = DETAILS["silent"].en
     except DeviceError as error:
         seen.error = str(error)
     finally:

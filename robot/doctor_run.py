@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibration.files import Calibration
-from robot import computer, credentials, doctor
+from robot import computer, credentials, doctor, texts
 from robot.config import Settings
 from robot.doctor import Finding, Level, same
 from robot.doctor_devices import CPU, Openers, device_findings
@@ -37,14 +37,15 @@ _HEALTH_S = 2.0
 
 
 def examine(
-    settings: Settings, calibration: Calibration, openers: Openers, seconds: float, say: Callable[[str], None]
+    settings: Settings, calibration: Calibration, openers: Openers, seconds: float, say: Callable[[Text], None]
 ) -> tuple[list[Finding], bool]:
     """Returns every finding, and whether a running robot was asked in place of the devices; `say` hears what is being done."""
     findings = doctor.calibration_findings(calibration, settings, dt.datetime.now(dt.UTC))
     health = ask_robot(settings)
     findings += _model(settings, openers, health, say)
     if health is None:
-        say(f"opening {len(settings.cameras) + 1} devices for {seconds:g} s")
+        count = len(settings.cameras) + 1
+        say(Text(f"opening {count} devices for {seconds:g} s", f"打开 {count} 个设备，{seconds:g} 秒"))
         findings += device_findings(settings, calibration, openers, seconds)
         findings.append(_indicator(settings, openers))
         findings += _supplies(settings, openers)
@@ -52,7 +53,7 @@ def examine(
     else:
         findings += _said(health)
     findings += _usb(settings, openers)
-    say("looking at disk, clock and computer")
+    say(Text("looking at disk, clock and computer", "检查磁盘、时钟与主机"))
     findings += _computer(settings)
     return findings, health is not None
 
@@ -102,7 +103,7 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
     for name, said in devices.items():
         good = bool(said.get("alive")) and bool(said.get("valid"))
         plain = Text("sends usable frames", "数据正常") if good else Text("silent", "无数据")
-        words = same(str(said["detail"])) if said.get("detail") else plain
+        words = texts.detail(str(said["detail"])) if said.get("detail") else plain
         if name == "position":  # the robot screens without
             findings.append(Finding(check="place", device=name, level=Level.OK if good else Level.WARN, found=words))
             continue
@@ -113,10 +114,11 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
 
 
 def _model(
-    settings: Settings, openers: Openers, health: Mapping[str, Any] | None, say: Callable[[str], None]
+    settings: Settings, openers: Openers, health: Mapping[str, Any] | None, say: Callable[[Text], None]
 ) -> list[Finding]:
     size_px, wanted = settings.cameras[0].network_px, settings.detection.providers
-    say(f"face detector at {size_px[0]}×{size_px[1]}")
+    size = f"{size_px[0]}×{size_px[1]}"
+    say(Text(f"face detector at {size}", f"人脸检测 {size}"))
     try:
         # An accelerator may have memory for one program only, and builds engines for minutes: a running robot says what it uses.
         session = openers.session(size_px, wanted if health is None else CPU)
@@ -165,7 +167,7 @@ def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding
             reading = source.read(left_s)
             whereabouts.hear(reading)
             if isinstance(reading.position, NoPosition):
-                found = same(reading.position.why)
+                found = texts.detail(reading.position.why)
                 continue
             here = whereabouts.at(reading.t_mono_ns)
             level, found = Level.OK, Text(here.text, here.where.place_zh or here.text)

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from robot.texts import DETAILS
 from robot.types import Screening
 
 ALIVE_PERIODS = 10.0
@@ -106,7 +107,7 @@ class _Stream:
             valid=self.valid and self.started and not late,
             rate_hz=rate_hz,
             declared_hz=self.declared_hz,
-            detail=f"pictures come more than {LATE_S:g} s late" if late else self.detail,
+            detail=DETAILS["late"].en if late else self.detail,
         )
 
     def _rate_hz(self, now_ns: int) -> float:

@@ -14,6 +14,7 @@ from robot.detect import decode_scale
 from robot.interfaces import FaceDetector
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
+from robot.texts import DETAILS
 from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Track
 from robot.warm import WarmPlace
 
@@ -95,8 +96,8 @@ class Looker:
     def trouble(self, camera: str) -> str:
         """Returns why the camera's pictures are of no use, in words; empty while they are (one or two damaged ones are an accident)."""
         if self._damaged[camera] >= DAMAGED_MAX:
-            return "pictures cannot be decoded"
-        return "pictures show nothing: lens covered, fogged, or no light" if self._sight[camera].blind else ""
+            return DETAILS["undecodable"].en
+        return DETAILS["blind"].en if self._sight[camera].blind else ""
 
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last looks cost."""

@@ -29,6 +29,7 @@ from robot.place import Whereabouts
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate_all, thermal_rois
 from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
+from robot.texts import DETAILS
 from robot.thermometry import Thermometer
 from robot.track import Tracker, TrackerLimits
 from robot.types import (
@@ -284,10 +285,8 @@ class Pipeline:
         self._health.beat("thermal", thermal.t_mono_ns)
         expected = (self._thermal.height_px, self._thermal.width_px)
         fits = thermal.temp_c.shape == expected
-        size = "" if fits else "×".join(str(side) for side in thermal.temp_c.shape[::-1])
-        self._health.set_valid(
-            "thermal", fits, "" if fits else f"picture is {size}: another sensor than was calibrated"
-        )
+        size = "×".join(str(side) for side in thermal.temp_c.shape[::-1])
+        self._health.set_valid("thermal", fits, "" if fits else f"{DETAILS['other_sensor'].en} ({size})")
         if not fits:
             return
         if self._first_thermal_ns is None:

@@ -15,7 +15,7 @@ import numpy as np
 
 from robot.config import PlaceSettings, RobotSettings, ZoneSettings
 from robot.events import Place, WhereData
-from robot.texts import Text
+from robot.texts import DETAILS, Text
 from robot.types import F32, GlobalPosition, MapPosition, NoPosition, PositionReading
 
 NEAR_M = 30.0
@@ -72,7 +72,7 @@ class Whereabouts:
         """Returns why there has been no position for too long, in words for health; empty while there is one."""
         if self._age_s(now_ns) <= self._settings.stale_s:
             return ""
-        return self._denied or "no position"
+        return self._denied or DETAILS["no_position"].en
 
     def _age_s(self, now_ns: int) -> float:
         return math.inf if self._last is None else max(0.0, (now_ns - self._last[0]) / 1e9)

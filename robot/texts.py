@@ -110,6 +110,50 @@ HELP: dict[Reason, Text] = {
 """What the person can do about it; reasons that are the robot's own have no entry."""
 
 
+DEVICES: dict[str, Text] = {
+    "thermal": Text("thermal", "热成像"),
+    "pipeline": Text("image processing", "图像处理"),
+    "plate": Text("reference plate", "参考源"),
+    "position": Text("position", "位置"),
+    "front": Text("front", "前方"),
+    "left": Text("left", "左侧"),
+    "right": Text("right", "右侧"),
+    "rear": Text("rear", "后方"),
+    "rear_left": Text("rear left", "左后方"),
+    "rear_right": Text("rear right", "右后方"),
+}
+"""What people call the devices; cameras are named in the settings, these by most of them."""
+
+DETAILS: dict[str, Text] = {
+    "undecodable": Text("pictures cannot be decoded", "画面无法解码"),
+    "blind": Text("pictures show nothing: lens covered, fogged, or no light", "画面无内容：镜头被遮挡、起雾或无光照"),
+    "late": Text("pictures come more than 1 s late", "画面延迟超过 1 秒"),
+    "other_sensor": Text("another sensor than was calibrated", "与标定时的传感器不同"),
+    "silent": Text("opened, but it sends nothing", "已打开，但无数据"),
+    "no_position": Text("no position", "无位置数据"),
+    "no_fix": Text("no fix", "未定位"),
+    "bad_fix": Text("satellites stand too badly (dilution above 20)", "卫星分布过差（精度因子大于 20）"),
+    "base_lost": Text("the base does not know where it is", "底盘不知道自身位置"),
+}
+"""What health or the doctor says of a device whose data are not usable, by its English words; figures may follow in brackets."""
+_BY_WORDS = {text.en: text for text in DETAILS.values()}
+
+
+def device(name: str) -> Text:
+    """Returns what people call a device; one that has no word here keeps the name that it has in the settings."""
+    plain = name.replace("_", " ")
+    return DEVICES.get(name, Text(plain, plain))
+
+
+def detail(said: str) -> Text:
+    """Returns a detail of health in every language; one that is not known here stays as it is."""
+    if said in _BY_WORDS:
+        return _BY_WORDS[said]
+    words, _, figures = said.rpartition(" (")
+    known = _BY_WORDS.get(words)
+    return Text(said, said) if known is None else Text(said, f"{known.zh} ({figures}")
+
+
 def table() -> dict[str, dict[str, dict[str, str]]]:
     """Returns every text as {language: {group: {code: text}}}, as the page fetches it."""
     groups: dict[str, dict[str, Text]] = {
@@ -118,6 +162,8 @@ def table() -> dict[str, dict[str, dict[str, str]]]:
         "not_measured": {str(reason): text for reason, text in NOT_MEASURED.items()},
         "help": {str(reason): text for reason, text in HELP.items()},
         "advice": {"elevated": ADVICE},
+        "device": DEVICES,
+        "detail": _BY_WORDS,
     }
     return {
         language: {

@@ -118,13 +118,18 @@ def _banner(board: Board, now_ns: int, language: str) -> RenderableType:
         return Panel(Line(f"{word('lost', language)}\n{detail}", style="bold white on red"), border_style="red")
     place = spoken(state.place, "" if state.where is None else state.where.place_zh, language)
     where = f"{state.robot} · {place}" if place else state.robot
+    warnings = [_told(texts.WARNINGS, code, language) for code in state.warnings]
     if state.screening == "available":
-        return Panel(Line(f"{word('available', language)} · {where}", style="bold green"), border_style="green")
-    reasons = ", ".join(
-        str(getattr(texts.UNAVAILABLE[code], language)) if code in texts.UNAVAILABLE else code for code in state.reasons
-    )
-    text = f"{word('unavailable', language)} · {where}\n{reasons}"
+        text = "\n".join([f"{word('available', language)} · {where}", *warnings])
+        return Panel(Line(text, style="bold green"), border_style="yellow" if warnings else "green")
+    reasons = ", ".join(_told(texts.UNAVAILABLE, code, language) for code in state.reasons)
+    text = "\n".join([f"{word('unavailable', language)} · {where}", reasons, *warnings])
     return Panel(Line(text, style="bold black on yellow"), border_style="yellow")
+
+
+def _told(known: Mapping[str, Text], code: str, language: str) -> str:
+    """Returns a code in words; one that is not known is shown as it is."""
+    return str(getattr(known[code], language)) if code in known else code
 
 
 def _alarms(state: LiveState, language: str) -> RenderableType:
@@ -176,8 +181,7 @@ def _result(person: LivePerson, language: str) -> str:
 
 def _why(code: str, language: str) -> str:
     """Returns a reason for not measuring in words; a code that is not known is shown as it is."""
-    known = {str(one): getattr(text, language) for one, text in texts.NOT_MEASURED.items()}
-    return str(known.get(code, code))
+    return _told({str(one): text for one, text in texts.NOT_MEASURED.items()}, code, language)
 
 
 def _counts(state: LiveState, language: str) -> RenderableType:
@@ -203,7 +207,9 @@ def _devices(state: LiveState, language: str) -> RenderableType:
         if not device.alive:
             kind = "silent"
         style = {"alive": "green", "slow": "yellow"}.get(kind, "bold red")
-        line.append(f"{name} {word(kind, language)} {device.rate_hz:.1f}/s   ", style=style)
+        why = f" ({getattr(texts.detail(device.detail), language)})" if device.detail else ""
+        called = getattr(texts.device(name), language)
+        line.append(f"{called} {word(kind, language)}{why} {device.rate_hz:.1f}/s   ", style=style)
     return line
 
 

@@ -18,8 +18,6 @@ const WORDS = {
     token: "Access token", signIn: "Sign in", badToken: "The robot does not know this token.", displayToken: "This token is for the passers-by's screen only.",
     footer: "Body-temperature estimates from thermal images; ± is two standard uncertainties (95 %). Not a diagnosis.",
     mapLabel: "People around the robot from above, robot in the middle, ahead is up; the table below says the same", thermalField: "thermal",
-    "device.thermal": "thermal", "device.pipeline": "image processing", "device.plate": "reference plate",
-    "device.front": "front", "device.left": "left", "device.right": "right", "device.rear": "rear", "device.rear_left": "rear left", "device.rear_right": "rear right",
     evidence: "Evidence", close: "Close", noEvidence: "No pictures were kept of this alarm.", evidenceOf: "Evidence: person {person}, {time}", evidenceZip: "Save everything (zip)",
     thermalCrop: "Thermal picture of the face", faceCrop: "Camera picture of the face", loading: "Loading…", notRead: "The robot did not answer ({status}).",
     raw_c: "Read by the sensor", reference_correction_c: "Reference plate", emissivity_correction_c: "Emissivity of skin", atmosphere_correction_c: "Air in between",
@@ -54,8 +52,6 @@ const WORDS = {
     token: "访问令牌", signIn: "登录", badToken: "机器人不认识此令牌。", displayToken: "此令牌仅用于行人提示屏。",
     footer: "根据热成像画面得出的体温估计值；± 为两倍标准不确定度（95 %）。不是诊断结果。",
     mapLabel: "机器人周围人员的俯视图，机器人居中，上方为前方；下表内容相同", thermalField: "热成像",
-    "device.thermal": "热成像", "device.pipeline": "图像处理", "device.plate": "参考源",
-    "device.front": "前方", "device.left": "左侧", "device.right": "右侧", "device.rear": "后方", "device.rear_left": "左后方", "device.rear_right": "右后方",
     evidence: "证据", close: "关闭", noEvidence: "此警报没有保存图像。", evidenceOf: "证据：人员 {person}，{time}", evidenceZip: "全部保存（zip）",
     thermalCrop: "面部热成像", faceCrop: "面部摄像画面", loading: "正在加载…", notRead: "机器人没有应答（{status}）。",
     raw_c: "传感器读数", reference_correction_c: "参考源修正", emissivity_correction_c: "皮肤发射率修正", atmosphere_correction_c: "空气修正",
@@ -87,7 +83,14 @@ export function t(key, values = {}) {
 
 /** What people call a device; one that has no word here keeps the name that it has in the settings. */
 export function deviceName(name) {
-  return WORDS[language][`device.${name}`] ?? name.replaceAll("_", " ");
+  return codes[language]?.device?.[name] ?? name.replaceAll("_", " ");
+}
+
+/** Why a device is not usable, as robot/texts.py has it; figures in brackets at its end read alike in both languages. */
+export function detailOf(said) {
+  const known = codes[language]?.detail ?? {};
+  const [, words, figures] = /^(.*?)( \([^()]*\))?$/s.exec(said);
+  return known[said] ?? (known[words] ?? words) + (figures ?? "");
 }
 
 export function code(group, name) {

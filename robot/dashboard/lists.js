@@ -1,6 +1,6 @@
 // Tables and lists of the live page; each is written only when what it says has changed.
 import { at, element } from "/dom.js";
-import { clock, code, deviceName, figure, help, t } from "/i18n.js";
+import { clock, code, detailOf, deviceName, figure, help, t } from "/i18n.js";
 
 function rewrite(id, key, make) {
   const node = at(id);
@@ -50,7 +50,7 @@ export function renderDevices(devices) {
   rewrite("devices", devices, () => Object.entries(devices).map(([name, device]) => {
     const problem = !device.alive ? "dead" : !device.valid ? "invalid" : !device.rate_ok ? "slow" : null;
     const condition = element("td", problem ? "fault" : "ok", `${problem ? "✕" : "✓"} ${t(problem ?? "alive")}`);
-    if (device.detail) condition.append(element("small", "", device.detail));
+    if (device.detail) condition.append(element("small", "", detailOf(device.detail)));
     return element("tr", "", element("td", "", deviceName(name)), condition,
       element("td", "", `${device.rate_hz.toFixed(1)} / ${device.declared_hz.toFixed(0)} Hz`));
   }));

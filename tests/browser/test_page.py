@@ -12,10 +12,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+from msgspec.structs import replace
 from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
 from watched import Pages
 
-from robot.events import WhereData
+from robot.events import DeviceData, WhereData
 
 pytestmark = pytest.mark.system
 
@@ -122,6 +123,30 @@ def test_where_the_robot_is_and_where_each_alarm_happened(stage: Stage, pages: P
     page.locator("#evidence-numbers tr").first.wait_for()
     assert "机器人位置" in page.locator("#evidence-numbers").inner_text()
     pages.expected = "404"
+
+
+def test_why_a_device_is_not_usable_is_said_in_both_languages(stage: Stage, pages: Pages) -> None:
+    page = pages(stage.url)
+    ready(page)
+    broken = DeviceData(alive=True, rate_ok=True, valid=False, rate_hz=9.0, declared_hz=9.0)
+    details = {
+        "front": "pictures show nothing: lens covered, fogged, or no light",
+        "thermal": "another sensor than was calibrated (80×62)",
+        "position": "satellites stand too badly (dilution above 20)",
+        "hall_2": "something new (3)",
+    }
+    stage.change(devices={name: replace(broken, detail=detail) for name, detail in details.items()})
+    eventually(lambda: page.locator("#devices small").all_inner_texts() == list(details.values()))
+    page.locator("#language").click()
+    told = [
+        "画面无内容：镜头被遮挡、起雾或无光照",
+        "与标定时的传感器不同 (80×62)",
+        "卫星分布过差（精度因子大于 20）",
+        "something new (3)",
+    ]
+    eventually(lambda: page.locator("#devices small").all_inner_texts() == told)
+    names = [row.split("\t")[0] for row in page.locator("#devices tr").all_inner_texts()]
+    assert names == ["前方", "热成像", "位置", "hall 2"]
 
 
 def test_any_view_can_be_the_large_one(stage: Stage, pages: Pages, keep: Keep) -> None:

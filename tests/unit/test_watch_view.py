@@ -77,6 +77,24 @@ def test_an_old_or_broken_view_never_says_available() -> None:
     assert "10 s old" in shown(Board(STATE), 10_000_000_000)
 
 
+def test_what_else_must_be_said() -> None:
+    """Warnings, and why a device is not usable, in both languages."""
+    thermal = DeviceData(
+        alive=True,
+        rate_ok=True,
+        valid=False,
+        rate_hz=9.0,
+        declared_hz=9.0,
+        detail="another sensor than was calibrated (80×62)",
+    )
+    for screening in ("available", "unavailable"):
+        board = Board(replace(STATE, screening=screening, warnings=("siren_quiet",), devices={"thermal": thermal}))
+        english, chinese = shown(board), shown(board, language="zh")
+        assert "Night: alarms are shown by the lamp" in english and "夜间模式" in chinese
+        assert "thermal NOT USABLE (another sensor than was calibrated (80×62)) 9.0/s" in english
+        assert "热成像 不可用 (与标定时的传感器不同 (80×62)) 9.0/s" in chinese
+
+
 def test_alarms_and_who_answered() -> None:
     first = LiveAlarm(
         alarm="a",
