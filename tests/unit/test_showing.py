@@ -19,7 +19,7 @@ UNIX_NS = 1_780_000_000 * S
 FEBRILE: Person = (1.5, 0.0, 1.5, 36.9)
 NORMAL: Person = (1.5, 0.0, 1.5, 34.6)
 NOISE = np.random.default_rng(1).integers(0, 255, (CAMERA_PX[1], CAMERA_PX[0], 3), dtype=np.uint8)
-NOISE[:, : CAMERA_PX[0] // 2] //= 2  # noise alone is what a blind camera shows
+NOISE[:, : CAMERA_PX[0] // 8] //= 4  # something to see beside the people: noise alone is what a blind camera shows
 
 
 class Stage:
