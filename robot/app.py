@@ -41,7 +41,8 @@ from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.live import as_of
 from robot.loop import Lamp, Loop, Teller
 from robot.metrics import Metrics
-from robot.pipeline import Acknowledge, Pipeline
+from robot.outcome import Acknowledge
+from robot.pipeline import Pipeline
 from robot.power import PowerRules
 from robot.preflight import problems
 from robot.record import Recorder, begin_run

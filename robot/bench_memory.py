@@ -24,7 +24,8 @@ import numpy as np
 from robot.attention import CROP_PX, CROPS_MAX
 from robot.bench_station import SETTLE_S, Parts, Recording, Tick, settle
 from robot.detect import Detector
-from robot.pipeline import Acknowledge, Pipeline
+from robot.outcome import Acknowledge
+from robot.pipeline import Pipeline
 
 MINUTES = 10
 SETTLED = 0.3

@@ -24,7 +24,8 @@ import numpy as np
 from robot.bench_stages import NETWORK, REST, Stopwatch, watched
 from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
 from robot.detect import Detector, FaceSession
-from robot.pipeline import Pipeline, StepResult
+from robot.outcome import StepResult
+from robot.pipeline import Pipeline
 from robot.types import F32, U8, Faces, Reading
 
 LIMITS = {(640, 384): 1.15, (320, 192): 1.35}

@@ -29,7 +29,7 @@ import numpy as np
 from robot.config import EvidenceSettings
 from robot.events import rfc3339
 from robot.optics import Optic
-from robot.pipeline import Raised, View
+from robot.outcome import Raised, View
 from robot.preview import blur, whose
 from robot.stream_session import Principal
 from robot.types import U8, CameraFrame, ThermalFrame

@@ -24,7 +24,8 @@ from robot.evidence import Evidence
 from robot.interfaces import Indicator
 from robot.metrics import Metrics
 from robot.night import is_night
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.record import Recorder
 from robot.report import step_data
 from robot.saving import Saver

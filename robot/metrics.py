@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 
 from robot.capture import ReaderStatus
 from robot.live import LiveState
-from robot.pipeline import StepResult
+from robot.outcome import StepResult
 from robot.types import VerdictKind
 
 _STEP_BUCKETS_S = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5)

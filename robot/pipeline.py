@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from robot.health import Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
 from robot.optics import Optic
+from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
 from robot.place import Whereabouts
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate_all, thermal_rois
@@ -34,9 +35,7 @@ from robot.thermometry import Thermometer
 from robot.track import Tracker, TrackerLimits
 from robot.types import (
     F64,
-    CameraFrame,
     CameraShot,
-    Faces,
     IndicatorSignal,
     NotMeasured,
     PlateReading,
@@ -77,71 +76,6 @@ STRAINED = frozenset(("computer_hot", "computer_slowed"))
 """Codes of robot/vitals.py that ask for it."""
 PIPELINE_HZ = 4.0
 """Declared rate of the loop itself: it turns at least this often even when no device delivers."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Placed:
-    """A verdict and where the person was."""
-
-    verdict: Verdict
-    camera: str
-    position_m: F64
-    t_position_ns: int
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Raised:
-    """An alarm that begins in this step."""
-
-    alarm: Alarm
-    placed: Placed
-    t_evidence_ns: int
-    """When the thermal frame that completed the evidence had arrived; the time of judgement where no frame did."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class CoverageReport:
-    since_ns: int
-    coverage: Coverage
-    in_view: int
-    unmatched_warm: int = 0
-    """Warm places without a face: people who were there and could not be measured, beyond those counted in `coverage`."""
-
-
-@dataclass(slots=True, eq=False)
-class StepResult:
-    """What one step brought. The indicator is set from `signal` before anything else is done with the rest."""
-
-    signal: IndicatorSignal
-    verdicts: list[Placed] = field(default_factory=list)
-    raised: list[Raised] = field(default_factory=list)
-    acknowledged: list[Alarm] = field(default_factory=list)
-    cleared: list[Alarm] = field(default_factory=list)
-    health: HealthReport | None = None
-    """Set when it changed."""
-    coverage: CoverageReport | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Acknowledge:
-    """An officer's answer to an alarm."""
-
-    alarm_id: str
-    by: str
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class View:
-    """What the pipeline knows right now, for people to look at."""
-
-    tracks: list[Track]
-    rois: list[ThermalRoi]
-    results: list[Reading | NotMeasured]
-    """What the newest thermal frame gave for each of `rois`, in their order."""
-    pictures: dict[str, tuple[CameraFrame, Faces]]
-    """Of each camera the newest picture that was looked at whole, with its faces."""
-    health: HealthReport
-    reference: ReferenceState
 
 
 class Pipeline:

@@ -23,7 +23,8 @@ from robot.config import Settings
 from robot.detect import Detector
 from robot.errors import RecordingError
 from robot.events import EventFactory
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.recording import Played, Recording
 from robot.report import step_data
 from robot.tape import Acted, Begin, Charged, Finished, Gap, Heard, Ids, Located, Step, Told, Warned

@@ -13,7 +13,7 @@ from robot.events import (
     rfc3339,
     screening_data,
 )
-from robot.pipeline import CoverageReport, StepResult
+from robot.outcome import CoverageReport, StepResult
 
 
 def step_data(result: StepResult, calibration_id: str, t_lamp_ns: int, now_ns: int, now_unix_ns: int) -> list[Data]:

@@ -15,7 +15,8 @@ from robot.config import Settings
 from robot.events import CoverageData, device_data, rfc3339
 from robot.live import Box, Field, LiveAlarm, LivePerson, LiveState, Preview
 from robot.optics import Optic
-from robot.pipeline import Pipeline, View
+from robot.outcome import View
+from robot.pipeline import Pipeline
 from robot.preview import camera_preview, thermal_preview, whose
 from robot.types import CameraFrame, Faces, NotMeasured, ThermalFrame, Track
 

@@ -16,7 +16,8 @@ import msgspec
 from calibration.files import Calibration
 from robot.config import Settings
 from robot.interfaces import FaceDetector
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.types import (
     CameraShot,
     GlobalPosition,

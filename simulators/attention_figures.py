@@ -25,7 +25,8 @@ from robot.attention import CROP_PX, CROPS_MAX
 from robot.config import Settings
 from robot.events import EventFactory, encode
 from robot.interfaces import FaceDetector
-from robot.pipeline import Pipeline, StepResult
+from robot.outcome import StepResult
+from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.types import CameraFrame, CameraShot, Faces, ThermalFrame, Track
 from simulators.mot import SEEN_WITHIN_NS, best_camera, similarity

@@ -27,7 +27,8 @@ from robot.config import Settings
 from robot.detect import Detector
 from robot.events import EventFactory, encode
 from robot.interfaces import FaceDetector
-from robot.pipeline import Pipeline, StepResult
+from robot.outcome import StepResult
+from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.types import U8, CameraShot, ThermalFrame
 from simulators.nameplate import calibration_of

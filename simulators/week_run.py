@@ -18,7 +18,8 @@ import numpy as np
 from calibration.files import Calibration
 from robot.config import Settings
 from robot.events import EventFactory, encode
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.types import U8, CameraFrame, CameraShot, Faces, PlateReading, ThermalFrame
 from simulators.passage_group import Setup

@@ -27,7 +27,8 @@ import soak_verdict
 from soak_plan import Planned
 
 from robot.events import Event, EventFactory, encode
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.store import Store
 from robot.types import U8, CameraFrame, Faces, PlateReading, ThermalFrame

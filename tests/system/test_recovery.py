@@ -18,7 +18,8 @@ from whole_station import Event, Listener, fault, person, small_rig, station
 
 from robot import config
 from robot.app import App
-from robot.pipeline import Pipeline, StepResult
+from robot.outcome import StepResult
+from robot.pipeline import Pipeline
 from robot.store import Store
 from simulators import robot_config
 from simulators.devices import Station

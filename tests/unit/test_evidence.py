@@ -19,7 +19,8 @@ from small_station import Eyes, calibration, camera_shot, settings, thermal_fram
 from robot import evidence
 from robot.config import EvidenceSettings
 from robot.evidence import DEGREES, EVENT, FACE, THERMAL, Evidence, crop_of, write_whole
-from robot.pipeline import Pipeline, Raised
+from robot.outcome import Raised
+from robot.pipeline import Pipeline
 from robot.stream_session import Principal, Role
 
 OPERATOR, VIEWER = Principal("Li", Role.OPERATOR), Principal("guest", Role.VIEWER)

@@ -10,7 +10,7 @@ from small_station import verdict
 from robot.alarm import Alarm, AlarmState
 from robot.capture import ReaderState, ReaderStatus
 from robot.metrics import Metrics
-from robot.pipeline import Placed, Raised, StepResult
+from robot.outcome import Placed, Raised, StepResult
 from robot.types import IndicatorSignal, VerdictKind
 
 FAULTS = {"bad_checksum": 3, "resync_bytes": 9}

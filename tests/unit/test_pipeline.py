@@ -20,7 +20,8 @@ from calibration.files import Calibration
 from robot.alarm import AlarmState
 from robot.health import ALIVE_FLOOR_S, LATE_S, RECOVERY_S, VITAL_SILENCE_S
 from robot.optics import Optic
-from robot.pipeline import Acknowledge, Pipeline, Placed, Raised, StepResult, overlapping_cameras
+from robot.outcome import Acknowledge, Placed, Raised, StepResult
+from robot.pipeline import Pipeline, overlapping_cameras
 from robot.types import IndicatorSignal, Reason, Screening, ThermalFrame, VerdictKind
 
 TICK = S // 18

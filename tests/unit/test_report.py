@@ -24,7 +24,7 @@ from robot.events import (
     json_schema,
 )
 from robot.health import DeviceHealth, HealthReport
-from robot.pipeline import CoverageReport, Placed, Raised, StepResult
+from robot.outcome import CoverageReport, Placed, Raised, StepResult
 from robot.report import step_data
 from robot.screening import Coverage
 from robot.types import IndicatorSignal, Reason, Screening, VerdictKind

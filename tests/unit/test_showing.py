@@ -9,7 +9,8 @@ import pytest
 from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, camera_shot, settings, thermal_frame
 
 from robot.live import LivePerson, LiveState, as_of
-from robot.pipeline import Acknowledge, Pipeline
+from robot.outcome import Acknowledge
+from robot.pipeline import Pipeline
 from robot.showing import Showing
 from robot.texts import HELP, table
 from robot.types import Reason

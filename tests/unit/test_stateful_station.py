@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 from small_station import PLATE_C, Eyes, Person, S, calibration, camera_shot, settings, thermal_frame
 
-from robot.pipeline import Acknowledge, Pipeline, StepResult
+from robot.outcome import Acknowledge, StepResult
+from robot.pipeline import Pipeline
 from robot.types import Verdict, VerdictKind
 
 TICK = S // 18

@@ -26,7 +26,7 @@ from drivers.jpeg_image import decode as decode_jpeg
 from robot import record, record_files, tape
 from robot.config import CoverageSettings, PlaceSettings, RecordSettings, Settings, ZoneSettings
 from robot.errors import CalibrationError, RecordingError
-from robot.pipeline import StepResult
+from robot.outcome import StepResult
 from robot.record import Recorder
 from robot.record_files import Run
 from robot.recording import Recording
