@@ -209,8 +209,9 @@ def load(path: Path) -> Calibration:
     try:
         raw = path.read_bytes()
     except OSError as error:
+        begin = ", or begin with patrol-calibrate nominal" if isinstance(error, FileNotFoundError) else ""
         raise CalibrationError(
-            f"{path}: cannot be read ({error.strerror}); name the robot's calibration file"
+            f"{path}: cannot be read ({error.strerror}); name the robot's calibration file{begin}"
         ) from error
     return _unsealed(raw, path)
 

@@ -351,9 +351,8 @@ def _current(path: Path, settings: Settings) -> Calibration:
     try:
         calibration = files.load(path)
     except CalibrationError as error:
-        hint = "" if path.exists() else "; begin with patrol-calibrate nominal"
-        hint = hint or "; bring back a version with patrol-calibrate rollback, or begin with patrol-calibrate nominal"
-        raise CalibrationError(f"{error}{hint}") from error
+        hint = "; bring back a version with patrol-calibrate rollback, or begin with patrol-calibrate nominal"
+        raise CalibrationError(f"{error}{hint if path.exists() else ''}") from error
     problems = []
     if calibration.robot != settings.robot.name:
         problems.append(

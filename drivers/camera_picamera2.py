@@ -42,14 +42,12 @@ class Picamera2Camera:
         self._job: Any = None
         width, height = address.integer("width", 1280), address.integer("height", 720)
         try:
-            import picamera2  # noqa: F401
-        except ImportError as error:
-            raise DeviceError(f"{self._shown}: {_MISSING} ({error})") from error
-        try:
             with self._manager():
                 self._camera = _acquired(int(address.target))
             self._configure(width, height, address)
             self._camera.start()
+        except ImportError as error:
+            raise DeviceError(f"{self._shown}: {_MISSING} ({error})") from error
         except (RuntimeError, IndexError, OSError, ValueError) as error:
             self.close()
             raise DeviceError(
@@ -137,6 +135,7 @@ class Picamera2Camera:
 
 def _acquired(number: int) -> Any:
     """Returns picamera2's object for a camera that is ours now. What it opened on the way is closed again if it cannot be had."""
+    # Within the manager's lock: of two threads that import it at once, where a part of it is missing, the second gets half a package.
     from picamera2 import Picamera2
 
     class Camera(Picamera2):  # type: ignore[misc]

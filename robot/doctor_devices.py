@@ -17,7 +17,7 @@ from robot.config import Settings
 from robot.credentials import Credentials
 from robot.detect import Detector, FaceSession
 from robot.doctor import Finding, Level, Stream
-from robot.errors import DeviceError, DeviceTimeout, PatrolError
+from robot.errors import DeviceTimeout, PatrolError
 from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
@@ -160,8 +160,8 @@ def _watch(
 ) -> None:
     try:
         device = opened()
-    except PatrolError as error:
-        seen.error = str(error)
+    except Exception as error:
+        seen.error = _why(error)
         return
     try:
         seen.model = device.info.model
@@ -177,11 +177,16 @@ def _watch(
             take(frame)
         if not seen.t_mono_ns:
             seen.error = DETAILS["silent"].en
-    except DeviceError as error:
-        seen.error = str(error)
+    except Exception as error:
+        seen.error = _why(error)
     finally:
         seen.faults = dict(device.faults)
         device.close()
+
+
+def _why(error: Exception) -> str:
+    """Returns an error in words; a driver's bug costs its own device only, the others are looked at all the same."""
+    return str(error) if isinstance(error, PatrolError) else f"bug: {error!r}"
 
 
 def _stream(name: str, declared_hz: float, seen: _Seen, seconds: float) -> Stream:

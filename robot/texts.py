@@ -28,7 +28,7 @@ UNAVAILABLE: dict[str, Text] = {
     "reference_lost": Text("The temperature reference is not valid", "温度参考源无效"),
     "warming_up": Text("The thermal sensor is warming up", "热成像传感器正在预热"),
     "no_camera": Text("No camera that shares the thermal view is working", "没有与热成像视野重合的可用摄像头"),
-    "calibration_missing": Text("No accepted calibration", "没有已接受的校准"),
+    "calibration_missing": Text("No accepted calibration", "没有可用的标定"),
     "out_of_ambient_window": Text("Surroundings are outside the range the method allows", "环境条件超出方法允许范围"),
 }
 """Why screening is unavailable: robot/health.py's codes, in its order."""

@@ -56,7 +56,7 @@ _WORDS = {
     "event.alarm.cleared": Text("alarm ended", "警报结束"),
     "event.health.changed": Text("screening {screening}", "筛查状态:{screening}"),
     "event.coverage.summary": Text("{seen} seen, {measured} measured", "出现 {seen} 人,已测 {measured} 人"),
-    "event.calibration.loaded": Text("calibration {calibration_id}", "校准 {calibration_id}"),
+    "event.calibration.loaded": Text("calibration {calibration_id}", "标定 {calibration_id}"),
     "event.system.started": Text("robot started", "机器人已启动"),
     "event.system.stopping": Text("robot stopping", "机器人正在停止"),
 }

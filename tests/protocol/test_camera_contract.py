@@ -297,6 +297,26 @@ def test_a_computer_without_picamera2_says_how_to_get_it() -> None:
         open_pi()
 
 
+def test_two_cameras_at_once_say_so_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of two threads that import a package at once, where a part of it is missing, Python gives the second one half of it."""
+    (tmp_path / "picamera2").mkdir()
+    (tmp_path / "picamera2/__init__.py").write_text("import time\ntime.sleep(0.3)\nimport a_library_that_is_missing\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    said: list[BaseException] = []
+
+    def try_to_open() -> None:
+        with pytest.raises(BaseException) as caught:
+            open_pi()
+        said.append(caught.value)
+
+    threads = [threading.Thread(target=try_to_open) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(said) == 2 and all(isinstance(error, DeviceError) for error in said), said
+
+
 def test_gstreamer_pipelines(gstreamer: type[Capture]) -> None:
     text = camera_gstreamer.pipeline_of(parse("gstreamer:1?width=1280&height=720&fps=15"))
     assert text.startswith(

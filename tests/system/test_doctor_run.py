@@ -29,7 +29,9 @@ def found(said: dict[str, Any], check: str, device: str = "") -> dict[str, Any]:
     return next(f for f in said["findings"] if f["check"] == check and f["device"] == device)  # type: ignore[no-any-return]
 
 
-def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(tmp_path: Path) -> None:
+def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     somebody = person((0.0, 1.4, 0.0), (90.0, 1.4, 0.0), body_c=36.6, eyes_height_m=1.6)
     with ends(Simulators(tmp_path, somebody, "--config", str(tmp_path), "--stream-port", "0", rig=small_rig(tmp_path))):
         code, said, errors = doctor(tmp_path)
@@ -46,8 +48,17 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(tmp_path: Path)
         (tmp_path / "robot.toml").write_text(text.replace("[thermal]", '[thermal]\npower = "gpiozero:?pin=24"'))
         code, said, _ = doctor(tmp_path, "--seconds", "2")
         assert code == 1 and found(said, "open", "left")["level"] == "fail"
+        assert "404" in found(said, "open", "left")["found"]
         assert found(said, "open", "front")["level"] == "ok" and "plug" in found(said, "open", "left")["what_to_do"]
         assert [found(said, "supply", name)["level"] for name in ("thermal", "front")] == ["ok", "warn"]
+        # A driver's bug costs its own device only.
+        text = (tmp_path / "robot.toml").read_text()
+        (tmp_path / "robot.toml").write_text(re.sub(r'address = "http.*/nobody\.mjpg', 'address = "picamera2:0', text))
+        (tmp_path / "picamera2.py").write_text("raise KeyError('of its own')\n")
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        code, said, _ = doctor(tmp_path, "--seconds", "2")
+        assert code == 1 and "of its own" in found(said, "open", "left")["found"]
+        assert found(said, "rate", "front")["level"] == "ok"
 
 
 def robot_with(folder: Path, more: str) -> Robot:
