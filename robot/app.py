@@ -23,6 +23,7 @@ from models.manifest import face_detector
 from robot import calibrated, config, credentials
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
+from robot.command import BUG
 from robot.config import CameraSettings, Settings
 from robot.detect import Detector
 from robot.errors import ConfigError, DeviceError, StoreError
@@ -73,7 +74,6 @@ DeviceT = TypeVar("DeviceT", Camera, ThermalSensor)
 
 _SAVE_S = 3.0
 """How long a stop waits for the disk."""
-_EXIT_BUG = 70
 _POSITIONS = 8
 """Positions that wait at most: some are no position, and the last one must not push out the one before it."""
 _SILENT_PERIODS = 5.0
@@ -159,7 +159,7 @@ class App:
             thread.join(timeout=10.0)
             if thread.is_alive():
                 log.critical("the pipeline does not end; leaving it")
-                return _EXIT_BUG
+                return BUG
             self._capture.stop(timeout_s=5.0)
             self._evidence.close()
             self._vitals.close()
@@ -170,7 +170,7 @@ class App:
             self._saver.flush(_SAVE_S / 2)
         finally:
             self.stream.stop(3.0)
-        return _EXIT_BUG if self.supervisor.failed else 0
+        return BUG if self.supervisor.failed else 0
 
     def _carry(self) -> Carried:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""

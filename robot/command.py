@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Callable
 
 from robot.errors import ConfigError, PatrolError
 
+BUG = 70
+"""Exit code of a program that met what it was not made for; its trace is on standard error."""
+
 
 def exit_code(program: str, command: Callable[[], int], *expected: type[Exception]) -> int:
-    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`."""
+    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other."""
     try:
         return command()
     except ConfigError as error:
@@ -18,6 +22,7 @@ def exit_code(program: str, command: Callable[[], int], *expected: type[Exceptio
         return 2
     except Exception as error:
         if not isinstance(error, (PatrolError, *expected)):
-            raise
+            traceback.print_exc()
+            return BUG
         print(f"{program}: {error}", file=sys.stderr)
         return 1
