@@ -8,10 +8,11 @@ import select
 import socket
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from drivers.address import parse
+from drivers.clocks import at_once_ns
 from drivers.http_stream import HttpStream, open_stream
 from drivers.jpeg import size_px
 from drivers.jpeg_image import UNDECODABLE, LateFaults, loader
@@ -22,8 +23,6 @@ from robot.types import CameraShot, DeviceInfo
 _WOULD_BLOCK = (BlockingIOError, InterruptedError, ssl.SSLWantReadError)
 _MAX_READS_AHEAD = 64
 """How often to look for still newer bytes before a picture is handed out: a sender faster than us must not hold us for ever."""
-_SAME_MOMENT_NS = 1_000_000
-_LOOKS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ class MjpegHttpCamera:
     def _take(self, parts: list[JpegPart]) -> None:
         if not parts:
             return
-        arrival_ns, arrival_wall_ns = both_clocks_ns()
+        arrival_ns, arrival_wall_ns = at_once_ns(time.time_ns)
         self._received += len(parts)
         stamp = parts[-1].headers.get("x-timestamp")
         t_mono_ns = self._clock.time_ns(stamp, arrival_ns, arrival_wall_ns)
@@ -170,23 +169,6 @@ class MjpegHttpCamera:
         if t_mono_ns is None:
             t_mono_ns = arrival_ns - self._latency_ns
         self._waiting = _Waiting(parts[-1], t_mono_ns, self._received - 1, believed)
-
-
-def both_clocks_ns(
-    mono_ns: Callable[[], int] = time.monotonic_ns, wall_ns: Callable[[], int] = time.time_ns
-) -> tuple[int, int]:
-    """Returns the monotonic and the wall clock at the same moment, as far as a few looks find one.
-
-    A thread that is put aside between the two looks would take a stamp in wall time for so much older, and the picture for older than
-    the one before it.
-    """
-    looks: list[tuple[int, int, int]] = []
-    for _ in range(_LOOKS):
-        before_ns, now_wall_ns = mono_ns(), wall_ns()
-        looks.append((mono_ns() - before_ns, before_ns, now_wall_ns))
-        if looks[-1][0] <= _SAME_MOMENT_NS:
-            break
-    return min(looks)[1:]
 
 
 def _boundary(stream: HttpStream, shown: str) -> str | None:

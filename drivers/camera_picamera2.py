@@ -12,11 +12,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 
 import cv2
 
 from drivers.address import Address
+from drivers.clocks import at_once_ns
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import U8, CameraShot, DeviceInfo
 
@@ -156,5 +158,5 @@ def _acquired(number: int) -> Any:
 
 def monotonic_of(boot_ns: int) -> int:
     """Returns a time of CLOCK_BOOTTIME, which libcamera stamps pictures with, on the monotonic clock; never in the future."""
-    now_ns = time.monotonic_ns()
-    return min(now_ns, boot_ns - (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - now_ns))
+    now_ns, now_boot_ns = at_once_ns(partial(time.clock_gettime_ns, time.CLOCK_BOOTTIME))
+    return min(now_ns, boot_ns - (now_boot_ns - now_ns))

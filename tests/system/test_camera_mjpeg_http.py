@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from little_mjpeg_server import OK, MjpegServer, jpeg, part, serving
 
-from drivers.camera_mjpeg_http import MjpegHttpCamera, both_clocks_ns
+from drivers.camera_mjpeg_http import MjpegHttpCamera
 from robot.capture import Backoff, CaptureSet, ReaderState
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import CameraShot
@@ -98,16 +98,6 @@ def test_a_picture_that_lay_at_the_server_is_not_handed_out() -> None:
         assert (brightness(frame), frame.seq) == (20, 1)
         camera.close()
         hold.set()
-
-
-def test_the_clocks_are_read_at_the_same_moment() -> None:
-    """Between its first two looks the thread is put aside for 0.2 s."""
-    at_ms = iter([0, 200, 200, 200, 200, 200])
-
-    def now_ns(offset_ns: int) -> int:
-        return next(at_ms) * 1_000_000 + offset_ns
-
-    assert both_clocks_ns(lambda: now_ns(0), lambda: now_ns(10**18)) == (200_000_000, 10**18 + 200_000_000)
 
 
 def test_newest_of_several_waiting_wins_and_the_others_are_gaps_in_seq() -> None:
