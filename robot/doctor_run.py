@@ -51,7 +51,7 @@ def examine(
         findings += _supplies(settings, openers)
         findings += _place(settings, openers, seconds)
     else:
-        findings += _said(health)
+        findings += from_health(health)
     findings += _usb(settings, openers)
     say(Text("looking at disk, clock and computer", "检查磁盘、时钟与主机"))
     findings += _computer(settings)
@@ -86,7 +86,8 @@ def ask_robot(settings: Settings) -> dict[str, Any] | None:
     return None
 
 
-def _said(health: Mapping[str, Any]) -> list[Finding]:
+def from_health(health: Mapping[str, Any]) -> list[Finding]:
+    """Returns the findings about screening, warnings and devices, from what a robot answers at /healthz."""
     available = health.get("screening") == "available"
     why = "; ".join(health.get("explained") or health.get("reasons") or ())
     level = Level.OK if available else Level.FAIL
@@ -107,7 +108,8 @@ def _said(health: Mapping[str, Any]) -> list[Finding]:
         if name == "position":  # the robot screens without
             findings.append(Finding(check="place", device=name, level=Level.OK if good else Level.WARN, found=words))
             continue
-        findings.append(Finding(check="open", device=name, level=Level.OK if good else Level.FAIL, found=words))
+        check = "valid" if said.get("alive") and not good else "open"
+        findings.append(Finding(check=check, device=name, level=Level.OK if good else Level.FAIL, found=words))
         if said.get("alive") and said.get("declared_hz"):
             findings.append(doctor.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
     return findings

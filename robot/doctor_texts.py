@@ -37,6 +37,10 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Device opens", "设备可打开"),
         Text("Check plug, power and address in the settings", "检查插头、供电与配置中的地址"),
     ),
+    "valid": (
+        Text("What it sends can be used", "数据可用"),
+        Text("docs/fault-finding.md has it by these words", "参见 docs/fault-finding.md"),
+    ),
     "place": (
         Text("Place of the robot", "机器人位置"),
         Text(

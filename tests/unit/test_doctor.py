@@ -17,6 +17,7 @@ from small_station import calibration, settings
 
 from robot import computer, doctor, doctor_view
 from robot.doctor import Finding, Level, Stream
+from robot.doctor_run import from_health
 from robot.doctor_texts import CHECKS
 from robot.types import PlateReading
 
@@ -35,6 +36,28 @@ def levels(findings: list[Finding]) -> dict[str, Level]:
 
 def test_a_good_stream_is_good_in_every_respect() -> None:
     assert set(levels(doctor.stream(stream())).values()) == {Level.OK}
+
+
+def test_what_a_running_robot_says_of_its_devices() -> None:
+    """A lens that is covered is no plug that is loose; both are told in both languages."""
+    sends = {"alive": True, "rate_ok": True, "valid": True, "rate_hz": 9.9, "declared_hz": 10.0, "detail": ""}
+    devices = {
+        "front": sends,
+        "left": sends | {"valid": False, "detail": "pictures show nothing: lens covered, fogged, or no light"},
+        "right": sends | {"alive": False},
+        "position": sends | {"valid": False, "detail": "no fix"},
+    }
+    health = {"screening": "unavailable", "reasons": ["no_camera"], "warnings": ["siren_quiet"], "devices": devices}
+    found = {(finding.check, finding.device): finding for finding in from_health(health)}
+    assert [key for key, finding in found.items() if finding.level is Level.FAIL] == [
+        ("service", ""),
+        ("valid", "left"),
+        ("open", "right"),
+    ]
+    told = {key: finding.found.zh for key, finding in found.items()}
+    assert told["service", ""].endswith("没有与热成像视野重合的可用摄像头") and "夜间模式" in told["warning", ""]
+    assert told["valid", "left"].startswith("画面无内容") and told["open", "right"] == "无数据"
+    assert found["place", "position"].level is Level.WARN and told["place", "position"] == "未定位"
 
 
 @pytest.mark.parametrize(
