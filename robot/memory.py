@@ -31,8 +31,14 @@ def bound_heap() -> bool:
     return bool(mallopt and mallopt(_M_MMAP_THRESHOLD, _ALONE_BYTES) and mallopt(_M_ARENA_MAX, _ARENAS))
 
 
-def give_back() -> None:
-    """Returns pages within the heap that hold nothing any more to the system: a millisecond or two. glibc only, as above."""
+def tidy() -> None:
+    """Frees what only the collector of cycles can free, and returns pages within the heap that hold nothing any more to the system.
+
+    Every question of a monitor or a page leaves a cycle of a hundred objects. The collector by itself comes to the old ones only when they
+    have become a quarter of all, which is later each time: what lies about meanwhile is memory that the system does not get back.
+    Some ten milliseconds of the interpreter's lock, in any thread. Pages: glibc only, as above.
+    """
+    gc.collect()
     trim = _c_library("malloc_trim")
     if trim is not None:
         trim(0)

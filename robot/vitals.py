@@ -22,7 +22,7 @@ COOLER_C = 5.0
 HOLD_S = 30.0
 """A dip of the supply lasts milliseconds: it is told for so long."""
 EVERY_S = 2.0
-_GIVE_BACK_S = 60.0
+_TIDY_S = 60.0
 """So often memory that is held for nothing goes back to the system."""
 _VOLTAGE_NOW, _SLOWED_NOW = 0b1, 0b1110
 """Flags of the Raspberry Pi's firmware: under-voltage; frequency capped, throttled, soft temperature limit."""
@@ -63,15 +63,15 @@ class Vitals:
         self._thread.join(1.0)
 
     def _run(self) -> None:
-        given_back_s = self._clock_s()
+        tidied_s = self._clock_s()
         while True:
             hottest_c, flags = computer.hottest_c(self._root), computer.throttled_flags(self._root)
             codes = self._strain.look(self._clock_s(), hottest_c, flags)
             if codes != self.codes:
                 log.warning("the computer: %s (%s °C)", ", ".join(codes) or "well again", hottest_c)
             self.codes = codes
-            if self._clock_s() - given_back_s >= _GIVE_BACK_S:
-                memory.give_back()
-                given_back_s = self._clock_s()
+            if self._clock_s() - tidied_s >= _TIDY_S:
+                memory.tidy()
+                tidied_s = self._clock_s()
             if self._stopping.wait(EVERY_S):
                 return

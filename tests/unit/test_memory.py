@@ -94,11 +94,33 @@ HOLES = """
         events.append(b"e" * 1_000)
     full = resident_mb()
     jpegs.clear()
-    memory.give_back()
+    memory.tidy()
     print(round(full - resident_mb()))
 """
 
 
 def test_holes_between_what_stays_are_given_back() -> None:
     assert int(run(HOLES)) > 40
-    assert int(run(HOLES.replace("    memory.give_back()\n", ""))) < 10  # what it is for
+    assert int(run(HOLES.replace("    memory.tidy()\n", ""))) < 10  # what it is for
+
+
+def test_old_cycles_do_not_wait_for_a_quarter_of_all_to_be_new() -> None:
+    script = """
+        import gc
+        from robot import memory
+        class Knot:
+            alive = 0
+            def __init__(self): self.me = self; Knot.alive += 1
+            def __del__(self): Knot.alive -= 1
+        memory.settle()
+        kept = [[i] for i in range(100_000)]
+        for _ in range(3): gc.collect()
+        knots = [Knot() for _ in range(1_000)]
+        gc.collect(1)  # they are old now
+        del knots
+        before = Knot.alive
+        {tidy}
+        print(before * 10_000 + Knot.alive)
+    """
+    assert int(run(script.replace("{tidy}", ""))) == 1_000 * 10_000 + 1_000
+    assert int(run(script.replace("{tidy}", "memory.tidy()"))) == 1_000 * 10_000

@@ -57,9 +57,9 @@ def test_the_thread_reads_what_the_kernel_shows(tmp_path: Path) -> None:
     one.close()
 
 
-def test_memory_is_given_back_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_is_tidied_every_minute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     happened = threading.Event()
-    monkeypatch.setattr(memory, "give_back", happened.set)
+    monkeypatch.setattr(memory, "tidy", happened.set)
     one = Vitals(80.0, tmp_path, itertools.count(0.0, 61.0).__next__)
     assert happened.wait(5.0)
     one.close()
