@@ -29,7 +29,8 @@ from robot.types import F64, U8, CameraFrame, ThermalFrame
 CELLS = ("upper_left", "upper", "upper_right", "lower_left", "lower", "lower_right")
 _ARROWS = ("↖", "↑", "↗", "↙", "↓", "↘")
 _GIVE_UP_S = 60.0
-"""Cameras that cannot be tied to the others in this time are left to their mounts, and the report says so."""
+"""When nothing that is missing has come in this time, cameras that are not tied to the others are left to their mounts, and the report
+says so: neighbours whose views hardly overlap cannot both see the tag. More of what there is already does not count."""
 _REACH_M, _FLOOR_M = 2.2, 0.3
 """Heights between which a person can hold a tag."""
 
@@ -51,13 +52,14 @@ class RegistrationProcedure:
         self._needed = _reachable_cells(calibration, self._tag.edge_m)
         self._pairs = _neighbours(calibration, self._tag.edge_m)
         self._solved: Registration | None = None
-        self._newest_ns: int | None = None
+        self._reached, self._reached_ns = -1.0, 0
 
     def offer(self, frames: Sequence[CameraFrame], thermals: Sequence[ThermalFrame], now_ns: int) -> Guidance:
-        if self._walk.offer(frames, thermals) or self._newest_ns is None:
-            self._newest_ns = now_ns
+        self._walk.offer(frames, thermals)
         view, pairs = self._view_grid(), self._pair_grid()
-        waited = now_ns - self._newest_ns > _GIVE_UP_S * 1e9
+        if view.share + pairs.share > self._reached:
+            self._reached, self._reached_ns = view.share + pairs.share, now_ns
+        waited = now_ns - self._reached_ns > _GIVE_UP_S * 1e9
         complete = view.share == 1 and not self._shortcomings()
         return Guidance(
             progress=min(0.7 * view.share + 0.3 * pairs.share, 1.0 if complete else 0.99),
