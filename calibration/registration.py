@@ -49,6 +49,8 @@ class RegistrationProcedure:
         cameras = {name: lens_of(optic) for name, optic in calibration.cameras.items()}
         plate = None if calibration.reference is None else calibration.reference.roi_px
         self._walk = TagWalk(self._tag, lens_of(thermal), self._size_px, cameras, calibration.radiometry, plate)
+        unmeasured = registration_solve.lenses_from_datasheets(tuple(calibration.cameras), calibration.nominal)
+        self._lenses = (Say("state.lenses", {"cameras": ", ".join(unmeasured)}),) if unmeasured else ()
         self._needed = _reachable_cells(calibration, self._tag.edge_m)
         self._pairs = _neighbours(calibration, self._tag.edge_m)
         self._solved: Registration | None = None
@@ -68,7 +70,7 @@ class RegistrationProcedure:
             todo=self._todo(view, pairs),
             refusal=self._walk.refusal,
             coverage=(view, pairs) if self._pairs else (view,),
-            state=(Say("state.places", {"places": len(self._walk.places)}),),
+            state=(Say("state.places", {"places": len(self._walk.places)}), *self._lenses),
         )
 
     def overlay(self, camera: str, image_bgr: U8) -> U8:

@@ -126,7 +126,7 @@ def solve(calibration: Calibration, tag: TagSpec, places: Sequence[Place], prior
         left_out_px = _left_out_px(thermal, cameras, views, prior)
     except np.linalg.LinAlgError as error:
         raise Refused(STEP, Say("refused.places_fix_nothing")) from error
-    _check_mounts(solution, cameras, names)
+    _check_mounts(solution, cameras, names, calibration.nominal)
     expected = [
         error_over_view(solution, index, calibration.cameras[name], thermal) for index, name in enumerate(names)
     ]
@@ -277,14 +277,22 @@ def _left_out_px(thermal: OpticCalibration, cameras: tuple[Lens, ...], views: Vi
     return _rms(np.array(missed))
 
 
-def _check_mounts(solution: Solution, built: tuple[Lens, ...], names: Sequence[str]) -> None:
-    problems = []
+def lenses_from_datasheets(names: Sequence[str], nominal: Sequence[str]) -> tuple[str, ...]:
+    """Returns the cameras whose lenses have not been measured: their poses, solved with such a lens, are off by degrees."""
+    return tuple(name for name in names if f"intrinsics {name}" in nominal)
+
+
+def _check_mounts(solution: Solution, built: tuple[Lens, ...], names: Sequence[str], nominal: Sequence[str]) -> None:
+    problems, off = [], []
     for name, now, before in zip(names, solution.cameras, built, strict=True):
         turned_deg = float(np.degrees(np.linalg.norm(cv2.Rodrigues(now.rotation @ before.rotation.T)[0])))
         moved_m = float(np.linalg.norm(now.position_m - before.position_m))
         if turned_deg > _MAX_TURN_DEG or moved_m > _MAX_MOVE_M:
             values = {"camera": name, "turned": f"{turned_deg:.0f}", "moved": f"{moved_m * 100:.0f}"}
             problems.append(Say("refused.mount", values))
+            off.append(name)
+    if unmeasured := lenses_from_datasheets(off, nominal):
+        problems.append(Say("refused.lenses", {"cameras": ", ".join(unmeasured)}))
     if problems:
         raise Refused(STEP, *problems, Say("refused.mounts"))
 

@@ -80,6 +80,9 @@ TEXTS: dict[str, Text] = {
     "do.board_tilt_down": Text("tip the board's lower edge towards the camera, 20–40°", "标定板下边倾向摄像头 20–40°"),
     "do.board_more": Text("board to more places, another tilt at each", "在更多位置、以不同倾角举起标定板"),
     "state.places": Text("{places} places", "{places} 个位置"),
+    "state.lenses": Text(
+        "lenses not measured yet, intrinsics come first: {cameras}", "镜头尚未测量，应先做内参标定 (intrinsics)：{cameras}"
+    ),
     "state.views": Text("{views} views", "{views} 个视图"),
     # Results
     "warn.camera_unlinked": Text(

@@ -52,6 +52,10 @@ TEXTS: dict[str, Text] = {
         "这些位置无法确定解；请在更多位置举起标签，分布于整个视野和各距离",
     ),
     "refused.mount": Text("against the present calibration, {camera} is turned by {turned}° and moved by {moved} cm", "与现有标定相比，{camera} 转动了 {turned}°、移动了 {moved} 厘米"),
+    "refused.lenses": Text(
+        "the lens of {cameras} has not been measured, which alone may be why: do its intrinsics first",
+        "{cameras} 的镜头尚未测量，仅此即可造成上述结果：请先做内参标定 (intrinsics)",
+    ),
     "refused.mounts": Text(
         "check that no cameras are swapped, that the tag was printed to scale (--tag-ruler-mm), and that the calibration is this robot's",
         "请检查摄像头是否接反、标签打印比例是否正确（--tag-ruler-mm），以及标定是否属于本机器人",

@@ -172,6 +172,14 @@ def test_mounts_far_from_the_drawing_are_refused() -> None:
     ]
     with pytest.raises(CalibrationError, match="swapped"):
         solve(drawn, TAG, places)
+    with pytest.raises(CalibrationError, match="lens of cam0, cam1 has not been measured"):
+        solve(drawn, TAG, places)
+    known = msgspec.structs.replace(drawn, nominal=[step for step in drawn.nominal if step != "intrinsics cam0"])
+    with pytest.raises(CalibrationError, match="lens of cam1 has not"):
+        solve(known, TAG, places)
+    with pytest.raises(CalibrationError) as told:
+        solve(msgspec.structs.replace(drawn, nominal=["registration"]), TAG, places)
+    assert "lens" not in str(told.value)
 
 
 def test_places_that_contradict_each_other_are_refused() -> None:

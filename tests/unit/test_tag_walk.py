@@ -263,6 +263,9 @@ def test_guidance_leads_through_the_whole_walk(drawn: DrawnTag) -> None:
     procedure = RegistrationProcedure(ROBOT, "a4", 100.0)
     guidance = procedure.offer([], [], 0)
     assert not guidance.done and guidance.progress < 0.1 and guidance.todo
+    assert "state.lenses" in {say.key for say in guidance.state}, "a nominal calibration: the lenses come first"
+    measured = RegistrationProcedure(msgspec.structs.replace(ROBOT, nominal=["registration"]), "a4", 100.0)
+    assert "state.lenses" not in {say.key for say in measured.offer([], [], 0).state}
     guidance, held = follow(procedure, drawn, 70)
     assert guidance.done and guidance.progress == 1.0 and held > 0, guidance.todo
     result = procedure.solve()
