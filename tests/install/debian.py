@@ -105,13 +105,22 @@ def base_root(suite: str, packages: Sequence[str], folder: Path, arch: str = "")
     root = folder / f"base-{suite}{f'-{arch}' if arch else ''}"
     if not (root / "complete").exists():
         shutil.rmtree(root, ignore_errors=True)
-        wanted = ",".join((*PACKAGES, *packages))
-        command = ["debootstrap", "--variant=minbase", f"--include={wanted}", *([f"--arch={arch}"] if arch else [])]
+        wanted = ",".join(PACKAGES)
+        made = ["debootstrap", "--variant=minbase", f"--include={wanted}", *([f"--arch={arch}"] if arch else [])]
+        # By apt, as the documentation says: it knows by which name another Debian has a package.
+        added = ["chroot", str(root), "apt-get", "install", "--yes", "--no-install-recommends", *packages]
         log = folder / f"debootstrap-{suite}.log"
         with log.open("w") as stream:
-            done = subprocess.run([*command, suite, str(root), MIRROR], stdout=stream, stderr=stream, check=False)
-        if done.returncode:
-            raise RuntimeError(f"debootstrap {suite} failed: {log}")
+            for command in ([*made, suite, str(root), MIRROR], added):
+                done = subprocess.run(
+                    command,
+                    stdout=stream,
+                    stderr=stream,
+                    env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+                    check=False,
+                )
+                if done.returncode:
+                    raise RuntimeError(f"{command[0]} {suite} failed: {log}")
         shutil.rmtree(root / "var/cache/apt/archives", ignore_errors=True)
         (root / "complete").touch()
     return root
