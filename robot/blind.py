@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import cv2
 
+from robot.stuck import Since
 from robot.types import U8
 
 BLIND_S = 1.0
@@ -25,22 +26,17 @@ class Blindness:
 
     def __init__(self) -> None:
         self._due_ns = 0
-        self._since_ns: int | None = None
-        self._looks = 0
+        self._nothing = Since(BLIND_S, _LOOKS)
         self.blind = False
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
         if t_mono_ns < self._due_ns:
             return
-        if not shows_nothing(image_bgr):
+        nothing = shows_nothing(image_bgr)
+        if not nothing:
             self._due_ns = t_mono_ns + _EVERY_NS
-            self._since_ns, self._looks, self.blind = None, 0, False
-            return
-        if self._since_ns is None:
-            self._since_ns = t_mono_ns
-        self._looks += 1
-        self.blind = self._looks >= _LOOKS and t_mono_ns - self._since_ns >= BLIND_S * 1e9
+        self.blind = self._nothing.so(t_mono_ns / 1e9, nothing)
 
 
 def shows_nothing(image_bgr: U8) -> bool:

@@ -25,7 +25,7 @@ _LOOK_S = 1.0
 """How often pictures without a JPEG are compared."""
 
 
-class _Since:
+class Since:
     """How long something has been so, and how many frames showed it. A state that outlasts its limit holds until a frame says otherwise."""
 
     def __init__(self, limit_s: float, frames: int) -> None:
@@ -49,7 +49,7 @@ class ThermalStuck:
 
     def __init__(self, stuck_s: float = THERMAL_STUCK_S, flooded: bool = False) -> None:
         self._stuck_s = stuck_s
-        self._same, self._flood = _Since(stuck_s, _FRAMES), _Since(stuck_s, 1)
+        self._same, self._flood = Since(stuck_s, _FRAMES), Since(stuck_s, 1)
         self._watch_flood = flooded
         self._last: ThermalFrame | None = None
 
@@ -69,7 +69,7 @@ class CameraStuck:
 
     def __init__(self, stuck_s: float = CAMERA_STUCK_S) -> None:
         self._stuck_s = stuck_s
-        self._same = _Since(stuck_s, _FRAMES)
+        self._same = Since(stuck_s, _FRAMES)
         self._last_jpeg: bytes | None = None
         self._plain: U8 | None = None
         """The last picture compared of a camera that sends no JPEG."""
