@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -34,21 +35,21 @@ class Fault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class WireFault(Fault):
+class WireFault(Fault, ABC):
     """Changes the bytes of one encoded frame."""
 
+    @abstractmethod
     def wire(self, data: bytes, rng: np.random.Generator) -> bytes:
         """Returns the bytes that leave instead of `data` (never empty input)."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ImageFault(Fault):
+class ImageFault(Fault, ABC):
     """Changes the temperatures of one frame."""
 
+    @abstractmethod
     def image(self, temp_c: Image, t_s: float, rng: np.random.Generator) -> Image:
         """Returns the picture that is encoded instead; `rng` is the same at every call, so that what it picks stays put."""
-        raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
