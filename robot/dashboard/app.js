@@ -6,7 +6,7 @@ import { applyLanguage, code, duration, loadCodes, placeOf, switchLanguage, t } 
 import { History } from "/history.js";
 import { renderCounts, renderDevices, renderEvents, renderPeople } from "/lists.js";
 import { drawMap } from "/map.js";
-import { show, tellAges } from "/views.js";
+import { show, tellAges, tellNames } from "/views.js";
 
 const LOST_MS = 3000;
 const KEPT_EVENTS = 60;
@@ -95,6 +95,7 @@ function renderAll() {
   if (state) render();
   renderEvents(recent);
   history.relabel();
+  tellNames();
 }
 
 function turnPage() {

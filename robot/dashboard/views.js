@@ -22,12 +22,12 @@ export function show(buffer) {
 function create(header) {
   const canvas = document.createElement("canvas");
   canvas.setAttribute("role", "img");
-  canvas.setAttribute("aria-label", header.name);
   const name = button("", "", () => enlarge(header.name));
   const age = element("span", "picture-age");
   const box = element("figure", header.kind, canvas, element("figcaption", "", name, age));
-  const view = { box, canvas, name, age, busy: false, order: header.kind === "thermal" ? "" : header.name };
+  const view = { box, canvas, name, age, header, busy: false, order: header.kind === "thermal" ? "" : header.name };
   views.set(header.name, view);
+  tellName(view);
   const sorted = [...views.values()].sort((a, b) => a.order.localeCompare(b.order));
   at("views").replaceChildren(...sorted.map((one) => one.box));
   mark();
@@ -81,11 +81,21 @@ function paint(view, header, bitmap) {
     drawScale(pen, width, height, header, Math.min(17, Math.max(15, 10 * unit)));
   }
   for (const box of header.boxes) drawBox(pen, box, scale, unit, width, height);
-  const called = thermal ? t("thermal") : deviceName(header.name);
-  setText(view.name, called);
-  view.name.setAttribute("aria-label", t("enlarge", { name: called }));
+  view.header = header;
+  tellName(view);
+}
+
+/** The view's name and what its picture shows, in the page's language: from its first moment on, and when the language changes. */
+function tellName({ header, name, canvas }) {
+  const called = header.kind === "thermal" ? t("thermal") : deviceName(header.name);
+  setText(name, called);
+  name.setAttribute("aria-label", t("enlarge", { name: called }));
   const told = [called, ...header.boxes.map(words)].filter(Boolean).join("; ");
   if (canvas.getAttribute("aria-label") !== told) canvas.setAttribute("aria-label", told);
+}
+
+export function tellNames() {
+  for (const view of views.values()) tellName(view);
 }
 
 const metres = (box) => (box.distance_m == null ? "" : `${box.distance_m.toFixed(1)} m`);

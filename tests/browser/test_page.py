@@ -66,6 +66,11 @@ NAMELESS = """() => [...document.querySelectorAll("button, input, select, a, img
   return !(label || own) && node.id !== "banner";
 }).map((node) => node.outerHTML.slice(0, 80))"""
 
+# Pictures whose button has no name yet at the moment when they come onto the page.
+NAMELESS_AT_FIRST = """window.namelessAtFirst = [];
+const nameless = () => [...document.querySelectorAll("#views button")].filter((one) => !(one.textContent && one.ariaLabel));
+new MutationObserver(() => namelessAtFirst.push(...nameless().map((one) => one.outerHTML))).observe(document, { childList: true, subtree: true });"""
+
 
 def ready(page: Any) -> None:
     """All six pictures are there."""
@@ -252,9 +257,12 @@ def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
     assert "请用医用体温计复测" in page.locator(CARD).inner_text()
     assert page.locator("#banner-title").inner_text() == "测温筛查可用"
     keep(page, "chinese")
+    page.add_init_script(NAMELESS_AT_FIRST)
     page.reload()
     page.get_by_role("button", name="English").wait_for()
+    ready(page)
     assert page.evaluate(NAMELESS) == []
+    assert page.evaluate("namelessAtFirst") == []
     assert pages(stage.url, locale="zh-CN").evaluate("document.documentElement.lang") == "zh-CN"
 
 
