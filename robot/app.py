@@ -51,7 +51,8 @@ from robot.recovery import Supplies
 from robot.saving import Keeping, Saver
 from robot.showing import Showing
 from robot.slots import Slot, Wakeup
-from robot.store import AuditEntry, Store, StoreReader
+from robot.store import AuditEntry, Store
+from robot.store_reader import StoreReader
 from robot.stream import StreamServer
 from robot.stream_session import Access, Principal
 from robot.stream_session import Acknowledge as AcknowledgeMessage

@@ -30,7 +30,7 @@ from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
 from robot.errors import DeviceError
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 
 KILLS = 50
 MINUTES = 30.0

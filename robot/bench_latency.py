@@ -23,7 +23,7 @@ import numpy as np
 from robot import config
 from robot.app import App
 from robot.errors import DeviceError
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 
 WARM_UP_S = 8.0
 SCENARIO = "many-febrile"

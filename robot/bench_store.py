@@ -25,7 +25,8 @@ import numpy as np
 
 from robot import events
 from robot.events import EventFactory
-from robot.store import Store, StoreReader
+from robot.store import Store
+from robot.store_reader import StoreReader
 
 KILLS = 200
 

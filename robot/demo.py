@@ -21,7 +21,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from robot.errors import DeviceError
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 
 START_S = 60.0
 """Longest wait for a process to be ready; making the model ready for the first time is part of it."""

@@ -26,6 +26,7 @@ from robot import events
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event
 from robot.store_damage import highest_readable_seq, is_damage, is_disk, move_aside, seq_on_a_dead_disk
+from robot.store_reader import CACHE, StoredEvent, events_since, events_unsent, explain, highest_seq, store_errors
 
 log = logging.getLogger(__name__)
 
@@ -38,8 +39,6 @@ OUTBOX_SACRIFICE = (
     ("screening.completed",),
 )
 """What is forgotten unsent when the outbox is full, in this order: counts come again, states too; then single normal people."""
-_CACHE = "PRAGMA cache_size = -256"
-"""256 kB for each connection: the newest pages and the trees' upper levels. SQLite's 2 MB fill over the first hours of a run, and help nobody."""
 _TABLES = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -62,13 +61,6 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE TABLE numbering (floor_seq INTEGER NOT NULL) STRICT;  -- last number used before this database was begun
 """
-
-
-@dataclass(frozen=True, slots=True)
-class StoredEvent:
-    seq: int
-    id: str
-    json: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +90,8 @@ class Store:
         self._flush_failed = False
         try:
             self._db = self._open_or_begin_anew()
-            with _store_errors(path):
-                self._last_seq = self._written_seq = _last_seq(self._db)
+            with store_errors(path):
+                self._last_seq = self._written_seq = highest_seq(self._db)
         except BaseException:
             os.close(self._lock_file)
             raise
@@ -134,13 +126,13 @@ class Store:
 
     def since(self, seq: int, limit: int = 1000) -> list[StoredEvent]:
         """Returns up to `limit` events after number `seq`, in order."""
-        with _store_errors(self.path):
-            return _since(self._db, seq, None, limit)
+        with store_errors(self.path):
+            return events_since(self._db, seq, None, limit)
 
     def outbox_pending(self, limit: int = 100) -> list[StoredEvent]:
         """Returns the oldest events that have not been handed over."""
-        with _store_errors(self.path):
-            return _outbox(self._db, 0, limit)
+        with store_errors(self.path):
+            return events_unsent(self._db, 0, limit)
 
     def outbox_done(self, ids: Iterable[str]) -> None:
         """Forgets events (by id) that the receiver has confirmed; unknown ids are no error."""
@@ -174,7 +166,7 @@ class Store:
 
     def audit_log(self, limit: int = 1000) -> list[AuditEntry]:
         """Returns the newest audit entries, newest first."""
-        with _store_errors(self.path):
+        with store_errors(self.path):
             found = self._db.execute(
                 "SELECT t_utc, who, role, address, action FROM audit ORDER BY n DESC LIMIT ?", (limit,)
             )
@@ -224,7 +216,7 @@ class Store:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with _store_errors(self.path):
+        with store_errors(self.path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -258,7 +250,7 @@ class Store:
 
     def _fold(self) -> None:
         """Takes the log into the database, which is flushed. Raises StoreError."""
-        with _store_errors(self.path):
+        with store_errors(self.path):
             busy, *_ = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         if busy:
             raise StoreError(f"{self.path}: the disk failed, and the log is being read: it is saved anew in a moment")
@@ -269,15 +261,15 @@ class Store:
         except sqlite3.DatabaseError as error:
             if not is_damage(error):
                 if is_disk(error):
-                    raise StoreUnwritable(_explain(self.path, error), seq_on_a_dead_disk(self.path)) from error
-                raise StoreError(_explain(self.path, error)) from error
+                    raise StoreUnwritable(explain(self.path, error), seq_on_a_dead_disk(self.path)) from error
+                raise StoreError(explain(self.path, error)) from error
             last_seq = highest_readable_seq(self.path)
             self.moved_aside = move_aside(self.path)
             log.error(
                 "the event database %s is damaged (%s): moved to %s; a new one begins after event %d",
                 self.path, error, self.moved_aside, last_seq,
             )  # fmt: skip
-        with _store_errors(self.path):
+        with store_errors(self.path):
             return self._open(last_seq)
 
     def _open(self, floor_seq: int) -> sqlite3.Connection:
@@ -298,72 +290,11 @@ class Store:
             elif version != VERSION:
                 raise StoreError(f"{self.path}: was written by another version ({version}, this one reads {VERSION}); "
                                  "move it away or set another store.path")  # fmt: skip
-            db.execute(_CACHE)
+            db.execute(CACHE)
         except BaseException:
             db.close()
             raise
         return db
-
-
-class StoreReader:
-    """A reader with its own connection, for one thread at a time. Opened at the first use, so that it may precede the store."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._db: sqlite3.Connection | None = None
-
-    def last_seq(self) -> int:
-        """Returns the highest number ever saved, 0 if none; raises StoreError."""
-        with _store_errors(self.path):
-            return _last_seq(self._connection())
-
-    def since(self, seq: int, before_seq: int | None = None, limit: int = 256) -> list[StoredEvent]:
-        """Returns up to `limit` events after `seq` (and before `before_seq`), in order; raises StoreError."""
-        with _store_errors(self.path):
-            return _since(self._connection(), seq, before_seq, limit)
-
-    def unanswered(self, since_utc: str, limit: int) -> list[StoredEvent]:
-        """Returns the newest alarms since then that nobody has acknowledged, oldest first; raises StoreError."""
-        with _store_errors(self.path):
-            found = self._connection().execute(
-                """
-                SELECT seq, id, json FROM events AS raised WHERE type = 'alarm.raised' AND t_utc >= ? AND NOT EXISTS (
-                    SELECT 1 FROM events AS ack WHERE ack.alarm = raised.alarm AND ack.type = 'alarm.acknowledged')
-                ORDER BY seq DESC LIMIT ?
-                """,
-                (since_utc, limit),
-            )
-            return [StoredEvent(*row) for row in reversed(found.fetchall())]
-
-    def outbox(self, seq: int, limit: int) -> list[StoredEvent]:
-        """Returns up to `limit` events after `seq` that have not been handed over, oldest first; raises StoreError."""
-        with _store_errors(self.path):
-            return _outbox(self._connection(), seq, limit)
-
-    def close(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
-
-    def _connection(self) -> sqlite3.Connection:
-        if self._db is not None:
-            return self._db
-        db = self._open("mode=ro")
-        try:
-            db.execute("SELECT floor_seq FROM numbering")
-            db.execute(_CACHE)  # it reads the database, too: on a read-only disk it would fail as the line above
-        except sqlite3.OperationalError as error:
-            db.close()
-            if not (is_disk(error) and self.path.exists()):
-                raise
-            # On a read-only disk SQLite cannot make its shared memory, and nobody writes: a new look each time, until somebody does.
-            return self._open("mode=ro&immutable=1")
-        self._db = db
-        return db
-
-    def _open(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self.path.absolute().as_uri()}?{mode}"
-        return sqlite3.connect(uri, uri=True, timeout=2.0, isolation_level=None, check_same_thread=False)
 
 
 class EventLog:
@@ -417,27 +348,6 @@ class EventLog:
             self.lost += 1
 
 
-def _since(db: sqlite3.Connection, seq: int, before_seq: int | None, limit: int) -> list[StoredEvent]:
-    found = db.execute(
-        "SELECT seq, id, json FROM events WHERE seq > ? AND seq < ? ORDER BY seq LIMIT ?",
-        (seq, before_seq if before_seq is not None else 2**62, limit),
-    )
-    return [StoredEvent(*row) for row in found.fetchall()]
-
-
-def _outbox(db: sqlite3.Connection, seq: int, limit: int) -> list[StoredEvent]:
-    found = db.execute(
-        "SELECT seq, events.id, json FROM outbox JOIN events USING (seq) WHERE seq > ? ORDER BY seq LIMIT ?",
-        (seq, limit),
-    )
-    return [StoredEvent(*row) for row in found.fetchall()]
-
-
-def _last_seq(db: sqlite3.Connection) -> int:
-    row = db.execute("SELECT max((SELECT coalesce(max(seq), 0) FROM events), floor_seq) FROM numbering").fetchone()
-    return int(row[0])
-
-
 def _lock(path: Path) -> int:
     """Returns an open, locked file beside the database, so that two robots never number events in the same one."""
     try:
@@ -457,27 +367,3 @@ def _lock(path: Path) -> int:
         os.close(handle)
         raise StoreError(f"{path}: another process is using the event database; stop it first") from error
     return handle
-
-
-@contextmanager
-def _store_errors(path: Path) -> Iterator[None]:
-    """SQLite's errors become StoreError with advice."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise StoreError(_explain(path, error)) from error
-
-
-def _explain(path: Path, error: sqlite3.Error) -> str:
-    text = str(error)
-    hints = {
-        "full": "free some space or lower store.retention_hours",
-        "readonly": "the file or its file system is read-only; check its owner and the disk",
-        "I/O": "the disk fails or is gone; check it",
-        "unable to open": "check that the folder exists and that this user may write to it",
-        "locked": "another process holds the database; stop it",
-        "malformed": "the database is damaged; restart the robot, it will move the file aside",
-        "not a database": "the database is damaged; restart the robot, it will move the file aside",
-    }
-    advice = next((hint for part, hint in hints.items() if part in text), "see the journal")
-    return f"{path}: {text}; {advice}"

@@ -25,7 +25,7 @@ from websockets.exceptions import ConnectionClosed
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, wants_pictures
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 from robot.stream_door import Desk, Door, address_of, tls_context, visitors
 from robot.stream_farewell import INTERNAL_ERROR, Farewells
 from robot.stream_live import LiveView, send_words

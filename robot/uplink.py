@@ -29,7 +29,7 @@ from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError, StoreError
 from robot.live import LiveState
-from robot.store import StoredEvent, StoreReader
+from robot.store_reader import StoredEvent, StoreReader
 
 if TYPE_CHECKING:
     import aiomqtt

@@ -266,7 +266,7 @@ def _day(seed: int, number: int) -> Day:
 
 
 def _stored(folder: Path) -> Iterator[dict[str, Any]]:
-    from robot.store import StoreReader
+    from robot.store_reader import StoreReader
 
     reader = StoreReader(folder / "events.sqlite3")
     try:

@@ -23,7 +23,7 @@ from skimage import data
 from websockets.sync.client import ClientConnection, connect
 
 from calibration.__main__ import main as calibrate
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 
 pytestmark = pytest.mark.system
 

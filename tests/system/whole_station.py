@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
-from robot.store import StoreReader
+from robot.store_reader import StoreReader
 from simulators import rig as rigs
 
 Event = dict[str, Any]

@@ -20,7 +20,8 @@ from robot.events import (
 )
 from robot.loop import Lamp
 from robot.metrics import Metrics
-from robot.store import Store, StoreReader
+from robot.store import Store
+from robot.store_reader import StoreReader
 from robot.types import IndicatorSignal
 
 SECOND_NS = 1_000_000_000

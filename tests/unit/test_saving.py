@@ -18,7 +18,8 @@ import pytest
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event, EventFactory, SystemStoppingData, encode, rfc3339
 from robot.saving import LOST, NOT_SAVED, PATIENCE_S, SLOW, SLOW_S, Keeping, Saver
-from robot.store import AuditEntry, Store, StoreReader
+from robot.store import AuditEntry, Store
+from robot.store_reader import StoreReader
 
 KEEPING = Keeping(hours=720.0, outbox_events=1000)
 

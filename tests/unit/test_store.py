@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from robot import events
 from robot.errors import StoreError
 from robot.events import Event, EventFactory
-from robot.store import AuditEntry, EventLog, Store, StoreReader
+from robot.store import AuditEntry, EventLog, Store
+from robot.store_reader import StoreReader
 
 HOUR_NS = 3_600_000_000_000
 NOON_NS = 1_764_000_000_000_000_000
