@@ -9,6 +9,7 @@ acknowledgement that was confirmed.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import platform
@@ -29,6 +30,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
+from robot.bench_simulators import simulated_station
 from robot.errors import DeviceError
 from robot.store_reader import StoreReader
 
@@ -118,23 +120,18 @@ class _Station:
         self._folder = folder
         with socket.create_server((_HOST, 0)) as probe:
             self.port = int(probe.getsockname()[1])
-        self._environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ)
         self._robot: subprocess.Popen[bytes] | None = None
+        self._running = contextlib.ExitStack()
 
     def __enter__(self) -> _Station:
-        command = [sys.executable, "-m", "simulators", "run", _SCENARIO, "--config", str(self._folder)]
-        command += ["--stream-port", str(self.port), "--thermal-link", str(self._folder / "thermal")]
-        self._simulators = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        assert self._simulators.stdout is not None
-        if not self._simulators.stdout.readline():
-            raise DeviceError(f"the simulated station did not start; try `patrol-sim run {_SCENARIO}`")
-        with (self._folder / "robot.toml").open("a", encoding="utf-8") as file:
+        settings_file = self._running.enter_context(simulated_station(_SCENARIO, self._folder, self.port))
+        with settings_file.open("a", encoding="utf-8") as file:
             file.write(_SETTINGS)
         return self
 
     def start(self) -> None:
         command = [sys.executable, "-m", "robot", "run", "--config", str(self._folder / "robot.toml")]
-        self._robot = subprocess.Popen(command, stderr=subprocess.DEVNULL, env=self._environment)
+        self._robot = subprocess.Popen(command, stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
         assert self._robot is not None
@@ -150,10 +147,7 @@ class _Station:
     def __exit__(self, *_: object) -> None:
         if self._robot is not None and self._robot.poll() is None:
             self.kill()
-        self._simulators.terminate()
-        self._simulators.wait()
-        assert self._simulators.stdout is not None
-        self._simulators.stdout.close()
+        self._running.close()
 
 
 class _Client:

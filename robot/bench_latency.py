@@ -6,12 +6,9 @@ reported beside them. The robot runs in this process, unchanged; the simulated s
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -22,6 +19,7 @@ import numpy as np
 
 from robot import config
 from robot.app import App
+from robot.bench_simulators import simulated_station
 from robot.errors import DeviceError
 from robot.store_reader import StoreReader
 
@@ -31,17 +29,10 @@ SCENARIO = "many-febrile"
 
 def run_bench(duration_s: float) -> dict[str, Any]:
     """Returns milliseconds (median, 95th and 99th percentile, worst) over `duration_s` of a busy station, and what they were taken on."""
-    os.environ.setdefault("GPIOZERO_PIN_FACTORY", "mock")
     with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name:
         folder = Path(name)
-        command = [sys.executable, "-m", "simulators", "run", SCENARIO, "--config", name, "--stream-port", "0"]
-        command += ["--thermal-link", str(folder / "thermal")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as station, contextlib.ExitStack() as stack:
-            stack.callback(station.terminate)
-            assert station.stdout is not None
-            if not station.stdout.readline():
-                raise DeviceError("the simulated station did not start")
-            app = App(config.load(folder / "robot.toml"))
+        with simulated_station(SCENARIO, folder) as settings_file:
+            app = App(config.load(settings_file))
             lamp_ms = _record(app, duration_s)
             code = app.run()
         if code:

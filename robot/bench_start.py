@@ -6,7 +6,6 @@ after the first step with a picture and a thermal frame. Importing has a budget 
 
 from __future__ import annotations
 
-import contextlib
 import os
 import platform
 import resource
@@ -17,10 +16,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from robot.bench_simulators import simulated_station
 from robot.errors import DeviceError
 
 READY_MAX_S = 3.0
@@ -79,7 +79,7 @@ class Managed:
 def run_bench(rounds: int) -> dict[str, Any]:
     """Returns seconds: median and worst of importing, of getting ready, and of stopping."""
     imports_s, imports_cpu_s, ready_s, stop_s = [], [], [], []
-    with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name, _station(Path(name)):
+    with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name, simulated_station("quiet", Path(name)):
         for _ in range(rounds):
             elapsed_s, cpu_s = _seconds([sys.executable, "-c", "import robot.app"])
             imports_s.append(elapsed_s)
@@ -102,22 +102,6 @@ def passed(figures: Mapping[str, Any]) -> bool:
     """True when the robot is ready and gone in time, and its imports keep their budget."""
     in_time = figures["ready_median_s"] <= READY_MAX_S and figures["stop_max_s"] <= STOP_MAX_S
     return bool(in_time and figures["import_cpu_median_s"] <= IMPORT_CPU_MAX_S)
-
-
-@contextlib.contextmanager
-def _station(folder: Path) -> Iterator[None]:
-    """A simulated station that has written its robot's settings into `folder`."""
-    os.environ.setdefault("GPIOZERO_PIN_FACTORY", "mock")
-    command = [sys.executable, "-m", "simulators", "run", "quiet", "--config", str(folder), "--stream-port", "0"]
-    command += ["--thermal-link", str(folder / "thermal")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as station:
-        try:
-            assert station.stdout is not None
-            if not station.stdout.readline():
-                raise DeviceError("the simulated station did not start; try `patrol-sim run quiet`")
-            yield
-        finally:
-            station.terminate()
 
 
 def _seconds(command: Sequence[str]) -> tuple[float, float]:

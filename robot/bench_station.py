@@ -7,8 +7,6 @@ network's session) is handed in as `Parts`.
 from __future__ import annotations
 
 import functools
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -23,6 +21,7 @@ import numpy as np
 from calibration import files
 from calibration.files import Calibration
 from robot import config
+from robot.bench_simulators import simulated_station
 from robot.config import Settings
 from robot.detect import FaceSession
 from robot.errors import ConfigError, DeviceError
@@ -93,18 +92,9 @@ def record(parts: Parts, scenario: str, count: int) -> Recording:
     Raises DeviceError if the station does not start or falls silent.
     """
     with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name:
-        folder = Path(name)
-        command = [sys.executable, "-m", "simulators", "run", scenario, "--config", name, "--stream-port", "0"]
-        command += ["--thermal-link", str(folder / "thermal")]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as station:
-            try:
-                assert station.stdout is not None
-                if not station.stdout.readline():
-                    raise DeviceError(f"the simulated station did not start; try `patrol-sim run {scenario}`")
-                settings = config.load(folder / "robot.toml")
-                ticks = _read(parts, settings, count)
-            finally:
-                station.terminate()
+        with simulated_station(scenario, Path(name)) as settings_file:
+            settings = config.load(settings_file)
+            ticks = _read(parts, settings, count)
         calibration = files.load(Path(settings.calibration.file))
     return Recording(looking_at_all(settings), calibration, ticks, f"scenario {scenario}")
 
