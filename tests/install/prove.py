@@ -274,8 +274,13 @@ def survives(trial: Trial, robot: Robot) -> None:
         expect(robot.shown("ActiveState") == "failed", "it is started again at once")
         expect(machine.run("systemctl is-active patrol-robot-retry.timer").stdout.strip() == "active", "no timer waits")
     with trial.step(
-        "and again and again (with two seconds in place of five minutes), until the settings are mended"
+        "and again and again, also when too many starts were refused (with two seconds in place of five minutes), until the settings are mended"
     ) as row:
+        refused = "journalctl -u patrol-robot -o cat | grep -c 'repeated too quickly'"
+        machine.run(
+            f"for _ in $(seq 20); do systemctl start patrol-robot; [ $({refused}) = 0 ] || exit 0; done", check=False
+        )
+        expect(int(machine.run(refused, check=False).stdout), "starts are not counted")
         folder = "/run/systemd/system/patrol-robot-retry.timer.d"
         quick = "[Timer]\\nOnActiveSec=\\nOnActiveSec=2s\\nAccuracySec=100ms\\n"
         machine.run(f"mkdir -p {folder}; printf '{quick}' > {folder}/trial.conf")

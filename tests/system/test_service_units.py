@@ -89,6 +89,8 @@ def test_what_the_watchdog_needs() -> None:
     assert values("patrol-robot-retry.timer", "Timer", "RemainAfterElapse") == ["no"], (
         "else it could be started once only"
     )
+    (first,) = values("patrol-robot-retry.service", "Service", "ExecStartPre")
+    assert first == "-systemctl reset-failed patrol-robot.service", "a full count of starts would refuse the try"
 
 
 def test_udev_takes_the_rules() -> None:
