@@ -76,7 +76,7 @@ class MqttPoses(PositionDevice):
                 f"{self._shown}: the broker at {self._host}:{self._port} cannot be reached: {error}"
             ) from error
         until_s = time.monotonic() + CONNECT_S
-        while not self._subscribed:
+        while not self._subscribed or self._refused:
             if self._refused:
                 refused = DeviceRefused if self._refused in _REFUSED else DeviceError
                 raise refused(f"{self._shown}: the broker refuses: {self._refused} (see place.credentials_file)")
@@ -102,9 +102,9 @@ class MqttPoses(PositionDevice):
             client.subscribe(self._topic, qos=0)
 
     def _on_subscribe(self, _client: Client, _data: Any, _mid: int, reasons: Any, _properties: Any) -> None:
-        if any(reason.is_failure for reason in reasons):
-            self._refused = "Not authorized"
-        self._subscribed = True
+        refused = [str(reason) for reason in reasons if reason.is_failure]
+        self._refused = f"the topic {self._topic}: {refused[0]}" if refused else ""
+        self._subscribed = not refused
 
     def _on_message(self, _client: Client, _data: Any, message: Any) -> None:
         reading = self._codec.feed(bytes(message.payload), time.monotonic_ns(), bool(message.retain))

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from robot.bench_fleet_brokers import HOST, Mosquitto, NatsCluster, program
+from robot.bench_fleet_brokers import HOST, Mosquitto, NatsCluster, program, subscribe
 from robot.bench_fleet_robots import SITE
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
@@ -120,15 +120,16 @@ class _Centre:
 
     @contextlib.asynccontextmanager
     async def listening(self, port: int) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._listen(port))
-        await asyncio.sleep(0.5)
+        listens = asyncio.Event()
+        task = asyncio.create_task(self._listen(port, listens))
         try:
+            await asyncio.wait_for(listens.wait(), 60)
             yield
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    async def _listen(self, port: int) -> None:
+    async def _listen(self, port: int, listens: asyncio.Event) -> None:
         import aiomqtt
 
         while True:
@@ -136,7 +137,8 @@ class _Centre:
                 async with aiomqtt.Client(
                     HOST, port, identifier="centre", clean_session=False, logger=_wire_log
                 ) as client:
-                    await client.subscribe(f"{UplinkSettings().prefix}/{SITE}/#", qos=1)
+                    await subscribe(client, f"{UplinkSettings().prefix}/{SITE}/#")
+                    listens.set()
                     async for message in client.messages:
                         assert isinstance(message.payload, bytes)
                         self.hear(str(message.topic), message.payload)
@@ -162,8 +164,8 @@ async def _steady_and_cut(broker: Mosquitto | NatsCluster, folder: Path, seconds
     try:
         broker.start()
         await broker.ready()
-        robots = _Robots(folder, broker.address, count, 1.0, total, UplinkSettings().hold_s)
         async with centre.listening(broker.centre_port):
+            robots = _Robots(folder, broker.address, count, 1.0, total, UplinkSettings().hold_s)
             await _until(lambda: len(centre.online) >= count, "robots to come online")
             (begin_s, before_s), before = (time.monotonic(), broker.used()[0]), len(centre.ids)
             await asyncio.sleep(seconds - 2.0)
@@ -202,11 +204,12 @@ async def _kills(broker: Mosquitto, folder: Path, events: int, seed: int) -> dic
     chance = random.Random(seed)
     centre = _Centre()
     total = events // _KILL_ROBOTS
-    broker.start()
-    robots = _Robots(folder, broker.address, _KILL_ROBOTS, total / _KILL_S, total, _KILL_HOLD_S)
+    robots: _Robots | None = None
     kills = {"broker": 0, "robots": 0}
     try:
+        broker.start()
         async with centre.listening(broker.centre_port):
+            robots = _Robots(folder, broker.address, _KILL_ROBOTS, total / _KILL_S, total, _KILL_HOLD_S)
             for _ in range(_KILLS):
                 await asyncio.sleep(chance.uniform(2.0, 8.0))
                 who = chance.choice(("broker", "robots"))
@@ -219,7 +222,8 @@ async def _kills(broker: Mosquitto, folder: Path, events: int, seed: int) -> dic
             with contextlib.suppress(ConfigError):
                 await _until(lambda: centre.missing(_KILL_ROBOTS, total) == 0, "the last events", 20.0)
     finally:
-        robots.kill()
+        if robots is not None:
+            robots.kill()
         broker.close()
     return {
         "kill_events": _KILL_ROBOTS * total,

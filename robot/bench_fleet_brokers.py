@@ -10,8 +10,12 @@ import subprocess
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from robot.errors import ConfigError
+
+if TYPE_CHECKING:
+    import aiomqtt
 
 HOST = "127.0.0.1"
 _START_S = 10.0
@@ -38,6 +42,15 @@ def free_ports(count: int) -> list[int]:
     for probe in probes:
         probe.close()
     return ports
+
+
+async def subscribe(client: aiomqtt.Client, topic: str) -> None:
+    """Subscribes at QoS 1; raises MqttError if that is refused. The library does not: a cluster without a leader refuses, and nothing would ever come."""
+    import aiomqtt
+
+    granted = await client.subscribe(topic, qos=1)
+    if any(getattr(code, "value", code) >= 128 for code in granted):
+        raise aiomqtt.MqttError(f"the broker refuses the subscription to {topic}: {granted}")
 
 
 class Node:

@@ -19,6 +19,7 @@ from broker import Mosquitto
 from certificates import Authority
 
 from robot import events
+from robot.bench_fleet_brokers import subscribe
 from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
@@ -87,12 +88,13 @@ async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
             await asyncio.sleep(0.02)
 
 
-async def listen(port: int, got: list[dict[str, object]], topic: str = "patrol/#", client: str = "centre") -> None:
+async def listen(port: int, got: list[dict[str, object]], topic: str, listens: asyncio.Event) -> None:
     """A control centre with a lasting session: what the broker has confirmed reaches it, over cuts of its own."""
     while True:
         try:
-            async with aiomqtt.Client("127.0.0.1", port, identifier=client, clean_session=False) as centre:
-                await centre.subscribe(topic, qos=1)
+            async with aiomqtt.Client("127.0.0.1", port, identifier="centre", clean_session=False) as centre:
+                await subscribe(centre, topic)
+                listens.set()
                 async for message in centre.messages:
                     assert isinstance(message.payload, bytes)
                     got.append({"topic": str(message.topic), **json.loads(message.payload)})
@@ -103,9 +105,11 @@ async def listen(port: int, got: list[dict[str, object]], topic: str = "patrol/#
 @contextlib.asynccontextmanager
 async def listening(port: int, topic: str = "patrol/#") -> AsyncIterator[list[dict[str, object]]]:
     got: list[dict[str, object]] = []
-    task = asyncio.create_task(listen(port, got, topic))
+    listens = asyncio.Event()
+    task = asyncio.create_task(listen(port, got, topic, listens))
     try:
-        await asyncio.sleep(0.3)
+        # What is confirmed before nobody need ever get.
+        await asyncio.wait_for(listens.wait(), 60)
         yield got
     finally:
         task.cancel()

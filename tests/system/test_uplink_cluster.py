@@ -6,10 +6,13 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import aiomqtt
 import pytest
 from test_uplink import Sender, listening, sending, until
 
-from robot.bench_fleet_brokers import NatsCluster, program
+from drivers.factory import open_position
+from robot.bench_fleet_brokers import HOST, NatsCluster, Node, free_ports, program, subscribe
+from robot.errors import DeviceError
 from robot.store import Store
 
 pytestmark = [
@@ -46,3 +49,34 @@ def test_nothing_is_lost_when_a_node_is_killed(cluster: NatsCluster, tmp_path: P
 
     with Store(tmp_path / "events.sqlite3", outbox=True) as store:
         asyncio.run(run(store))
+
+
+@pytest.fixture
+def lone(tmp_path: Path) -> Iterator[int]:
+    """The port of a server that is alone, and refuses a subscription as one without a leader does: by a code in its answer."""
+    client, port = free_ports(2)
+    file = tmp_path / "lone.conf"
+    file.write_text(
+        f"server_name: lone\nlisten: {HOST}:{client}\njetstream {{ store_dir: {tmp_path}/lone }}\n"
+        f"mqtt {{ listen: {HOST}:{port} }}\n"
+    )
+    node = Node([str(program("nats-server")), "-c", str(file)])
+    node.start(port)
+    yield port
+    node.kill()
+
+
+def test_a_subscription_that_is_refused_is_not_taken_for_one(lone: int) -> None:
+    async def run() -> None:
+        async with aiomqtt.Client(HOST, lone) as client:
+            await subscribe(client, "patrol/#")
+            with pytest.raises(aiomqtt.MqttError, match="refuses the subscription to a b"):
+                await subscribe(client, "a b")
+
+    asyncio.run(run())
+
+
+def test_poses_that_the_broker_will_not_give_are_told(lone: int) -> None:
+    open_position(f"mqtt://{HOST}:{lone}/pose").close()
+    with pytest.raises(DeviceError, match="refuses: the topic a b"):
+        open_position(f"mqtt://{HOST}:{lone}/a%20b")
