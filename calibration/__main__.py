@@ -22,9 +22,10 @@ from calibration.files import Calibration
 from calibration.history import History
 from calibration.results import Say
 from calibration.steps import STEPS
-from calibration.texts import say
+from calibration.texts import Language, say
+from robot import device_texts
 from robot.command import exit_code
-from robot.errors import CalibrationError, ConfigError
+from robot.errors import CalibrationError, ConfigError, DeviceError
 
 # OpenCV and the robot are imported by the command that needs them.
 
@@ -37,7 +38,14 @@ Parsed = TypeVar("Parsed")
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
     options = _parser().parse_args(arguments)
-    return exit_code("patrol-calibrate", lambda: int(options.command(options)))
+    language: Language = getattr(options, "language", "en")
+    return exit_code(
+        "patrol-calibrate", lambda: int(options.command(options)), told=lambda error: _told(error, language)
+    )
+
+
+def _told(error: Exception, language: Language) -> str:
+    return str(getattr(device_texts.said(str(error)), language)) if isinstance(error, DeviceError) else str(error)
 
 
 def _parser() -> argparse.ArgumentParser:

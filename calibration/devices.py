@@ -9,6 +9,7 @@ from types import TracebackType
 from calibration.results import Say
 from calibration.texts import Language, say
 from drivers import factory
+from robot import device_texts
 from robot.capture import CaptureSet
 from robot.config import CameraSettings, Settings
 from robot.errors import DeviceError
@@ -58,7 +59,9 @@ class Devices:
     def silent(self) -> dict[str, str]:
         """Returns why those devices that deliver nothing do not, by name."""
         return {
-            name: status.last_error or say(Say("device.nothing_yet"), self._language)
+            name: getattr(device_texts.said(status.last_error), self._language)
+            if status.last_error
+            else say(Say("device.nothing_yet"), self._language)
             for name, status in self._capture.statuses().items()
             if status.frames == 0 or status.last_error is not None
         }

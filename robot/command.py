@@ -12,8 +12,13 @@ BUG = 70
 """Exit code of a program that met what it was not made for; its trace is on standard error."""
 
 
-def exit_code(program: str, command: Callable[[], int], *expected: type[Exception]) -> int:
-    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other."""
+def exit_code(
+    program: str, command: Callable[[], int], *expected: type[Exception], told: Callable[[Exception], str] = str
+) -> int:
+    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other.
+
+    `told` says what such another error says.
+    """
     try:
         return command()
     except ConfigError as error:
@@ -24,5 +29,5 @@ def exit_code(program: str, command: Callable[[], int], *expected: type[Exceptio
         if not isinstance(error, (PatrolError, *expected)):
             traceback.print_exc()
             return BUG
-        print(f"{program}: {error}", file=sys.stderr)
+        print(f"{program}: {told(error)}", file=sys.stderr)
         return 1

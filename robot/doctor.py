@@ -17,7 +17,7 @@ import numpy as np
 
 from calibration import files
 from calibration.files import Calibration, OpticCalibration
-from robot import texts
+from robot import device_texts
 from robot.config import Settings
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
@@ -98,7 +98,7 @@ class Stream:
 
 
 def same(text: str) -> Text:
-    """Returns what reads alike in every language: numbers, names, and errors, which are in English as in the log."""
+    """Returns what reads alike in every language: numbers, names, and errors that are not a device's, which are in English as in the log."""
     return Text(text, text)
 
 
@@ -110,11 +110,11 @@ def graded(value: float, look: float, bad: float) -> Level:
 def stream(one: Stream) -> list[Finding]:
     """Returns opening, rate, time stamps and faults of a device."""
     if one.error and not one.t_mono_ns:
-        return [Finding(check="open", device=one.name, level=Level.FAIL, found=texts.detail(one.error))]
+        return [Finding(check="open", device=one.name, level=Level.FAIL, found=device_texts.said(one.error))]
     sends = same(f"{one.model}, {one.size_px[0]}×{one.size_px[1]}".lstrip(", "))
     opened = Finding(check="open", device=one.name, level=Level.OK, found=sends)
     if one.error:
-        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=texts.detail(one.error))
+        opened = msgspec.structs.replace(opened, level=Level.FAIL, found=device_texts.said(one.error))
     return [opened, _rate(one), _timestamps(one), _faults(one)]
 
 
@@ -286,7 +286,7 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
 def plate(readings: Sequence[PlateReading], error: str) -> list[Finding]:
     """Returns what the reference plate's own controller says."""
     if error and not readings:
-        return [Finding(check="open", device="plate", level=Level.FAIL, found=same(error))]
+        return [Finding(check="open", device="plate", level=Level.FAIL, found=device_texts.said(error))]
     said = readings[-1]
     found = Text(
         f"{said.temp_c:.2f} °C, {'steady' if said.steady else 'not steady'}",

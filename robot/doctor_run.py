@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibration.files import Calibration
-from robot import computer, credentials, doctor, texts
+from robot import computer, credentials, device_texts, doctor, texts
 from robot.config import Settings
 from robot.doctor import Finding, Level, same
 from robot.doctor_devices import CPU, Openers, device_findings
@@ -176,7 +176,7 @@ def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding
     except DeviceTimeout:
         pass
     except DeviceError as error:
-        found = same(str(error))
+        found = device_texts.said(str(error))
     finally:
         if source is not None:
             source.close()
@@ -189,7 +189,7 @@ def _indicator(settings: Settings, openers: Openers) -> Finding:
         return Finding(check="indicator", device="", level=Level.WARN, found=Text("none configured", "未配置"))
     problem = _pins_problem(lambda: openers.indicator(address))
     if problem:
-        return Finding(check="indicator", device="", level=Level.FAIL, found=same(problem))
+        return Finding(check="indicator", device="", level=Level.FAIL, found=device_texts.said(problem))
     opens = Text("opens, and is off", "可打开，处于关闭状态")
     return Finding(check="indicator", device="", level=Level.OK, found=opens)
 
@@ -201,7 +201,7 @@ def _supplies(settings: Settings, openers: Openers) -> list[Finding]:
         if address:
             problem = _pins_problem(lambda address=address: openers.supply(address))  # type: ignore[misc]
             level = Level.WARN if problem else Level.OK  # the robot works without
-            words = same(problem) if problem else Text("can be cut, and is on", "可断电，当前通电")
+            words = device_texts.said(problem) if problem else Text("can be cut, and is on", "可断电，当前通电")
             found.append(Finding(check="supply", device=name, level=level, found=words))
     return found
 
