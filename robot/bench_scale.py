@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 
 from calibration.files import OpticCalibration
+from robot import memory
 from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
 from robot.detect import Detector, FaceSession
 from robot.errors import DeviceError
@@ -53,6 +54,7 @@ def run_bench(
     The first `lead_in` ticks are not measured: then people are followed and screening is available.
     """
     cv2.setNumThreads(1)
+    memory.settle()  # as the robot does at its start
     sizes = recording.calibration.cameras[recording.settings.cameras[0].name]
     patch = _patch(parts, recording)
     rows = []
