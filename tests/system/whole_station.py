@@ -112,10 +112,16 @@ class Simulators(Process):
         file.write_text(f'description = "{folder.name}"\nseed = 3\n{scenario}', encoding="utf-8")
         chosen = [] if rig is None else ["--rig", rig]
         truth = ["--truth", str(folder / "truth.jsonl"), "--thermal-link", str(folder / "thermal")]
+        self._thermal_link = folder / "thermal"
         super().__init__(folder, "station", "run", str(file), *truth, *chosen, *arguments, module="simulators")
         line = self.line()
         assert line, self.log_text
         self.ready: dict[str, Any] = json.loads(line)
+
+    def kill(self) -> None:
+        """As for any process; the port's name goes with it, as with a device. Left behind it would lead to whatever terminal is next."""
+        super().kill()
+        self._thermal_link.unlink(missing_ok=True)
 
     @property
     def t0_mono_ns(self) -> int:
