@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from drivers.thermal_wire import ArrivalTimes, DecodedFrame
+from drivers.thermal_wire import DecodedFrame, MessageStream
 
 WIDTH_PX, HEIGHT_PX = 32, 24
 FRAME_BYTES = 1544
@@ -20,7 +20,6 @@ _WORDS = FRAME_BYTES // 2
 _MARK = b"\x5a\x5a"
 _FRAME_MARK = b"\x5a\x5a\x02\x06"
 _REPLY_BYTES = 4
-_SLICE_BYTES = 1 << 14
 
 BAUD_CODES = MappingProxyType({9600: 1, 115200: 2, 460800: 3})
 RATE_CODES = MappingProxyType({0.5: 0, 1.0: 1, 2.0: 2, 4.0: 3, 8.0: 4})
@@ -63,29 +62,24 @@ def query_emissivity() -> bytes:
 class GymcuDecoder:
     """Frames and emissivity answers out of a stream of bytes, however it is cut.
 
-    As with the other codec a mark is believed only when the checksum of what follows is right, and the search goes on one byte
-    after a mark that lied.
+    As with the other codec a mark is believed only when the checksum of what follows is right.
 
     The first `skip_frames` good frames are swallowed.
 
-    Faults counted: bad_length (mark followed by neither a frame's length nor an answer), bad_checksum, resync_bytes (bytes
-    dropped), resyncs (times the alignment was lost).
+    Faults counted: bad_length (mark followed by neither a frame's length nor an answer), bad_checksum, and those of MessageStream.
     """
 
     def __init__(self, skip_frames: int = 0) -> None:
         self._skip_frames = skip_frames
-        self.faults: dict[str, int] = {}
         self.wrong_variant = ""
         self._emissivities: deque[int] = deque(maxlen=4)
-        self._buffer = bytearray()
-        self._offset = 0
-        self._arrivals = ArrivalTimes()
-        self._aligned = False
+        self._stream = MessageStream(_MARK, _REPLY_BYTES)
+        self.faults = self._stream.faults
 
     @property
     def buffered_bytes(self) -> int:
         """Never more than one frame and one slice of input."""
-        return len(self._buffer)
+        return len(self._stream)
 
     def take_emissivities(self) -> list[int]:
         """Returns the emissivity answers (%) since the last call."""
@@ -96,46 +90,36 @@ class GymcuDecoder:
     def feed(self, data: bytes, t_mono_ns: int = 0) -> list[DecodedFrame]:
         """Returns the frames that these bytes complete; `t_mono_ns` is when the bytes arrived."""
         frames: list[DecodedFrame] = []
-        for start in range(0, len(data), _SLICE_BYTES):
-            self._arrivals.mark(self._offset + len(self._buffer), t_mono_ns)
-            self._buffer += data[start : start + _SLICE_BYTES]
-            while self._align() and self._step(frames):
+        for _ in self._stream.fed(data, t_mono_ns):
+            while self._stream.align() and self._step(frames):
                 pass
         return frames
 
-    def _align(self) -> bool:
-        at = self._buffer.find(_MARK)
-        if at < 0:
-            self._drop(max(len(self._buffer) - (len(_MARK) - 1), 0))
-            return False
-        self._drop(at)
-        return len(self._buffer) >= _REPLY_BYTES
-
     def _step(self, frames: list[DecodedFrame]) -> bool:
         """Deals with what stands at the start of the buffer; returns False when more bytes are needed."""
-        buffer = self._buffer
+        stream, buffer = self._stream, self._stream.buffer
         if not buffer.startswith(_FRAME_MARK):
             if 1 <= buffer[2] <= 100 and buffer[3] == (0x5A + 0x5A + buffer[2]) & 0xFF:
                 self._emissivities.append(buffer[2])
-                self._accept(_REPLY_BYTES)
+                stream.take(_REPLY_BYTES)
             else:
-                self._refuse("bad_length")
+                stream.refuse("bad_length")
             return True
         if len(buffer) < FRAME_BYTES:
             return False
         frame = self._frame()
         if frame is None:
-            self._refuse("bad_checksum")
+            stream.refuse("bad_checksum")
+            return True
+        if self._skip_frames:
+            self._skip_frames -= 1
         else:
-            if self._skip_frames:
-                self._skip_frames -= 1
-            else:
-                frames.append(frame)
-            self._accept(FRAME_BYTES)
+            frames.append(frame)
+        stream.take(FRAME_BYTES)
         return True
 
     def _frame(self) -> DecodedFrame | None:
-        words = np.frombuffer(self._buffer, "<u2", _WORDS)
+        words = np.frombuffer(self._stream.buffer, "<u2", _WORDS)
         if int(words[:-1].sum(dtype=np.uint64)) & 0xFFFF != int(words[-1]):
             return None
         values = words.view("<i2")
@@ -143,29 +127,4 @@ class GymcuDecoder:
         temp_c = np.empty((HEIGHT_PX, WIDTH_PX), np.float32)
         np.divide(values[2:770].reshape(HEIGHT_PX, WIDTH_PX)[:, ::-1], np.float32(100.0), out=temp_c, dtype=np.float32)
         temp_c.flags.writeable = False
-        return DecodedFrame(self._arrivals.at(self._offset), temp_c, int(values[770]) / 100)
-
-    def _refuse(self, fault: str) -> None:
-        self._count(fault)
-        self._drop(1)
-
-    def _accept(self, count: int) -> None:
-        self._aligned = True
-        self._consume(count)
-
-    def _count(self, fault: str) -> None:
-        self.faults[fault] = self.faults.get(fault, 0) + 1
-
-    def _drop(self, count: int) -> None:
-        if count == 0:
-            return
-        if self._aligned:
-            self._aligned = False
-            self._count("resyncs")
-        self.faults["resync_bytes"] = self.faults.get("resync_bytes", 0) + count
-        self._consume(count)
-
-    def _consume(self, count: int) -> None:
-        del self._buffer[:count]
-        self._offset += count
-        self._arrivals.at(self._offset)
+        return DecodedFrame(self._stream.t_mono_ns, temp_c, int(values[770]) / 100)

@@ -15,7 +15,7 @@ from enum import IntEnum
 
 import numpy as np
 
-from drivers.thermal_wire import ArrivalTimes, DecodedFrame
+from drivers.thermal_wire import DecodedFrame, MessageStream
 
 _PREFIX = b"   #"
 _HEADER = re.compile(rb"   #([0-9A-Fa-f]{4})([A-Z]{4})")
@@ -23,7 +23,6 @@ _HEADER_BYTES = 12
 _HEX4 = re.compile(rb"[0-9A-Fa-f]{4}")
 _FRAMING_BYTES = 8
 """Command and checksum: what the length counts beside the contents."""
-_SLICE_BYTES = 1 << 16
 
 
 class Register(IntEnum):
@@ -115,31 +114,26 @@ def frame_rate_divider(fps: float, fps_max: float) -> int:
 class SenxorDecoder:
     """Frames and answers out of a stream of bytes, however it is cut.
 
-    A candidate header is believed only when its whole message has the right checksum; otherwise the search goes on one byte
-    after it, so a header inside pixel data or inside a torn frame never costs the frame that follows.
+    A candidate header is believed only when its whole message has the right checksum.
 
     Faults counted: bad_header (prefix without a sensible length and command), bad_length (length that the command cannot
-    have), bad_checksum, resync_bytes (bytes dropped), resyncs (times the alignment was lost), wrong_variant (whole frames of
-    another sensor's size), no_module (the controller says that its sensor is missing).
+    have), bad_checksum, wrong_variant (whole frames of another sensor's size), no_module (the controller says that its sensor is
+    missing), and those of MessageStream.
     """
 
     def __init__(self, model: SensorModel) -> None:
         self.model = model
-        self.faults: dict[str, int] = {}
         self.wrong_variant = ""
         self.frame_counter: int | None = None
         """The sensor's own count, of the newest frame."""
         self._replies: deque[Reply] = deque(maxlen=16)
-        self._buffer = bytearray()
-        self._offset = 0
-        """Stream position of the first byte in the buffer."""
-        self._arrivals = ArrivalTimes()
-        self._aligned = False
+        self._stream = MessageStream(_PREFIX, _HEADER_BYTES)
+        self.faults = self._stream.faults
 
     @property
     def buffered_bytes(self) -> int:
         """Never more than one message and one slice of input."""
-        return len(self._buffer)
+        return len(self._stream)
 
     def take_replies(self) -> list[Reply]:
         """Returns the answers since the last call, oldest first; only the newest 16 are kept."""
@@ -150,31 +144,21 @@ class SenxorDecoder:
     def feed(self, data: bytes, t_mono_ns: int = 0) -> list[DecodedFrame]:
         """Returns the frames that these bytes complete; `t_mono_ns` is when the bytes arrived."""
         frames: list[DecodedFrame] = []
-        for start in range(0, len(data), _SLICE_BYTES):
-            self._arrivals.mark(self._offset + len(self._buffer), t_mono_ns)
-            self._buffer += data[start : start + _SLICE_BYTES]
-            while self._align():
-                length = self._message_length()
-                if length == 0:
-                    break
-                if length < 0:
-                    self._drop(1)
-                    continue
-                self._accept(length, frames)
+        for _ in self._stream.fed(data, t_mono_ns):
+            while self._stream.align() and self._step(frames):
+                pass
         return frames
 
-    def _align(self) -> bool:
-        """Drops bytes until the buffer starts with a prefix; returns whether it does, with a whole header behind it."""
-        at = self._buffer.find(_PREFIX)
-        if at < 0:
-            self._drop(max(len(self._buffer) - (len(_PREFIX) - 1), 0))
-            return False
-        self._drop(at)
-        return len(self._buffer) >= _HEADER_BYTES
+    def _step(self, frames: list[DecodedFrame]) -> bool:
+        """Deals with what stands at the start of the buffer; returns False when more bytes are needed."""
+        length = self._message_length()
+        if length > 0:
+            self._accept(length, frames)
+        return length != 0
 
     def _message_length(self) -> int:
-        """Returns the bytes of the message at the start, 0 when some are still to come, -1 when there is no message here."""
-        buffer = self._buffer
+        """Returns the bytes of the message at the start, 0 when some are still to come, -1 when there was no message here."""
+        buffer = self._stream.buffer
         header = _HEADER.match(buffer)
         if header is None or header[2] not in _LENGTHS:
             return self._refuse("bad_header")
@@ -192,27 +176,27 @@ class SenxorDecoder:
         return total if summed == int(checksum, 16) else self._refuse("bad_checksum")
 
     def _refuse(self, fault: str) -> int:
-        self._count(fault)
+        self._stream.refuse(fault)
         return -1
 
     def _accept(self, total: int, frames: list[DecodedFrame]) -> None:
-        self._aligned = True
-        command = bytes(self._buffer[8:12])
+        buffer = self._stream.buffer
+        command = bytes(buffer[8:12])
         if command == b"GFRA":
             frame = self._frame(total - _HEADER_BYTES - 4)
             if frame is not None:
                 frames.append(frame)
         else:
             if command == b"SERR":
-                self._count("no_module")
-            self._replies.append(Reply(command.decode(), bytes(self._buffer[_HEADER_BYTES : total - 4])))
-        self._consume(total)
+                self._stream.count("no_module")
+            self._replies.append(Reply(command.decode(), bytes(buffer[_HEADER_BYTES : total - 4])))
+        self._stream.take(total)
 
     def _frame(self, contents_bytes: int) -> DecodedFrame | None:
         model, has_header = _LAYOUTS[contents_bytes]
         width, height = model.width_px, model.height_px
         if (width, height) != (self.model.width_px, self.model.height_px):
-            self._count("wrong_variant")
+            self._stream.count("wrong_variant")
             self.wrong_variant = f"{width}×{height} frames ({model.name}) instead of {self._expected()}"
             return None
         self.wrong_variant = ""
@@ -220,31 +204,18 @@ class SenxorDecoder:
         pixels_at = header_at + 2 * width * int(has_header)
         sensor_temp_c = None
         if has_header:
-            header = np.frombuffer(self._buffer, "<u2", 3, header_at)
+            header = np.frombuffer(self._stream.buffer, "<u2", 3, header_at)
             self.frame_counter = int(header[0])
             sensor_temp_c = round(int(header[2]) / 100 - 273.15, 2)
-        temp_c = np.frombuffer(self._buffer, "<u2", width * height, pixels_at).astype(np.float32).reshape(height, width)
+        temp_c = (
+            np.frombuffer(self._stream.buffer, "<u2", width * height, pixels_at)
+            .astype(np.float32)
+            .reshape(height, width)
+        )
         temp_c -= np.float32(2731.5)  # exact in float32, so that the division alone rounds
         temp_c /= np.float32(10.0)
         temp_c.flags.writeable = False
-        return DecodedFrame(self._arrivals.at(self._offset), temp_c, sensor_temp_c)
+        return DecodedFrame(self._stream.t_mono_ns, temp_c, sensor_temp_c)
 
     def _expected(self) -> str:
         return f"{self.model.width_px}×{self.model.height_px} ({self.model.name})"
-
-    def _count(self, fault: str) -> None:
-        self.faults[fault] = self.faults.get(fault, 0) + 1
-
-    def _drop(self, count: int) -> None:
-        if count == 0:
-            return
-        if self._aligned:
-            self._aligned = False
-            self._count("resyncs")
-        self.faults["resync_bytes"] = self.faults.get("resync_bytes", 0) + count
-        self._consume(count)
-
-    def _consume(self, count: int) -> None:
-        del self._buffer[:count]
-        self._offset += count
-        self._arrivals.at(self._offset)

@@ -149,7 +149,7 @@ class Wire(RuleBasedStateMachine):
         held = len(codec._rest) if isinstance(codec, PlateCodec) else codec.buffered_bytes
         assert held <= self.device.held_bytes
         if not isinstance(codec, PlateCodec):
-            assert len(codec._arrivals) <= held + 1, "one time for a byte at most"
+            assert len(codec._stream._arrivals) <= held + 1, "one time for a byte at most"
         assert all(codec.faults.get(kind, 0) >= count for kind, count in self.faults.items())
         self.faults = dict(codec.faults)
 
