@@ -7,14 +7,12 @@ by about one period of the sensor, and the transfer (34 ms at 460800 baud, 134 m
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from drivers import thermal_gymcu_codec as codec
 from drivers.address import Address
-from drivers.serial_link import SerialLink
-from drivers.thermal_port import ThermalPort
+from drivers.thermal_port import SerialThermal, ThermalPort
 from robot.errors import DeviceError
-from robot.types import DeviceInfo, ThermalFrame
+from robot.types import DeviceInfo
 
 DEFAULT_BAUD = 115200
 DEFAULT_EMISSIVITY_PERCENT = 100
@@ -25,7 +23,7 @@ _SETTLE_S = 0.05
 """The module's controller changes its own speed after the command's last byte."""
 
 
-class GymcuSensor:
+class GymcuSensor(SerialThermal):
     """Fulfils robot.interfaces.ThermalSensor; `gymcu:PATH?baud=460800&rate_hz=8&emissivity=100`, every parameter optional.
 
     The constructor finds the speed at which the module talks, moves it to the wanted one and starts continuous sending; it raises
@@ -33,11 +31,9 @@ class GymcuSensor:
     """
 
     def __init__(self, address: Address) -> None:
-        self._shown = address.shown
         baud = address.integer("baud", DEFAULT_BAUD)
         self.rate_hz = address.number("rate_hz", _FASTEST_HZ[baud])
-        self._link = SerialLink(address.target, baud)
-        self._closed = False
+        super().__init__(address, baud, codec.one_frame())
         try:
             self._agree_on(baud)
             self._configure(baud, address.integer("emissivity", DEFAULT_EMISSIVITY_PERCENT))
@@ -48,33 +44,6 @@ class GymcuSensor:
         self._info = DeviceInfo(address.shown, "GY-MCU90640", "", codec.WIDTH_PX, codec.HEIGHT_PX)
         decoder = codec.GymcuDecoder(skip_frames=1)  # one more may have been computed before the settings
         self._port = ThermalPort(self._link, decoder, codec.continuous(), 1.0 / self.rate_hz, self._shown)
-
-    @property
-    def info(self) -> DeviceInfo:
-        return self._info
-
-    @property
-    def faults(self) -> Mapping[str, int]:
-        """Counts by kind since opening; see GymcuDecoder and ThermalPort."""
-        return self._port.faults
-
-    def read(self, timeout_s: float) -> ThermalFrame:
-        """Returns the next frame; DeviceTimeout when none came in time, DeviceError when the device is gone."""
-        if self._closed:
-            raise DeviceError(f"{self._shown}: read after close")
-        return self._port.read(timeout_s)
-
-    def close(self) -> None:
-        """Ends continuous sending if the module still listens, and closes the port; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._link.write(codec.one_frame())
-        except DeviceError:
-            pass  # it is gone: nothing is left to stop
-        finally:
-            self._link.close()
 
     def _agree_on(self, wanted: int) -> None:
         """Leaves both ends at `wanted` baud; a module that was set before may talk at any of the three."""

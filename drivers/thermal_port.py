@@ -1,5 +1,5 @@
-"""The reading half of a serial thermal sensor: bytes from the link through a codec to numbered frames, and the re-arming of a
-sensor that fell silent."""
+"""What serial thermal sensors have in common: bytes from the link through a codec to numbered frames, the re-arming of a sensor that fell
+silent, and the way it is read and closed."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
+from drivers.address import Address
 from drivers.serial_link import SerialLink
 from drivers.thermal_wire import DecodedFrame, Decoder
 from robot.errors import DeviceError, DeviceRefused, DeviceTimeout
-from robot.types import ThermalFrame
+from robot.types import DeviceInfo, ThermalFrame
 
 PENDING_FRAMES = 4
 """Decoded frames kept when the reader is late; older ones are dropped and counted as `overrun`."""
@@ -75,3 +76,43 @@ class ThermalPort:
             )
         counts = ", ".join(f"{kind} {count}" for kind, count in self.faults.items()) or "none"
         return DeviceTimeout(f"{self._shown}: no thermal frame in time (faults since opening: {counts})")
+
+
+class SerialThermal:
+    """Fulfils robot.interfaces.ThermalSensor once its driver has set `_info` and `_port`; `stop` is the command that ends the streaming."""
+
+    _info: DeviceInfo
+    _port: ThermalPort
+
+    def __init__(self, address: Address, baud: int, stop: bytes) -> None:
+        self._shown = address.shown
+        self._stop = stop
+        self._link = SerialLink(address.target, baud)
+        self._closed = False
+
+    @property
+    def info(self) -> DeviceInfo:
+        return self._info
+
+    @property
+    def faults(self) -> Mapping[str, int]:
+        """Counts by kind since opening; see the codec and ThermalPort."""
+        return self._port.faults
+
+    def read(self, timeout_s: float) -> ThermalFrame:
+        """Returns the next frame; DeviceTimeout when none came in time, DeviceError when the device is gone or is another one."""
+        if self._closed:
+            raise DeviceError(f"{self._shown}: read after close")
+        return self._port.read(timeout_s)
+
+    def close(self) -> None:
+        """Ends the streaming if the device still listens, and closes the port; idempotent."""
+        if self._closed:
+            return
+        self._closed = True
+        try:
+            self._link.write(self._stop)
+        except DeviceError:
+            pass  # it is gone: nothing is left to stop
+        finally:
+            self._link.close()

@@ -7,14 +7,12 @@ than that by about one sensor period; the transfer itself (some 40 ms for 160×1
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
 
 from drivers import thermal_senxor_codec as codec
 from drivers.address import Address
-from drivers.serial_link import SerialLink
-from drivers.thermal_port import ThermalPort
+from drivers.thermal_port import SerialThermal, ThermalPort
 from robot.errors import DeviceError, DeviceRefused
-from robot.types import DeviceInfo, ThermalFrame
+from robot.types import DeviceInfo
 
 _BAUD = 115200
 """What the port is set to; the real speed is USB's."""
@@ -25,7 +23,7 @@ DEFAULT_EMISSIVITY_PERCENT = 100
 """The sensor reports apparent (black body) temperatures; emissivity is corrected in thermometry, once."""
 
 
-class SenxorSensor:
+class SenxorSensor(SerialThermal):
     """Fulfils robot.interfaces.ThermalSensor; `senxor:PATH?fps=9&model=MI1602&emissivity=100`, every parameter optional.
 
     The constructor raises DeviceError when the port cannot be opened, nobody answers, the sensor type is unknown, or it is not the
@@ -33,9 +31,7 @@ class SenxorSensor:
     """
 
     def __init__(self, address: Address) -> None:
-        self._shown = address.shown
-        self._link = SerialLink(address.target, _BAUD)
-        self._closed = False
+        super().__init__(address, _BAUD, codec.write_register(codec.Register.FRAME_MODE, codec.STREAM_OFF))
         try:
             self._decoder = codec.SenxorDecoder(codec.MI1602)
             self._write(codec.Register.FRAME_MODE, codec.STREAM_OFF)
@@ -49,33 +45,6 @@ class SenxorSensor:
             self.close()
             raise
         self._port = self._start()
-
-    @property
-    def info(self) -> DeviceInfo:
-        return self._info
-
-    @property
-    def faults(self) -> Mapping[str, int]:
-        """Counts by kind since opening; see SenxorDecoder and ThermalPort."""
-        return self._port.faults
-
-    def read(self, timeout_s: float) -> ThermalFrame:
-        """Returns the next frame; DeviceTimeout when none came in time, DeviceError when the device is gone or is another one."""
-        if self._closed:
-            raise DeviceError(f"{self._shown}: read after close")
-        return self._port.read(timeout_s)
-
-    def close(self) -> None:
-        """Stops the streaming if the device still listens, and closes the port; idempotent."""
-        if self._closed:
-            return
-        self._closed = True
-        try:
-            self._link.write(codec.write_register(codec.Register.FRAME_MODE, codec.STREAM_OFF))
-        except DeviceError:
-            pass  # it is gone: nothing is left to stop
-        finally:
-            self._link.close()
 
     def _identify(self, wanted: str) -> codec.SensorModel:
         type_value = self._read(codec.Register.SENSOR_TYPE)
