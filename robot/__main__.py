@@ -19,12 +19,12 @@ from robot.command import exit_code
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from robot.bench_station import Parts
     from robot.config import Settings
     from robot.doctor_devices import Openers
     from robot.interfaces import Indicator, PowerSwitch
+
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 # Heavy modules (OpenCV, ONNX Runtime) are imported by the command that needs them: `check-config` answers at once.
 
@@ -38,12 +38,19 @@ def main(arguments: list[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="patrol", description="Onboard software of the patrol robot.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for add in (_add_run, _add_demo, _add_watch, _add_check_config, _add_dark, _add_doctor, _add_replay, _add_bench):
+        add(commands)
+    return parser
 
+
+def _add_run(commands: Commands) -> None:
     run = commands.add_parser("run", help="the robot itself, until Ctrl-C or SIGTERM")
     run.add_argument("--config", type=Path, required=True, metavar="FILE")
     run.add_argument("--verbose", action="store_true", help="log debugging detail")
     run.set_defaults(command=_run)
 
+
+def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser("demo", help="a simulated station and the unchanged robot; at the end the score")
     demo.add_argument("--scenario", default="station-square", help="a built-in name or a .toml file (%(default)s)")
     demo.add_argument("--seed", type=int, help="instead of the scenario's own")
@@ -54,6 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     demo.add_argument("--json", action="store_true", help="the score as one JSON object on the last line")
     demo.set_defaults(command=_demo)
 
+
+def _add_watch(commands: Commands) -> None:
     watch = commands.add_parser("watch", help="the robot's page in a terminal, over ssh if need be")
     watch.add_argument("url", nargs="?", default="http://127.0.0.1:8765", help="the robot's address (%(default)s)")
     watch.add_argument("--token-file", type=Path, metavar="FILE", help="one access token")
@@ -62,14 +71,20 @@ def _parser() -> argparse.ArgumentParser:
     watch.add_argument("--once", action="store_true", help="print the state of the moment; exit 1 while not screening")
     watch.set_defaults(command=_watch)
 
+
+def _add_check_config(commands: Commands) -> None:
     check = commands.add_parser("check-config", help="every problem of a configuration at once")
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
 
+
+def _add_dark(commands: Commands) -> None:
     dark = commands.add_parser("dark", help="lamps and siren off, devices powered: after a robot that was killed")
     dark.add_argument("--config", type=Path, required=True, metavar="FILE")
     dark.set_defaults(command=_dark)
 
+
+def _add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser("doctor", help="opens every device and says whether the robot is fit for duty")
     doctor.add_argument("--config", type=Path, required=True, metavar="FILE")
     doctor.add_argument(
@@ -80,6 +95,8 @@ def _parser() -> argparse.ArgumentParser:
     doctor.add_argument("--json", action="store_true", help="one JSON object on the last line, in place of the table")
     doctor.set_defaults(command=_doctor)
 
+
+def _add_replay(commands: Commands) -> None:
     replay = commands.add_parser(
         "replay", help="a recording through the same pipeline: the same events, or what differs"
     )
@@ -97,6 +114,8 @@ def _parser() -> argparse.ArgumentParser:
     replay.add_argument("--json", action="store_true", help="one JSON object on the last line")
     replay.set_defaults(command=_replay)
 
+
+def _add_bench(commands: Commands) -> None:
     bench = commands.add_parser("bench", help="figures of this machine, beside a reference in the same run")
     bench.add_argument("name", choices=tuple(_BENCHES))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
@@ -121,7 +140,6 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--scenario", default="crowd", help="memory, perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
     bench.set_defaults(command=_bench)
-    return parser
 
 
 def _run(options: argparse.Namespace) -> int:

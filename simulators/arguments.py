@@ -4,19 +4,43 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from simulators import rig
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
 def parser() -> argparse.ArgumentParser:
     """Returns the parser; `command` of what it returns is the name of the command."""
     made = argparse.ArgumentParser(prog="patrol-sim", description="Simulated station for the patrol robot.")
     commands = made.add_subparsers(required=True, metavar="COMMAND")
+    for add in (
+        _add_list,
+        _add_run,
+        _add_score,
+        _add_rehearse,
+        _add_attention,
+        _add_passages,
+        _add_week,
+        _add_size_of_source,
+        _add_compare_calibration,
+        _add_calibrate_demo,
+        _add_calibrate_rigs,
+        _add_snapshot,
+    ):
+        add(commands)
+    return made
 
+
+def _add_list(commands: Commands) -> None:
     listing = commands.add_parser("list", help="scenarios and rigs that are built in")
     listing.add_argument("--json", action="store_true", help="one JSON object")
     listing.set_defaults(command="list")
 
+
+def _add_run(commands: Commands) -> None:
     run = commands.add_parser("run", help="run a scenario's devices until Ctrl-C; one JSON line when they are ready")
     _scenario_arguments(run)
     run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
@@ -46,6 +70,8 @@ def parser() -> argparse.ArgumentParser:
     )
     run.set_defaults(command="run")
 
+
+def _add_score(commands: Commands) -> None:
     score = commands.add_parser(
         "score", help="hold the robot's events against the truth; --grid: by distance and headcount"
     )
@@ -64,6 +90,8 @@ def parser() -> argparse.ArgumentParser:
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(command="score")
 
+
+def _add_rehearse(commands: Commands) -> None:
     rehearse = commands.add_parser(
         "rehearse", help="the robot's pipeline on a scenario in simulated time, and its score"
     )
@@ -72,6 +100,8 @@ def parser() -> argparse.ArgumentParser:
     rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rehearse.set_defaults(command="rehearse")
 
+
+def _add_attention(commands: Commands) -> None:
     attention = commands.add_parser(
         "attention", help="what attention saves and misses: each scenario with it and without it, on the same pictures"
     )
@@ -80,6 +110,8 @@ def parser() -> argparse.ArgumentParser:
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command="attention")
 
+
+def _add_passages(commands: Commands) -> None:
     passages = commands.add_parser(
         "passages", help="the thermal chain on people in every condition: rooms, hot objects, a covered plate, drift"
     )
@@ -90,6 +122,8 @@ def parser() -> argparse.ArgumentParser:
     passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     passages.set_defaults(command="passages")
 
+
+def _add_week(commands: Commands) -> None:
     week = commands.add_parser(
         "week", help="days of a station with rush hours, drift and outages: what became of everybody, as a report"
     )
@@ -103,21 +137,29 @@ def parser() -> argparse.ArgumentParser:
     week.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     week.set_defaults(command="week")
 
+
+def _add_size_of_source(commands: Commands) -> None:
     curve = commands.add_parser("size-of-source", help="measure what a sensor's resolution costs, for its calibration")
     curve.add_argument("rig", help="a built-in name or a .toml file")
     curve.set_defaults(command="size_of_source")
 
+
+def _add_compare_calibration(commands: Commands) -> None:
     compare = commands.add_parser("compare-calibration", help="a calibration against the robot that it was made of")
     compare.add_argument("file", type=Path, metavar="FILE")
     _robot_arguments(compare)
     compare.set_defaults(command="compare")
 
+
+def _add_calibrate_demo(commands: Commands) -> None:
     demo = commands.add_parser("calibrate-demo", help="calibrate a simulated robot unattended; true errors at the end")
     _robot_arguments(demo)
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep calibration, history and report here")
     demo.add_argument("--language", choices=("en", "zh"), default="en")
     demo.set_defaults(command="calibrate_demo")
 
+
+def _add_calibrate_rigs(commands: Commands) -> None:
     rigs = commands.add_parser(
         "calibrate-rigs", help="the whole calibration on robots that no file describes, in simulated time: true errors"
     )
@@ -127,13 +169,14 @@ def parser() -> argparse.ArgumentParser:
     rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rigs.set_defaults(command="calibrate_rigs")
 
+
+def _add_snapshot(commands: Commands) -> None:
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
     snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
     snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
     snapshot.set_defaults(command="snapshot")
-    return made
 
 
 def _scenario_arguments(parser: argparse.ArgumentParser) -> None:
