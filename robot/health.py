@@ -1,6 +1,7 @@
 """Declared rates and beats become alive / rate_ok / valid per stream, and one answer: is screening available, or why not.
 
 A loss counts at once; a recovery only after it has been stable, so that a loose plug does not flicker between the two.
+What watches for steadiness itself (the reference plate) does so in the same seconds, not before them.
 Thresholds follow what stream-based robots commonly do (alive: ten declared periods), tightened for what screening needs.
 """
 
@@ -143,6 +144,7 @@ class Health:
         self._conditions: dict[
             str, bool
         ] = {}  # nothing is taken for granted: while one is unset, the robot is starting
+        self._settling: set[str] = set()
         self._warnings: tuple[str, ...] = ()
         self._first_ns: int | None = None
         self._good_since_ns: int | None = None
@@ -165,11 +167,15 @@ class Health:
         stream = self._streams[name]
         stream.valid, stream.detail = valid, detail
 
-    def set_condition(self, reason: str, ok: bool) -> None:
-        """Notes whether one of CONDITIONS holds screening back (`ok` False) or not; "starting" until all have been set."""
+    def set_condition(self, reason: str, ok: bool, *, settling: bool = False) -> None:
+        """Notes whether one of CONDITIONS holds screening back (`ok` False) or not; "starting" until all have been set.
+
+        `settling`: what was wrong is over, and whoever decides waits for it to stay so; it holds screening back, while RECOVERY_S runs already.
+        """
         if reason not in CONDITIONS:
             raise ValueError(f"health: {reason!r} is not one of {', '.join(CONDITIONS)}")
         self._conditions[reason] = ok
+        (self._settling.add if settling and not ok else self._settling.discard)(reason)
 
     def set_warnings(self, codes: tuple[str, ...]) -> None:
         """Notes everything that is wrong although screening goes on; replaces what was noted before."""
@@ -181,14 +187,14 @@ class Health:
             self._first_ns = now_ns
         devices = {name: stream.report(now_ns) for name, stream in self._streams.items()}
         reasons = self._reasons(devices, now_ns - self._first_ns < START_GRACE_S * 1e9)
-        if reasons:
+        if not self._settling.issuperset(reasons):
             self._good_since_ns = None
+        elif self._good_since_ns is None:
+            self._good_since_ns = now_ns
+        if reasons:
             self._shown = reasons
-        else:
-            if self._good_since_ns is None:
-                self._good_since_ns = now_ns
-            if now_ns - self._good_since_ns >= RECOVERY_S * 1e9:
-                self._shown = ()
+        elif self._good_since_ns is not None and now_ns - self._good_since_ns >= RECOVERY_S * 1e9:
+            self._shown = ()
         screening = Screening.UNAVAILABLE if self._shown else Screening.AVAILABLE
         return HealthReport(screening, self._shown, devices, self._warnings)
 

@@ -360,8 +360,9 @@ class Pipeline:
         self._health.set_condition("calibration_missing", True)
         self._health.set_condition("warming_up", self._first_thermal_ns is None or not self._warming_up(now_ns))
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
-        reference_ok = self._reference_state.valid or not self._needs_reference()
-        self._health.set_condition("reference_lost", self._first_thermal_ns is None or reference_ok)
+        reference = self._reference_state
+        reference_ok = self._first_thermal_ns is None or reference.valid or not self._needs_reference()
+        self._health.set_condition("reference_lost", reference_ok, settling=reference.settling)
         if self._settings.place.source:
             trouble = self._whereabouts.trouble(now_ns)
             self._health.set_valid("position", not trouble, trouble)

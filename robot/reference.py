@@ -43,6 +43,8 @@ class ReferenceState:
     """To add to a reading; 0 while invalid."""
     uncertainty_c: float
     detail: str
+    settling: bool = False
+    """Invalid only because the plate, which looks well, has not been steady for long enough."""
 
 
 class ReferenceTracker:
@@ -100,6 +102,7 @@ class ReferenceTracker:
                 0.0,
                 self._radiometry.absolute_sd_c,
                 f"plate steady for {steady_s:.1f} of {self._rules.stable_s:g} s",
+                settling=True,
             )
         return ReferenceState(True, self._expected_c - self._smoothed_c, self._uncertainty_c(patch.size), "")
 

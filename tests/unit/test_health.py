@@ -124,6 +124,27 @@ def test_a_flickering_condition_never_shows_available() -> None:
         assert station.run(1.5).screening is Screening.UNAVAILABLE
 
 
+def test_what_settles_by_itself_does_so_in_the_seconds_of_the_recovery() -> None:
+    station = Station()
+    station.run(10.0)
+    for _ in range(5):  # wrong, settling, wrong again: the seconds before do not count
+        station.health.set_condition("reference_lost", False)
+        assert station.run(1.0).reasons == ("reference_lost",)
+        station.health.set_condition("reference_lost", False, settling=True)
+        assert station.run(1.5).reasons == ("reference_lost",)
+    assert station.run(3.0).reasons == ("reference_lost",), "it holds screening back for as long as it takes"
+    station.health.set_condition("reference_lost", True)
+    assert station.run(0.1).screening is Screening.AVAILABLE
+    station.stop("thermal")
+    assert station.run(3.0).reasons == ("thermal_lost",)
+    station.resume("thermal")
+    station.health.set_condition("reference_lost", False, settling=True)
+    station.run(1.0)
+    station.health.set_condition("reference_lost", True)
+    assert station.run(0.8).screening is Screening.UNAVAILABLE, "steady sooner: the streams' own two seconds remain"
+    assert station.run(0.5).screening is Screening.AVAILABLE
+
+
 def test_frozen_frames_are_invalid_though_alive() -> None:
     station = Station()
     station.run(10.0)

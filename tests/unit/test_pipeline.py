@@ -255,8 +255,10 @@ def test_a_lost_sensor_is_loud_in_time_and_its_people_are_counted() -> None:
     (placed,) = run.verdicts
     assert (placed.verdict.kind, placed.verdict.reason) == (VerdictKind.NOT_MEASURED, Reason.NO_THERMAL)
     run.thermal = lambda frame: frame
+    back_s = run.now_ns / S
     run.run(RECOVERY_S + 3.0)
-    assert run.reasons == ()
+    available_s, _, reasons = run.health[-1]
+    assert reasons == () and RECOVERY_S <= available_s - back_s <= RECOVERY_S + 0.5, "plate and streams settle together"
 
 
 def test_lost_cameras_are_loud() -> None:

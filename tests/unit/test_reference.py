@@ -53,6 +53,7 @@ def test_believed_only_after_it_was_steady() -> None:
     assert RULES.stable_s <= believed_s <= RULES.stable_s + 0.2
     for state in states:
         assert (state.detail == "") is state.valid
+        assert state.settling is not state.valid, "nothing is wrong but the time"
         if not state.valid:
             assert state.correction_c == 0.0
             assert state.uncertainty_c == RADIOMETRY.absolute_sd_c
@@ -115,7 +116,7 @@ def test_disbelieved_at_once_and_believed_again_only_when_steady(shown_c: float 
     assert bench.run(4, EXPECTED_C)[-1].valid
     state = bench.show(shown_c)
     assert not state.valid
-    assert word in state.detail
+    assert word in state.detail and not state.settling
     assert state.correction_c == 0.0
     assert state.uncertainty_c == RADIOMETRY.absolute_sd_c
     recovery = bench.run(RULES.stable_s + 1, EXPECTED_C)
