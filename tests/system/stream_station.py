@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import http.client
 import itertools
+import json
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from prometheus_client import CollectorRegistry
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed
 
 from robot import events
 from robot.config import StreamSettings
@@ -115,3 +119,33 @@ def running(folder: Path, **arguments: Any) -> Iterator[Robot]:
         yield robot
     finally:
         robot.close()
+
+
+async def receive(client: ClientConnection, count: int) -> list[int]:
+    async with asyncio.timeout(15):
+        return [json.loads(await client.recv())["seq"] for _ in range(count)]
+
+
+async def closing(client: ClientConnection) -> tuple[int | None, str]:
+    """Reads until the connection is closed; returns code and reason."""
+    try:
+        async with asyncio.timeout(15):
+            while True:
+                await client.recv()
+    except ConnectionClosed:
+        return client.close_code, client.close_reason or ""
+
+
+async def refused(robot: Robot, path: str, *messages: str | bytes, **headers: str) -> tuple[int | None, str]:
+    client = await connect(robot.socket_url(path), additional_headers=headers)
+    with contextlib.suppress(ConnectionClosed):
+        for message in messages:
+            await client.send(message)
+    return await closing(client)
+
+
+def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+    end_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end_s, "did not happen in time"
+        time.sleep(0.01)

@@ -1,64 +1,29 @@
-"""The stream with real sockets: nothing missing, nothing twice, and no client can hurt another."""
+"""The stream with real sockets: nothing missing, nothing twice, and who may ask for what."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import json
 import socket
 import threading
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from stream_station import STATE, TOKENS, Robot, running
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.asyncio.server import ServerConnection
-from websockets.exceptions import ConnectionClosed, InvalidStatus
+from stream_station import TOKENS, Robot, closing, receive, refused, running, until
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosed
 
 from robot import events
 from robot.config import StreamSettings
 from robot.errors import ConfigError
-from robot.live import LiveState, unpack
+from robot.live import LiveState
 from robot.stream_session import Limits, Role
-from robot.web import FILES
 
 pytestmark = pytest.mark.system
-
-
-async def receive(client: ClientConnection, count: int) -> list[int]:
-    async with asyncio.timeout(15):
-        return [json.loads(await client.recv())["seq"] for _ in range(count)]
-
-
-async def closing(client: ClientConnection) -> tuple[int | None, str]:
-    """Reads until the connection is closed; returns code and reason."""
-    try:
-        async with asyncio.timeout(15):
-            while True:
-                await client.recv()
-    except ConnectionClosed:
-        return client.close_code, client.close_reason or ""
-
-
-async def refused(robot: Robot, path: str, *messages: str | bytes, **headers: str) -> tuple[int | None, str]:
-    client = await connect(robot.socket_url(path), additional_headers=headers)
-    with contextlib.suppress(ConnectionClosed):
-        for message in messages:
-            await client.send(message)
-    return await closing(client)
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
-    end_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end_s, "did not happen in time"
-        time.sleep(0.01)
 
 
 def test_history_then_live(robot: Robot) -> None:
@@ -200,131 +165,6 @@ def test_acknowledgement_reaches_the_application(robot: Robot) -> None:
     assert (command.alarm, command.by, command.principal.role) == ("a-1", "王芳", Role.OPERATOR)
 
 
-def test_slow_client_is_dropped_and_resumes(tmp_path: Path) -> None:
-    limits = Limits(lag_events=200, ring_events=256, close_timeout_s=5.0)
-    with running(tmp_path, limits=limits) as robot:
-
-        async def run() -> None:
-            slow_socket = socket.create_connection(("127.0.0.1", robot.stream.port))
-            async with (
-                connect(robot.socket_url("/events?since=0"), sock=slow_socket, max_queue=1) as slow,
-                connect(robot.socket_url("/events?since=0"), max_queue=100_000) as quick,
-            ):
-                total = 0
-                while robot.closed(4408) == 0 and total < 4000:
-                    robot.publish(50, padding=20_000)
-                    total += 50
-                    assert await receive(quick, 50) == list(range(total - 49, total + 1)), "others are unaffected"
-                    if any(client.dropped for client in robot.stream._event_clients):
-                        break
-                assert total < 4000, "a client that never reads must be dropped"
-                got = []
-                with contextlib.suppress(ConnectionClosed):
-                    async with asyncio.timeout(15):
-                        while True:
-                            got.append(json.loads(await slow.recv())["seq"])
-                assert slow.close_code == 4408
-                assert "since=" in (slow.close_reason or "")
-                assert got == list(range(1, len(got) + 1))
-                assert len(got) < total
-            async with connect(robot.socket_url(f"/events?since={len(got)}"), max_queue=100_000) as again:
-                assert await receive(again, total - len(got)) == list(range(len(got) + 1, total + 1))
-
-        asyncio.run(run())
-
-
-def test_client_that_never_reads_is_cut_off(tmp_path: Path) -> None:
-    limits = Limits(send_timeout_s=0.3, close_timeout_s=0.3, linger_s=0.3)
-    with running(tmp_path, limits=limits) as robot:
-        robot.publish(400, padding=60_000)
-
-        async def run() -> None:
-            dead_socket = socket.create_connection(("127.0.0.1", robot.stream.port))
-            client = await connect(robot.socket_url("/events?since=0"), sock=dead_socket, max_queue=1)
-            client.transport.pause_reading()
-            await asyncio.to_thread(until, lambda: len(robot.stream._event_clients) == 1)
-            await asyncio.to_thread(until, lambda: not robot.stream._event_clients, 10.0)
-            client.transport.abort()
-
-        asyncio.run(run())
-
-
-def test_a_client_that_sleeps_is_told_why_when_it_wakes(tmp_path: Path) -> None:
-    """The kernel takes little for it, so that it looks slow soon; the code waits behind what was on its way."""
-    with running(tmp_path, limits=Limits(send_timeout_s=0.5, close_timeout_s=0.2)) as robot:
-
-        async def run() -> None:
-            sleeper = socket.socket()
-            sleeper.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 16_384)
-            sleeper.connect(("127.0.0.1", robot.stream.port))
-            client = await connect(robot.socket_url("/events?since=0"), sock=sleeper, max_queue=1, compression=None)
-            robot.publish(300, padding=2_000)
-            await asyncio.to_thread(until, lambda: robot.closed(4408) == 1, 10.0)
-            await asyncio.sleep(0.5)
-            got = []
-            with contextlib.suppress(ConnectionClosed):
-                while True:
-                    got.append(json.loads(await client.recv())["seq"])
-            assert client.close_code == 4408
-            assert got == list(range(1, len(got) + 1)) and len(got) < 300
-            async with connect(robot.socket_url(f"/events?since={got[-1]}")) as again:
-                assert await receive(again, 300 - len(got)) == list(range(len(got) + 1, 301))
-
-        asyncio.run(run())
-        assert robot.closed(4408) == 1
-
-
-def test_a_client_that_does_not_answer_pings_is_dropped(tmp_path: Path) -> None:
-    limits = Limits(ping_every_s=0.1, pong_timeout_s=0.3, linger_s=5.0)
-    with running(tmp_path, limits=limits) as robot:
-
-        async def run() -> None:
-            async with connect(robot.socket_url("/events")) as quick:
-                deaf = await connect(robot.socket_url("/events"), ping_interval=None)
-                deaf.transport.pause_reading()
-                await asyncio.to_thread(until, lambda: robot.closed(4408) == 1)
-                deaf.transport.resume_reading()
-                assert (await closing(deaf))[0] == 4408
-                robot.publish()
-                assert await receive(quick, 1) == [1], "who answers stays"
-
-        asyncio.run(run())
-
-
-def test_too_many_connections_from_one_address(tmp_path: Path) -> None:
-    with running(tmp_path, limits=Limits(per_address=3)) as robot:
-
-        async def run() -> None:
-            async with contextlib.AsyncExitStack() as stack:
-                for _ in range(3):
-                    await stack.enter_async_context(connect(robot.socket_url("/events?since=0")))
-                assert (await refused(robot, "/events"))[0] == 1013
-            await asyncio.to_thread(until, lambda: not robot.stream._event_clients)
-            async with connect(robot.socket_url("/events?since=0")) as client:
-                robot.publish()
-                assert await receive(client, 1) == [1]
-
-        asyncio.run(run())
-
-
-def test_clients_that_are_sent_away_leave_nothing_behind(tmp_path: Path) -> None:
-    def connections() -> int:
-        gc.collect()
-        return sum(issubclass(type(one), ServerConnection) for one in gc.get_objects())
-
-    with running(tmp_path, limits=Limits(per_address=1)) as robot:
-        before = connections()
-
-        async def run() -> None:
-            async with connect(robot.socket_url("/events?since=0")):
-                for _ in range(20):
-                    assert (await refused(robot, "/events"))[0] == 1013
-                assert (await refused(robot, "/live?pictures=many"))[0] == 1013
-
-        asyncio.run(run())
-        until(lambda: connections() <= before)
-
-
 def test_tokens_by_header(guarded: Robot) -> None:
     guarded.publish(1)
 
@@ -370,139 +210,6 @@ def test_a_viewer_may_not_acknowledge(guarded: Robot) -> None:
 
     asyncio.run(run())
     assert [command.principal.name for command in guarded.commands] == ["operator-1"]
-
-
-def test_live_view_sends_state_and_pictures_only_while_watched(robot: Robot) -> None:
-    time.sleep(0.4)
-    assert robot.asked == [], "nobody watches, nobody is asked"
-
-    async def run() -> None:
-        async with connect(robot.socket_url("/live")) as client:
-            states, pictures = 0, set()
-            async with asyncio.timeout(10):
-                while states < 2 or len(pictures) < 2:
-                    message = await client.recv()
-                    if isinstance(message, str):
-                        assert json.loads(message)["kind"] == "state"
-                        assert json.loads(message)["reasons"] == ["thermal_lost"]
-                        states += 1
-                    else:
-                        header, jpeg = unpack(message)
-                        assert jpeg == b"sharp"
-                        assert 0 <= header.age_ms < 5000
-                        pictures.add((header.kind, header.name))
-            assert pictures == {("camera", "front"), ("thermal", "thermal")}
-
-    asyncio.run(run())
-    until(lambda: not robot.stream._live.clients)
-    time.sleep(0.4)
-    asked = len(robot.asked)
-    time.sleep(0.6)
-    assert len(robot.asked) == asked
-
-
-def test_a_live_view_without_pictures_has_none_made(robot: Robot) -> None:
-    async def run() -> None:
-        async with connect(robot.socket_url("/live?pictures=0")) as client:
-            for _ in range(3):
-                async with asyncio.timeout(10):
-                    assert isinstance(await client.recv(), str)
-        assert robot.asked == []
-        assert await refused(robot, "/live?pictures=many") == (4400, "pictures must be 0 or 1")
-
-    asyncio.run(run())
-
-
-def test_a_viewer_sees_blurred_faces_beside_an_operator(guarded: Robot) -> None:
-    async def pictures(role: str) -> set[bytes]:
-        headers = {"Authorization": f"Bearer {TOKENS[role]}"}
-        async with connect(guarded.socket_url("/live"), additional_headers=headers) as client:
-            found: list[bytes] = []
-            async with asyncio.timeout(10):
-                while len(found) < 6:
-                    message = await client.recv()
-                    if isinstance(message, bytes):
-                        found.append(unpack(message)[1])
-        return set(found)
-
-    async def run() -> None:
-        viewer, operator = await asyncio.gather(pictures("viewer"), pictures("operator"))
-        assert viewer == {b"blurred"}
-        assert operator == {b"sharp"}
-
-    asyncio.run(run())
-
-
-def test_health_page(robot: Robot) -> None:
-    response, body = robot.request("GET", "/healthz")
-    assert response.status == 503
-    assert json.loads(body)["reasons"] == ["thermal_lost"]
-    robot.state = msgspec.structs.replace(STATE, screening="available", reasons=())
-    response, body = robot.request("GET", "/healthz")
-    assert response.status == 200
-    assert json.loads(body)["screening"] == "available"
-    robot.state = msgspec.structs.replace(robot.state, t_mono_ns=time.monotonic_ns() - 3 * 10**9)
-    response, body = robot.request("GET", "/healthz")
-    assert response.status == 503
-    assert json.loads(body)["reasons"] == ["pipeline_stalled"], "an old state is not taken for health"
-
-
-def test_pages(robot: Robot) -> None:
-    for path in [*FILES, "/schema.json", "/texts.json", "/metrics", "/?x=1"]:
-        response, body = robot.request("GET", path)
-        assert response.status == 200, path
-        assert body
-        assert response.headers["X-Content-Type-Options"] == "nosniff"
-        policy = response.headers["Content-Security-Policy"]
-        assert "default-src 'none'" in policy
-        assert "unsafe" not in policy
-        head, nothing = robot.request("HEAD", path)
-        assert (head.status, nothing) == (200, b"")
-        if path != "/metrics":
-            assert head.headers["Content-Length"] == str(len(body))
-    assert robot.request("GET", "/app.js")[0].headers["Content-Type"].startswith("text/javascript")
-    assert b"patrol_stream_clients" in robot.request("GET", "/metrics")[1]
-    assert json.loads(robot.request("GET", "/schema.json")[1]) == json.loads(json.dumps(events.json_schema()))
-
-
-@pytest.mark.parametrize(
-    "path",
-    ["/../stream.py", "/..%2fstream.py", "/dashboard/../../setup.cfg", "/%2e%2e/stream.py", "//etc/passwd", "/app.js/"]  # noqa: RUF005
-    + ["/app.js%00.html", "/index.html/../app.py", "/.", "/APP.JS", "stream.py", "/etc/passwd", "/nothing"],
-)
-def test_there_is_no_way_to_other_files(robot: Robot, path: str) -> None:
-    response, body = robot.request("GET", path)
-    assert response.status == 404
-    assert body == b"There is nothing here.\n"
-
-
-def test_other_methods_and_plain_requests_to_sockets(robot: Robot) -> None:
-    for method in ("POST", "DELETE", "OPTIONS", "PUT", "BREW"):
-        response, _ = robot.request(method, "/")
-        assert response.status == 405, method
-        assert response.headers["Allow"] == "GET, HEAD"
-    assert robot.request("GET", "/events?since=0")[0].status == 426
-
-
-def test_metrics_need_a_token_when_there_are_tokens(guarded: Robot) -> None:
-    assert guarded.request("GET", "/metrics")[0].status == 401
-    assert guarded.request("GET", "/metrics", Authorization="Bearer wrong")[0].status == 401
-    assert guarded.request("GET", "/metrics", Authorization=f"Bearer {TOKENS['viewer']}")[0].status == 200
-    assert guarded.request("GET", "/healthz")[0].status == 503
-
-
-def test_foreign_pages_are_refused(robot: Robot) -> None:
-    async def run() -> None:
-        port = robot.stream.port
-        async with connect(robot.socket_url("/events"), origin=f"http://127.0.0.1:{port}"):
-            pass
-        with pytest.raises(InvalidStatus) as caught:
-            async with connect(robot.socket_url("/events"), origin="http://evil.example"):
-                pass
-        assert caught.value.response.status_code == 403
-
-    asyncio.run(run())
-    assert robot.request("GET", "/", Host="evil.example")[0].status == 403
 
 
 def test_rubbish_on_the_port_hurts_nobody(robot: Robot) -> None:
