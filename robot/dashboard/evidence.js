@@ -9,20 +9,20 @@ let links = [];
 
 export async function showEvidence({ alarm, person, t_utc }) {
   forget();
-  shown = alarm;
+  const opening = shown = { alarm };  // opened, closed and opened again: what was asked the first time is no answer
   at("evidence-title").textContent = t("evidenceOf", { person, time: clock(t_utc) });
   at("evidence-numbers").replaceChildren();
   at("evidence-zip").hidden = true;
   setText(at("evidence-note"), t("loading"));
   at("evidence").showModal();
   const [numbers, ...pictures] = await Promise.all([numbersOf(alarm), picture(alarm, "thermal.png", "thermalCrop"), picture(alarm, "face.jpg", "faceCrop")].map((one) => one.catch(() => null)));
-  if (shown !== alarm) return;
+  if (shown !== opening) return;
   at("evidence-numbers").replaceChildren(...(numbers ?? []));
   const kept = pictures.filter(Boolean);
   at("evidence-pictures").replaceChildren(...kept);
   setText(at("evidence-note"), kept.length ? "" : t("noEvidence"));
   const zip = kept.length ? { ok: true } : await ask(zipOf(alarm), "HEAD").catch(() => null);  // the numbers alone may have been kept
-  if (shown === alarm) at("evidence-zip").hidden = !zip?.ok;
+  if (shown === opening) at("evidence-zip").hidden = !zip?.ok;
 }
 
 const zipOf = (alarm) => `/evidence/${encodeURIComponent(alarm)}.zip`;
@@ -66,7 +66,7 @@ function forget() {
 at("evidence-close").addEventListener("click", () => at("evidence").close());
 at("evidence").addEventListener("close", forget);
 at("evidence-zip").addEventListener("click", async () => {
-  const alarm = shown;
+  const { alarm } = shown;
   const answer = await ask(zipOf(alarm)).catch(() => null);
   if (answer?.ok) save(await answer.blob(), `alarm-${alarm}.zip`);
   else setText(at("evidence-note"), t("notRead", { status: answer?.status ?? "–" }));

@@ -63,9 +63,10 @@ export class History {
   }
 
   async search(before = null) {
+    const asked = this.asked = Symbol();
     const answer = await this.read(this.question({ limit: PAGE, ...(before === null ? {} : { before }) }));
-    if (!answer) return;
-    const found = await answer.json();
+    const found = await answer?.json();
+    if (!found || asked !== this.asked) return;  // the answer to what was asked last is shown, whichever comes last
     this.events = before === null ? found.events : [...this.events, ...found.events];
     this.more = found.more;
     this.last = found.last;

@@ -53,4 +53,5 @@ def test_on_a_telephone_before_signing_in(guarded: Stage, pages: Pages) -> None:
 def test_the_screen_for_passers_by(stage: Stage, pages: Pages) -> None:
     page = pages(f"{stage.url}passer")
     page.wait_for_function("() => document.body.className !== 'off'")
+    page.wait_for_function("() => !document.getAnimations().some((one) => one instanceof CSSTransition)")
     audit(page)

@@ -56,7 +56,7 @@ def test_the_client_in_a_browser(tmp_path: Path, pages: Pages) -> None:
     expected = ["West square 38.1 °C", "West square 38.2 °C", "West square 38.3 °C"]
 
     def heard(count: int) -> None:
-        for _ in range(100):
+        for _ in range(400):
             if len(said) >= count:
                 break
             page.wait_for_timeout(50)

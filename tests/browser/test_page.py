@@ -73,11 +73,13 @@ new MutationObserver(() => namelessAtFirst.push(...nameless().map((one) => one.o
 
 
 def ready(page: Any) -> None:
-    """All six pictures are there."""
-    page.wait_for_function("() => document.querySelectorAll('#views canvas').length === 6")
+    """All six pictures are there, and drawn: a canvas is 300 pixels wide before."""
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('#views canvas')].filter((one) => one.width !== 300).length === 6"
+    )
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def eventually(what: Callable[[], bool], timeout_s: float = 20.0) -> None:
     until_s = time.monotonic() + timeout_s
     while not what():
         assert time.monotonic() < until_s, "it never came"
@@ -90,14 +92,12 @@ def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
     page.wait_for_function("() => [...document.querySelectorAll('#views button')].every((one) => one.textContent)")
     names = page.locator("#views figcaption button").all_inner_texts()
     assert names == ["Thermal", *(name.replace("_", " ") for name in sorted(CAMERAS))]
-    told = page.locator("#views figure.thermal canvas").get_attribute("aria-label")
-    assert told == "Thermal; Person 3, not elevated, 36.6 ± 0.4 °C, 1.4 m"
+    told = "Thermal; Person 3, not elevated, 36.6 ± 0.4 °C, 1.4 m"
+    eventually(lambda: page.locator("#views figure.thermal canvas").get_attribute("aria-label") == told)
     assert page.locator("#banner").get_attribute("class") == "banner available"
+    eventually(lambda: "Too far away" in page.locator("#people").inner_text())  # the words come after the state
     assert page.locator("#people tr").all_inner_texts()[0].split("\t")[:3] == ["#3", "1.4 m", "36.6 ± 0.4 °C"]
-    assert (
-        "Too far away" in page.locator("#people").inner_text()
-        and "Please come closer" in page.locator("#people").inner_text()
-    )
+    assert "Please come closer" in page.locator("#people").inner_text()
     assert page.locator("#counts dd").all_inner_texts() == ["41", "36", "1", "4", "1", "2"]
     assert "Glasses over the eyes: 1" in page.locator("#unmeasured").inner_text()
     assert page.locator("#devices tr").count() == 6
@@ -178,7 +178,8 @@ def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage,
     card = page.locator(f"{CARD}[data-alarm=alarm-1]")
     card.wait_for()
     assert "Person 3 · 1.4 m · " in card.inner_text()
-    assert "38.2 ± 0.4 °C" in card.inner_text() and "clinical thermometer" in card.inner_text()
+    assert "38.2 ± 0.4 °C" in card.inner_text()
+    eventually(lambda: "clinical thermometer" in card.inner_text())
     assert page.locator("#spoken").inner_text() == "Alarm. Person 3, 38.2 ± 0.4 °C."
     page.wait_for_function("() => document.title.startsWith('▲ ALARM')")
     assert page.evaluate(PALE_TEXT) == []
@@ -221,7 +222,7 @@ def test_by_keyboard_alone(stage: Stage, pages: Pages) -> None:
     page.keyboard.press("Enter")
     page.locator("dialog[open]").wait_for()
     page.keyboard.press("Escape")
-    assert page.locator("dialog[open]").count() == 0
+    page.locator("dialog[open]").wait_for(state="hidden")
     pages.expected = "404"
 
 
@@ -232,7 +233,7 @@ def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) ->
     stage.change(**UNAVAILABLE)
     page.locator("#banner.unavailable").wait_for()
     assert page.locator("#banner [role=alert]").inner_text().startswith("SCREENING UNAVAILABLE")
-    assert "The thermal sensor sends nothing" in page.locator("#banner").inner_text()
+    eventually(lambda: "The thermal sensor sends nothing" in page.locator("#banner").inner_text())
     assert page.title().startswith("⚠ SCREENING UNAVAILABLE")
     assert "repeating-linear-gradient" in page.evaluate(
         "getComputedStyle(document.getElementById('banner')).backgroundImage"
@@ -243,7 +244,7 @@ def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) ->
     keep(page, "unavailable")
     stage.change(screening="available", reasons=(), warnings=("calibration_expired",))
     page.locator("#banner.available.warned").wait_for()
-    assert "CALIBRATION EXPIRED" in page.locator("#banner").inner_text()
+    eventually(lambda: "CALIBRATION EXPIRED" in page.locator("#banner").inner_text())
 
 
 def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
@@ -254,7 +255,7 @@ def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
     page.get_by_role("button", name="中文").click()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.get_by_role("button", name="确认").count() == 1
-    assert "请用医用体温计复测" in page.locator(CARD).inner_text()
+    eventually(lambda: "请用医用体温计复测" in page.locator(CARD).inner_text())
     assert page.locator("#banner-title").inner_text() == "测温筛查可用"
     keep(page, "chinese")
     page.add_init_script(NAMELESS_AT_FIRST)
@@ -332,7 +333,9 @@ def test_a_cable_that_is_pulled(stage: Stage, pages: Pages) -> None:
     page.locator("#banner.lost").wait_for()
     page.locator("#banner.available").wait_for()
     page.wait_for_function("() => document.querySelectorAll('#events .alarm-raised').length === 2")
-    assert sorted(link["path"] for link in links) == ["events", "events", "live", "live"]
+    made = sorted(link["path"] for link in links)
+    # A computer that stands still for as long as a cable that is pulled has each made once more.
+    assert made in (2 * ["events"] + 2 * ["live"], 3 * ["events"] + 3 * ["live"]), "made anew, and not again and again"
 
 
 def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> None:
@@ -347,7 +350,7 @@ def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> No
     keep(page, "history", full_page=False)
     page.get_by_role("button", name="Older events").click()
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 131")
-    assert "measured" in page.locator("#chart-summary").inner_text()
+    eventually(lambda: "measured" in page.locator("#chart-summary").inner_text())
     assert page.evaluate(PALE_TEXT) == [] and page.evaluate(NAMELESS) == []
     page.select_option("#kind", "alarm")
     page.fill("#text", "alarm-9")
@@ -395,6 +398,58 @@ def test_evidence_is_one_click_away(guarded: Stage, pages: Pages, keep: Keep) ->
     assert ("operator-1", "/evidence/alarm-1.zip") in accesses
     assert not any(TOKENS["operator"] in one.path for one in guarded.accesses)
     pages.expected = "404|401"
+
+
+class Held:
+    """Answers of the robot that are late: the first request that matches waits until it is let go."""
+
+    def __init__(self, page: Any, pattern: str) -> None:
+        self._first: Any = None
+        page.route(re.compile(pattern), self._take)
+
+    def _take(self, route: Any) -> None:
+        if self._first is None:
+            self._first = route
+        else:
+            route.continue_()
+
+    def waits(self) -> bool:
+        return self._first is not None
+
+    def let_go(self, page: Any, **answer: Any) -> None:
+        """As the robot answers, or as told; returns when the page has had time to take it."""
+        with page.expect_response(self._first.request.url):
+            self._first.fulfill(**answer) if answer else self._first.continue_()
+        page.wait_for_timeout(200)
+
+
+def test_the_answer_to_the_last_search_is_shown_whichever_comes_last(stage: Stage, pages: Pages) -> None:
+    stage.alarm("alarm-8")
+    stage.alarm("alarm-9")
+    page = pages(stage.url)
+    late = Held(page, r"/history\?limit")
+    page.click("#to-history")
+    eventually(lambda: bool(page.title()) and late.waits())
+    page.fill("#text", "alarm-9")
+    page.keyboard.press("Enter")
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 1")
+    late.let_go(page)
+    assert page.locator("#rows tr").count() == 1
+
+
+def test_evidence_opened_again_is_not_that_of_before(stage: Stage, pages: Pages) -> None:
+    stage.alarm()
+    page = pages(stage.url)
+    late = Held(page, r"/evidence/alarm-1\.zip")
+    page.locator(CARD).get_by_role("button", name="Evidence").click()
+    page.get_by_text("No pictures were kept").wait_for()
+    eventually(lambda: bool(page.title()) and late.waits())
+    page.get_by_role("button", name="Close").click()
+    page.locator(CARD).get_by_role("button", name="Evidence").click()
+    page.get_by_text("No pictures were kept").wait_for()
+    late.let_go(page, status=200)
+    assert page.get_by_role("button", name="Save everything").count() == 0
+    pages.expected = "404"
 
 
 def test_a_viewer_may_look_but_not_acknowledge(guarded: Stage, pages: Pages) -> None:

@@ -70,14 +70,14 @@ def test_its_token_opens_nothing_else(guarded: Stage, path: str) -> None:
     headers = {"Authorization": f"Bearer {TOKENS['display']}"}
     url = guarded.url.replace("http", "ws").rstrip("/")
     with connect(f"{url}/passer/word", additional_headers=headers) as socket:
-        assert socket.recv(timeout=5) == "closer"
+        assert socket.recv(timeout=20) == "closer"
     with connect(url + path, additional_headers=headers) as socket:
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=5)
+            socket.recv(timeout=20)
         assert socket.close_code == 4403
     for page, status in (("history", 403), ("evidence/alarm-1.zip", 403), ("metrics", 401)):
         with pytest.raises(urllib.error.HTTPError) as refused:
-            urllib.request.urlopen(urllib.request.Request(guarded.url + page, headers=headers), timeout=5)
+            urllib.request.urlopen(urllib.request.Request(guarded.url + page, headers=headers), timeout=20)
         assert refused.value.code == status
         refused.value.close()
 
@@ -86,5 +86,5 @@ def test_without_a_token_there_is_no_word(guarded: Stage, pages: Pages) -> None:
     with connect(f"{guarded.url.replace('http', 'ws')}passer/word") as socket:
         socket.send('{"op":"auth","token":"a wrong token here"}')
         with pytest.raises(ConnectionClosed):
-            socket.recv(timeout=5)
+            socket.recv(timeout=20)
         assert socket.close_code == 4401

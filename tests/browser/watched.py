@@ -23,7 +23,7 @@ class Pages:
 
     def __call__(self, url: str, **context: Any) -> Any:
         made = self._browser.new_context(**({"viewport": {"width": 1440, "height": 900}, "locale": "en-GB"} | context))
-        made.set_default_timeout(10_000)
+        made.set_default_timeout(30_000)
         page = made.new_page()
         page.add_init_script(WATCH)
         page.on(
