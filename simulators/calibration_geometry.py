@@ -36,6 +36,8 @@ from simulators.scene import Scene
 from simulators.world import F64, Optic, Rig, SceneState
 
 JPEG_QUALITY = 85
+WALKS = 2
+"""A technician whom the tool tells that something is missing goes on; the second time the target is held at other places."""
 CAMERA_HZ = 5.0
 """As fast as five cameras' pictures are searched for a target on the robot's computer."""
 RANGES_M = (0.5, 0.75, 1.0, 1.5, 2.0, 3.0)
@@ -118,10 +120,10 @@ class Bench:
         return ThermalFrame(next(self._seq), now_ns, temp_c.astype(np.float32))
 
 
-def run(procedures: Sequence[Procedure], bench: Bench, thermal: bool = True, walks: int = 1) -> list[bool]:
-    """Feeds the procedures until all are done or the scenario has been walked `walks` times; returns which are done."""
+def run(procedures: Sequence[Procedure], bench: Bench, thermal: bool = True) -> list[bool]:
+    """Feeds the procedures until all are done or the scenario has been walked WALKS times; returns which are done."""
     done = [False] * len(procedures)
-    for now_ns, frames, thermals in bench.frames(thermal, walks):
+    for now_ns, frames, thermals in bench.frames(thermal, WALKS):
         for index, procedure in enumerate(procedures):
             if not done[index]:
                 done[index] = procedure.offer(frames, thermals, now_ns).done

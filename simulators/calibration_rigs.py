@@ -33,8 +33,6 @@ FAMILIES = ("mi1602", "mi0802", "mlx90640")
 APERTURE_M = {"mlx90640": 0.1}
 """Of the blackbody, where not 60 mm."""
 STEP_MINUTES_MOST = 15.0
-_WALKS = 2
-"""A technician whom the tool tells that something is missing goes on; the second time the target is held at other places."""
 _NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 
 
@@ -213,7 +211,7 @@ class _Job:
 
     def _walk(self, name: str, steps: Sequence[Procedure], scenario: str, thermal: bool = True) -> None:
         bench = Bench(scenario, self._rig, self._seed, self._aperture_m)
-        done = run(steps, bench, thermal, _WALKS)
+        done = run(steps, bench, thermal)
         self._complete[name] = all(done)
         self.seconds[name] = round(bench.t_s, 1)
 
