@@ -44,6 +44,21 @@ DROP_IN = """
 DeviceAllow=char-pts rw
 Environment=GPIOZERO_PIN_FACTORY=mock
 """
+BROKEN = (
+    (
+        "which does not understand the sensor",
+        "drivers/thermal_port.py",
+        r"(    def read\(self[^\n]*\n)",
+        r"\1        raise DeviceError('broken')\n",
+    ),
+    (
+        "which does not start",
+        "robot/app.py",
+        r"(    def run\(self\)[^\n]*\n)",
+        r"\1        raise RuntimeError('broken')\n",
+    ),
+)
+"""Versions that an upgrade must not leave in use: what is said of them, the file, what is in it and what comes in its place."""
 READY_MAX_S = STOP_MAX_S = 3.0
 WATCHDOG_S, ABORT_S, RESTART_S = 10.0, 5.0, 2.0
 """Of patrol-robot.service: a stopped process may take the whole time to abort."""
@@ -320,20 +335,7 @@ def upgrades(trial: Trial, robot: Robot, source: Path) -> None:
         )
         expect(version.stdout.strip() == "0.9.1", version.stdout)
     good = robot.release
-    for what, path, pattern, replacement in (
-        (
-            "which does not understand the sensor",
-            "drivers/thermal_senxor.py",
-            r"(    def read\(self[^\n]*\n)",
-            r"\1        raise DeviceError('broken')\n",
-        ),
-        (
-            "which does not start",
-            "robot/app.py",
-            r"(    def run\(self\)[^\n]*\n)",
-            r"\1        raise RuntimeError('broken')\n",
-        ),
-    ):
+    for what, path, pattern, replacement in BROKEN:
         with trial.step(f"an upgrade to a version {what} is taken back"):
             kept = (source / path).read_text("utf-8")
             change(source / "setup.cfg", r"version = .*", "version = 0.9.2")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -218,3 +220,13 @@ def test_nonsense_and_nothing_to_upgrade(machine: Machine) -> None:
     assert machine.run("dance").returncode == 1
     done = machine.run("upgrade")
     assert done.returncode == 1 and "nothing is installed yet" in done.stderr
+
+
+def test_what_the_proof_breaks_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tests/install/prove.py takes minutes before it would find that the code of the versions it breaks has moved."""
+    monkeypatch.syspath_prepend(str(REPOSITORY / "tests/install"))
+    prove = importlib.import_module("prove")
+    for _, path, pattern, replacement in prove.BROKEN:
+        text = (REPOSITORY / path).read_text(encoding="utf-8")
+        broken, count = re.subn(pattern, replacement, text, count=1)
+        assert count == 1 and compile(broken, path, "exec")
