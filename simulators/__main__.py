@@ -89,6 +89,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, lambda *_: station.stop())
+        signal.signal(signal.SIGUSR1, lambda *_: print(json.dumps({"t0_mono_ns": station.begin()}), flush=True))
         try:
             station.start()
             ready = {"ready": True, "scenario": scenario.name, "seed": station.scene.seed, "rig": station.rig_name}

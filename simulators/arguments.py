@@ -52,7 +52,12 @@ def _add_run(commands: Commands) -> None:
     )
     run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
-    run.add_argument("--start-at", type=int, metavar="NS", help="second 0 of the scenario, on CLOCK_MONOTONIC")
+    run.add_argument(
+        "--start-at",
+        type=int,
+        metavar="NS",
+        help="second 0 of the scenario, on CLOCK_MONOTONIC; SIGUSR1 brings it forward to half a second from now, and prints it",
+    )
     run.add_argument("--config", type=Path, metavar="DIR", help="write robot.toml and calibration.json for them here")
     run.add_argument(
         "--stream-port", type=_port, default=8765, help="the robot's port in that robot.toml (%(default)s)"

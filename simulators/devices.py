@@ -40,8 +40,12 @@ _PAUSE_S = 2.0
 """Between two rounds of a calibration's targets."""
 
 
+BEGIN_S = 0.5
+"""From `begin` to second 0."""
+
+
 class Station:
-    """The simulated station of one scenario. `start`, then `wait`, then `close` (idempotent)."""
+    """The simulated station of one scenario. `start`, then `wait`, then `close` (idempotent). `begin` brings second 0 forward."""
 
     def __init__(
         self,
@@ -110,6 +114,18 @@ class Station:
         self._spawn("cameras", self._run_cameras)
         if self._truth_file is not None:
             self._spawn("truth", self._run_truth)
+
+    def begin(self) -> int:
+        """Brings second 0 forward to BEGIN_S from now, for a scenario that waits for a robot; returns when that is, on the monotonic clock.
+
+        The time before it is cut short: nobody moves in it, and the sensor drifts by little. Once second 0 has been, nothing happens.
+        """
+        start_ns = time.monotonic_ns() + round(BEGIN_S * 1e9)
+        if start_ns < self.t0_mono_ns:
+            self._t0_ns = start_ns
+            if self._pty is not None:
+                self._pty.start_s = start_ns / 1e9
+        return self.t0_mono_ns
 
     def wait(self, seconds: float | None) -> bool:
         """Waits until `stop`, a failed thread or the time is over; returns whether it ended before that time."""
@@ -246,15 +262,20 @@ class Station:
             self._server.publish(camera.name, jpeg, taken_ns)
 
     def _run_truth(self) -> None:
-        assert self._truth_file is not None
-        scene = self.scene
-        first = header(scene.scenario.name, scene.seed, self.rig_name, self.rig, self.t0_mono_ns, self.state_at(0.0))
-        writer = TruthWriter(self._truth_file, first, self.rig)
-        # A robot that is ready before second 0 judges people who already stand there.
-        number = min(0, math.ceil(self._now_s() * RATE_HZ))
-        while not self._ended.wait(max(0.0, number / RATE_HZ - self._now_s())):
-            writer.add(self.state_at(number / RATE_HZ), number / RATE_HZ)
-            number += 1
+        file, scene = self._truth_file, self.scene
+        assert file is not None
+        while not self._ended.is_set():
+            t0_ns = self.t0_mono_ns
+            file.seek(0)
+            file.truncate()
+            first = header(scene.scenario.name, scene.seed, self.rig_name, self.rig, t0_ns, self.state_at(0.0))
+            writer = TruthWriter(file, first, self.rig)
+            # A robot that is ready before second 0 judges people who already stand there.
+            number = min(0, math.ceil(self._now_s() * RATE_HZ))
+            # Anew from another second 0 if that is brought forward.
+            while not self._ended.wait(max(0.0, number / RATE_HZ - self._now_s())) and self.t0_mono_ns == t0_ns:
+                writer.add(self.state_at(number / RATE_HZ), number / RATE_HZ)
+                number += 1
 
 
 def thermal_address(rig: Rig, link: Path) -> str:

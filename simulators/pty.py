@@ -79,7 +79,7 @@ class PtyDevice:
         self._byte_rate_bps = byte_rate_bps
         self._link = Path(link_path) if link_path is not None else None
         self._plan = faults or FaultPlan()
-        self._start_s = time.monotonic() if start_s is None else start_s
+        self.start_s = time.monotonic() if start_s is None else start_s
         self._master = self._slave = -1
         self._path = ""
         self._lock = threading.Lock()
@@ -257,7 +257,7 @@ class PtyDevice:
         return _SPEEDS.get(termios.tcgetattr(self._slave)[4], 0)
 
     def _now_s(self) -> float:
-        return time.monotonic() - self._start_s
+        return time.monotonic() - self.start_s
 
     def _wake(self) -> None:
         os.write(self._wake_write, b"!")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import socket
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from alarm_times import NOTE_ALARMS, since_lamp_s
 from watched import Pages
-from whole_station import Robot, Simulators, configure, ends, fault, person, small_rig
+from whole_station import Robot, Simulators, configure, ends, fault, held, person, small_rig
 
 pytestmark = pytest.mark.system
 
@@ -28,8 +27,7 @@ def free_port() -> int:
 def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: Callable[..., None]) -> None:
     scenario = person((0.5, 3.5, 0.5), (3.0, 1.2, 0.25), (120.0, 1.2, 0.25), body_c=38.8, eyes_height_m=1.55)
     scenario += fault("unplug", "thermal", 9.0, 60.0)  # longer than a slow computer takes to come that far
-    start_ns = time.monotonic_ns() + 9_000_000_000
-    arguments = ["--config", str(tmp_path), "--stream-port", str(free_port()), "--start-at", str(start_ns)]
+    arguments = ["--config", str(tmp_path), "--stream-port", str(free_port()), *held()]
     with ends(Simulators(tmp_path, scenario, *arguments, rig=small_rig(tmp_path))) as simulators:
         configure(tmp_path, "")
         with ends(Robot(tmp_path)) as robot:
@@ -37,6 +35,7 @@ def test_from_the_lamp_to_the_page_and_back(tmp_path: Path, pages: Pages, keep: 
             page.evaluate(NOTE_ALARMS)
             robot.available()
             page.locator("#banner.available").wait_for()
+            simulators.begin()
             alarm = robot.wait(lambda event: event["type"] == "alarm.raised")
             assert 0 < since_lamp_s(alarm, page) < 3.0, "with its event; measure.py has the figure"
             page.wait_for_function("() => document.querySelectorAll('#views canvas').length === 3")

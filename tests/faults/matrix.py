@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "system"))
 
 from matrix_row import CYCLE_S, EITHER, FINE, LASTS_S, LOUD, REFUSED, Row, judge
 from power_cuts import cuts
-from surroundings import LEAD_S, STARTS, SURROUNDINGS
+from surroundings import STARTS, SURROUNDINGS
 from whole_station import Simulators, ends, fault, person, small_rig, station
 
 
@@ -102,7 +102,7 @@ def wires(
             scenario += fault(one.kind, one.device, begin_s, LASTS_S, **values)
             path = (begin_s + 0.2, place_m[0], 0.0), (begin_s + LASTS_S + 0.8, place_m[0], 0.0)
             scenario += person(*path, body_c=36.6, eyes_height_m=place_m[1], face_seed=index + 1)
-        with station(folder, scenario, rig=small_rig(folder, rig, cameras=cameras), lead_s=LEAD_S) as (
+        with station(folder, scenario, rig=small_rig(folder, rig, cameras=cameras)) as (
             simulators,
             robot,
         ):

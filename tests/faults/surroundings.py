@@ -18,16 +18,13 @@ from pathlib import Path
 import misuse
 from broker import Mosquitto
 from matrix_row import CYCLE_S, EITHER, FINE, LASTS_S, LOUD, Row, judge
-from whole_station import Robot, Simulators, ends, person, small_rig, station
+from whole_station import Robot, Simulators, ends, held, person, small_rig, station
 
 from simulators.plate_pty import PlatePty
 
 Show = Callable[[Row], None]
 FAKETIME = Path(f"/usr/lib/{platform.machine()}-linux-gnu/faketime/libfaketimeMT.so.1")
 FAKETIME_RULES = {"FAKETIME_DONT_FAKE_MONOTONIC": "1", "FAKETIME_CACHE_DURATION": "1", "FAKETIME_DONT_RESET": "1"}
-LEAD_S = 20.0
-"""Before the first fault: also a machine that is busy has the robot screening by then."""
-LEAD_NS = 9_000_000_000
 STARTS = "starts again"
 TMPFS_MB = 64
 
@@ -84,7 +81,7 @@ def abuse(show: Show) -> Iterator[Row]:
     """Yields rows of clients that misbehave and of an overload; the robot goes on screening."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (station_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"])) as (station_, robot):
             station_.until(0.0)
             plans: list[tuple[str, str, Callable[[Robot], None]]] = [
                 ("a client that sends garbage", "bytes and broken JSON at /events", misuse.garbage),
@@ -141,13 +138,14 @@ def reference(show: Show) -> Iterator[Row]:
 @contextlib.contextmanager
 def _plated(folder: Path, plate: PlatePty) -> Iterator[Robot]:
     """A station and a robot that hears its plate's controller."""
-    config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(time.monotonic_ns() + LEAD_NS)]
-    with ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))):
+    config = ["--config", str(folder), "--stream-port", "0", *held()]
+    with ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))) as simulators:
         path = folder / "robot.toml"
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace("[reference]\n", f'[reference]\nreadback = "plate:{plate.path}"\n', 1), "utf-8")
         with ends(Robot(folder)) as robot:
             robot.available()
+            simulators.begin()
             yield robot
 
 
@@ -162,7 +160,7 @@ def network(show: Show) -> Iterator[Row]:
         settings = f'[uplink]\nbroker = "mqtt://127.0.0.1:{broker.port}"\nhold_s = 1.0\n'
         with (
             contextlib.closing(_Killed(broker)),
-            station(folder, well(30), rig=small_rig(folder, cameras=["front"]), settings=settings, lead_s=LEAD_S) as (
+            station(folder, well(30), rig=small_rig(folder, cameras=["front"]), settings=settings) as (
                 simulators,
                 robot,
             ),
@@ -216,7 +214,7 @@ def disk(show: Show) -> Iterator[Row]:
     """Yields rows of a store that cannot write, a disk that is full, and a database that was damaged."""
     with tempfile.TemporaryDirectory(prefix="patrol-faults-") as name:
         folder = Path(name)
-        with station(folder, well(30), rig=small_rig(folder, cameras=["front"]), lead_s=LEAD_S) as (station_, robot):
+        with station(folder, well(30), rig=small_rig(folder, cameras=["front"])) as (station_, robot):
             station_.until(0.0)
             how = "RLIMIT_FSIZE of the robot set to 0 for 5 s"
             act = Act("the disk takes nothing", how, FINE, lambda: misuse.no_disk(robot))
@@ -253,14 +251,15 @@ def _full(folder: Path, state: Path, show: Show) -> Iterator[Row]:
             while True:
                 file.write(bytes(4096))
 
-    config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(time.monotonic_ns() + LEAD_NS)]
-    with ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))):
+    config = ["--config", str(folder), "--stream-port", "0", *held()]
+    with ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))) as simulators:
         path = folder / "robot.toml"
         text = path.read_text(encoding="utf-8")
         path.write_text(text.replace('"events.sqlite3"', f'"{state}/events.sqlite3"'), encoding="utf-8")
         (folder / "events.sqlite3").symlink_to(state / "events.sqlite3")
         with ends(Robot(folder)) as robot:
             robot.available()
+            simulators.begin()
             act = Act(
                 "the disk is full",
                 f"a file system of {TMPFS_MB} MB filled for 5 s",
@@ -335,13 +334,14 @@ def clock(show: Show) -> Iterator[Row]:
             Act("clock jumps ten years back", "as without a battery, right after 5 s", FINE, step("-315360000"), right),
             Act("clock jumps a second", "as a time server would, +1 s for 5 s", FINE, step("+1"), right),
         ]
-        config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(time.monotonic_ns() + LEAD_NS)]
+        config = ["--config", str(folder), "--stream-port", "0", *held()]
         with (
-            ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))),
+            ends(Simulators(folder, well(30), *config, rig=small_rig(folder, cameras=["front"]))) as simulators,
             _environment(LD_PRELOAD=str(FAKETIME), FAKETIME_TIMESTAMP_FILE=str(wall), **FAKETIME_RULES),
             ends(Robot(folder)) as robot,
         ):
             robot.available()
+            simulators.begin()
             yield from acted("clock", robot, acts, show)
             moved = {e["t_utc"][:13] for e in robot.listener.events}
             assert len(moved) > 2, "the clock was not moved at all"

@@ -38,7 +38,7 @@ from broker import Mosquitto
 from soak_plan import Planned
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from whole_station import LEAD_S, Event, Robot, Simulators, configure, ends, fault, small_rig
+from whole_station import Event, Robot, Simulators, configure, ends, fault, small_rig
 
 from simulators.plate_pty import PlatePty
 from simulators.score import Truth, match, score
@@ -51,6 +51,8 @@ front_share = 0.9
 approach_share = 0.9
 febrile_share = 0.1
 """
+LEAD_S = 9.0
+"""The scenario's second 0 comes this long after the simulators are asked for, so that the robot is screening by then."""
 FIRST_FAULT_S = 15.0
 ACK_AFTER_S = 3.0
 QUIET_AFTER_S = 12.0

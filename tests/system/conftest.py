@@ -29,6 +29,6 @@ def guarded(tmp_path: Path) -> Iterator[Robot]:
     ]
     path.write_text("".join(entries))
     with running(
-        tmp_path, settings=StreamSettings(port=0, tokens_file=str(path)), limits=Limits(auth_timeout_s=0.4)
+        tmp_path, settings=StreamSettings(port=0, tokens_file=str(path)), limits=Limits(auth_timeout_s=1.5)
     ) as one:
         yield one

@@ -98,7 +98,7 @@ class Robot:
         return f"ws://127.0.0.1:{self.stream.port}{path}"
 
     def request(self, method: str, path: str, **headers: str) -> tuple[http.client.HTTPResponse, bytes]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.stream.port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.stream.port, timeout=20)
         try:
             connection.request(method, path, headers=headers)
             response = connection.getresponse()
@@ -144,7 +144,7 @@ async def refused(robot: Robot, path: str, *messages: str | bytes, **headers: st
     return await closing(client)
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 5.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
     end_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end_s, "did not happen in time"

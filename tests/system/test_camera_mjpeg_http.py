@@ -24,7 +24,7 @@ def brightness(shot: CameraShot) -> int | None:
     return None if frame is None else round(float(np.mean(frame.image_bgr)))
 
 
-def until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
     deadline_s = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < deadline_s, "it never happened"
@@ -101,19 +101,21 @@ def test_a_picture_that_lay_at_the_server_is_not_handed_out() -> None:
 
 
 def test_newest_of_several_waiting_wins_and_the_others_are_gaps_in_seq() -> None:
-    hold, more = threading.Event(), threading.Event()
+    hold, more, sent = threading.Event(), threading.Event(), threading.Event()
 
     def serve(send: Callable[[bytes], None], request: str) -> None:
         send(OK + part(jpeg(10)))
         more.wait(20)
         send(b"".join(part(jpeg(value)) for value in (20, 30, 40)) + part(jpeg(50))[:100])
+        sent.set()
         hold.wait(20)
 
     with MjpegServer(serve) as server:
         camera = MjpegHttpCamera(server.url, "a")
         assert camera.read(2).seq == 0
         more.set()
-        time.sleep(0.3)
+        assert sent.wait(20)
+        time.sleep(0.1)
         frame = camera.read(2)
         assert (brightness(frame), frame.seq) == (40, 3)
         camera.close()

@@ -39,7 +39,7 @@ def goes_on(robot: Robot) -> None:
 
 
 def test_bad_clients_are_closed_and_others_go_on(tmp_path: Path) -> None:
-    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), lead_s=0, settings=BUSY) as (_, robot):
+    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), waits=False, settings=BUSY) as (_, robot):
         for since in ("999999999999", "-1", "garbage", "", "1&since=2", "9" * 400):
             assert refusal(robot, f"?since={since}") == 4400, since
         for message in ("garbage", b"\x00\xff", "{}", '{"op":"ack"}', '{"op":"format"}', "[" * 50_000):
@@ -57,7 +57,7 @@ def test_bad_clients_are_closed_and_others_go_on(tmp_path: Path) -> None:
 
 
 def test_a_killed_robot_goes_on_without_a_gap(tmp_path: Path) -> None:
-    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), lead_s=0, settings=BUSY) as (_, robot):
+    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), waits=False, settings=BUSY) as (_, robot):
         goes_on(robot)
         robot.kill()
         robot.listener.close()
@@ -79,7 +79,7 @@ def test_a_killed_robot_goes_on_without_a_gap(tmp_path: Path) -> None:
 
 def test_an_alarm_that_nobody_answered_stands_after_a_crash(tmp_path: Path) -> None:
     scenario = person((0.5, 1.3, 0.0), (500.0, 1.3, 0.0), body_c=39.0, eyes_height_m=1.6)
-    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"]), lead_s=0) as (_, robot):
+    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"]), waits=False) as (_, robot):
         alarm = robot.wait(lambda event: event["type"] == "alarm.raised")
         robot.kill()
         robot.listener.close()

@@ -92,7 +92,7 @@ def test_a_termination_forgets_nobody_in_view(tmp_path: Path) -> None:
     scenario += person((0.0, 3.2, -0.8), (90.0, 3.2, -0.8), eyes_height_m=1.6, face_seed=2)
     settings = "[alarm]\nhold_s = 3600.0\n"
     rig = small_rig(tmp_path, cameras=["front"])
-    with station(tmp_path, scenario, rig=rig, lead_s=0, settings=settings) as (_, robot):
+    with station(tmp_path, scenario, rig=rig, waits=False, settings=settings) as (_, robot):
         robot.wait(lambda e: e["type"] == "screening.completed" and e["data"]["verdict"] == "elevated")
         assert not robot.of_type("alarm.raised")
         before = robot.last_seq

@@ -27,7 +27,6 @@ pytestmark = [
 ]
 
 RETURN_S = 5.0
-LEAD_S = 14.0
 PATH = PatrolFile(path_m=((0, 0), (100, 0)), speed_m_s=2.0)
 
 
@@ -127,7 +126,7 @@ def test_a_receiver_through_everything_that_befalls_it(tmp_path: Path) -> None:
     faults = (("no_fix", 3.0, 1.5), ("garbage", 7.0, 4.0), ("unplug", 14.0, 4.0), ("frozen", 21.0, 4.0))
     scenario = PATROL + STANDS + "".join(fault(kind, "position", at_s, for_s) for kind, at_s, for_s in faults)
     rig = small_rig(tmp_path, cameras=["front"])
-    with station(tmp_path, scenario, rig=rig, settings=OFTEN, lead_s=LEAD_S) as (simulators, robot):
+    with station(tmp_path, scenario, rig=rig, settings=OFTEN) as (simulators, robot):
         raised = robot.wait(lambda event: event["type"] == "alarm.raised")
         assert (raised["place"], raised["where"]["place_zh"], raised["where"]["zone"]) == (
             "Simulated station: west square", "模拟车站：西广场", "west square",
@@ -159,7 +158,7 @@ def test_a_base_and_its_broker(tmp_path: Path, broker: Mosquitto) -> None:
     pose_broker = f"mqtt://127.0.0.1:{broker.port}/base/pose"
     rig = small_rig(tmp_path, cameras=["front"])
     arguments = ["--pose-broker", pose_broker]
-    with station(tmp_path, PATROL + STANDS, rig=rig, settings=OFTEN, arguments=arguments, lead_s=LEAD_S) as (_, robot):
+    with station(tmp_path, PATROL + STANDS, rig=rig, settings=OFTEN, arguments=arguments) as (_, robot):
         raised = robot.wait(lambda event: event["type"] == "alarm.raised")
         where = raised["where"]
         assert (where["state"], where["map"], where["zone"]) == ("fresh", "station", "west square")

@@ -92,12 +92,14 @@ def of_type(events: list[dict[str, Any]], kind: str) -> list[dict[str, Any]]:
 
 
 def someone_in_view(socket: ClientConnection) -> bool:
-    """Reads the live view until it tells of a person, for at most 20 s."""
-    deadline_s = time.monotonic() + 20
+    """Reads the live view until it tells of a person, and that it screens, for at most 30 s."""
+    deadline_s = time.monotonic() + 30
     while time.monotonic() < deadline_s:
-        message = socket.recv(timeout=5)
-        if isinstance(message, str) and json.loads(message)["people"]:
-            return True
+        message = socket.recv(timeout=20)
+        if isinstance(message, str):
+            told = json.loads(message)
+            if told["people"] and told["screening"] == "available":
+                return True
     return False
 
 
@@ -120,7 +122,7 @@ def test_a_photograph_is_a_person_until_the_robot_is_stopped(tmp_path: Path, the
         live = page(robot, tmp_path).replace("http", "ws", 1) + "live"
         with connect(live, max_size=None) as socket:
             assert someone_in_view(socket)
-            time.sleep(6.0)  # two seconds pass before the robot says that it is screening
+            time.sleep(4.0)
     finally:
         robot.send_signal(signal.SIGTERM)
         code = robot.wait(20)

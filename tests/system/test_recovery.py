@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
-from whole_station import Event, Listener, fault, person, small_rig, station
+from whole_station import Event, Listener, fault, held_ns, person, small_rig, station
 
 from robot import config
 from robot.app import App
@@ -56,7 +56,7 @@ def test_a_sensor_of_another_variant_flooded_or_silent(tmp_path: Path) -> None:
     """Nobody is called healthy meanwhile, and the robot screens again soon after the sensor is well."""
     scenario = person((0.0, 1.3, 0.0), (60.0, 1.3, 0.0), body_c=36.6, eyes_height_m=1.6)
     scenario += "".join(fault(kind, "thermal", at_s, LASTS_S) for kind, at_s, _ in TROUBLES)
-    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"]), lead_s=14.0) as (simulators, robot):
+    with station(tmp_path, scenario, rig=small_rig(tmp_path, cameras=["front"])) as (simulators, robot):
         seq = robot.last_seq
         for _, at_s, reason in TROUBLES:
             lost = robot.health("unavailable", reason, after=seq)
@@ -163,13 +163,13 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
     stands = person((0.0, 1.3, 0.0), (600.0, 1.3, 0.0), body_c=39.5, eyes_height_m=1.6, face_seed=1)
     scenario = parse_scenario(f'description = "night"\nseed = 3\n{stands}')
     rig = small_rig(tmp_path, cameras=["front"])
-    start_ns = time.monotonic_ns() + 8_000_000_000
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=start_ns) as simulated:
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=held_ns()) as simulated:
         app = App(config.load(settings_of(tmp_path, simulated)))
         thread = threading.Thread(target=app.run, name="robot")
         thread.start()
         try:
             until(lambda: hands.lit() == {"green"}, "screening")
+            simulated.begin()
             listener = Listener(app.stream.url, since=0)
             raised = listener.wait(of("alarm.raised"))
             until(lambda: "red" in hands.lit(), "the alarm")
@@ -248,13 +248,12 @@ def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
     )
     scenario = parse_scenario(f'description = "steps"\nseed = 3\n{fevers}')
     rig = small_rig(tmp_path, cameras=["front"])
-    start_ns = time.monotonic_ns() + 12_000_000_000
     zone = tmp_path / "sys/class/thermal/thermal_zone0/temp"
     zone.parent.mkdir(parents=True)
     zone.write_text("55000")
     step_ns, real_ns = [0], time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: real_ns() + step_ns[0])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=start_ns) as simulated:
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=held_ns()) as simulated:
         path = settings_of(tmp_path, simulated)
         with path.open("a", encoding="utf-8") as file:
             file.write(f'\n[computer]\nroot = "{tmp_path}"\n')
@@ -263,6 +262,7 @@ def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
         thread.start()
         try:
             until(lambda: hands.lit() == {"green"}, "screening")
+            start_ns = simulated.begin()
             listener = Listener(app.stream.url, since=0)
             seq, raised = 0, []
             for number, (step_h, temp_c) in enumerate(((0, 55), (1, 91), (-2, 60))):

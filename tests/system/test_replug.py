@@ -58,9 +58,7 @@ def test_every_device_comes_back_under_another_name(tmp_path: Path) -> None:
     readback = f'[reference]\nreadback = "plate:{tmp_path}/plate"'
     with contextlib.ExitStack() as stack:
         stack.callback(plate.pull)
-        simulators, robot = stack.enter_context(
-            station(tmp_path, scenario, rig=rig, replace=("[reference]", readback), lead_s=16.0)
-        )
+        simulators, robot = stack.enter_context(station(tmp_path, scenario, rig=rig, replace=("[reference]", readback)))
         before = robot.last_seq
         simulators.until(GONE_S)
         ports = [(tmp_path / name).readlink() for name in ("thermal", "thermal-position", "plate")]

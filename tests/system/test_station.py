@@ -99,7 +99,7 @@ def test_camera_faults_and_low_cost_sensor(folder: Path) -> None:
         '[[fault]]\nkind = "black"\ndevice = "front"\nat_s = 0.0\n'
         "[[person]]\npath = [[0.0, 1.5, 0.0], [60.0, 1.5, 0.0]]\n"
     )
-    process, ready = start(str(scenario), "--duration", "20", "--thermal-link", str(folder / "gymcu"))
+    process, ready = start(str(scenario), "--duration", "120", "--thermal-link", str(folder / "gymcu"))
     try:
         assert ready["thermal"].startswith("gymcu:") and ready["thermal"].endswith("?baud=460800")
         assert pictures(ready["cameras"]["front"], 1)[0][1].max() < 10
@@ -107,7 +107,7 @@ def test_camera_faults_and_low_cost_sensor(folder: Path) -> None:
         port = os.open(folder / "gymcu", os.O_RDONLY | os.O_NOCTTY)
         try:
             # Somebody must be able to read from the line; what the bytes mean is tested in tests/protocol.
-            readable, _, _ = select.select([port], [], [], 5.0)
+            readable, _, _ = select.select([port], [], [], 20.0)
             assert readable
         finally:
             os.close(port)
@@ -117,8 +117,42 @@ def test_camera_faults_and_low_cost_sensor(folder: Path) -> None:
     assert process.returncode == 0
 
 
+def test_second_zero_is_brought_forward_once(folder: Path) -> None:
+    """As a test does when its robot screens: what is to happen, and the truth, count from there."""
+    truth, link, scenario = folder / "truth.jsonl", folder / "thermal", folder / "waits.toml"
+    scenario.write_text(
+        'description = "waits"\n[[fault]]\nkind = "unplug"\ndevice = "thermal"\nat_s = 0.0\n'
+        "[[person]]\npath = [[0.0, 1.5, 0.0], [60.0, 1.5, 0.0]]\n"
+    )
+    far_ns = time.monotonic_ns() + 3600 * 1_000_000_000
+    arguments = ("--truth", str(truth), "--thermal-link", str(link), "--start-at", str(far_ns))
+    process, ready = start(str(scenario), *arguments)
+    assert process.stdout is not None
+    try:
+        assert ready["t0_mono_ns"] == far_ns and link.is_symlink()
+        asked_ns = time.monotonic_ns()
+        process.send_signal(signal.SIGUSR1)
+        t0_ns = json.loads(process.stdout.readline())["t0_mono_ns"]
+        assert asked_ns < t0_ns < time.monotonic_ns() + 1_000_000_000
+        time.sleep(max(0.0, (t0_ns - time.monotonic_ns()) / 1e9))
+        until_ns = time.monotonic_ns() + 20 * 1_000_000_000
+        while link.is_symlink():
+            assert time.monotonic_ns() < until_ns, "the fault never came"
+            time.sleep(0.02)
+        process.send_signal(signal.SIGUSR1)
+        assert json.loads(process.stdout.readline())["t0_mono_ns"] == t0_ns, "it has been"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    lines = list(read(truth))
+    assert isinstance(lines[0], Header) and lines[0].t0_mono_ns == t0_ns
+    samples = [line for line in lines if isinstance(line, Sample)]
+    assert samples and all(sample.t_mono_ns == t0_ns + round(sample.t_s * 1e9) for sample in samples)
+
+
 def test_taken_port_is_told() -> None:
-    first, ready = start("grid", "--duration", "20")
+    first, ready = start("grid", "--duration", "120")
     try:
         port = ready["cameras"]["front"].split(":")[2].split("/")[0]
         second = subprocess.run(

@@ -27,8 +27,8 @@ Event = dict[str, Any]
 START_S = 60.0
 STOP_S = 20.0
 WAIT_S = 30.0
-LEAD_S = 9.0
-"""A scenario's second 0 comes this long after the simulators are asked for, so that the robot is screening by then."""
+HELD_S = 40.0
+"""A scenario waits for its robot to screen, at most for so long after the simulators were asked for."""
 
 
 AnyProcess = TypeVar("AnyProcess", bound="Process")
@@ -122,6 +122,12 @@ class Simulators(Process):
         """As for any process; the port's name goes with it, as with a device. Left behind it would lead to whatever terminal is next."""
         super().kill()
         self._thermal_link.unlink(missing_ok=True)
+
+    def begin(self) -> None:
+        """Brings the scenario's second 0 forward to half a second from now."""
+        assert self.t_s < 0, f"the robot took longer than {HELD_S:g} s to screen"
+        self.tell(signal.SIGUSR1)
+        self.ready |= json.loads(self.line())
 
     @property
     def t0_mono_ns(self) -> int:
@@ -294,25 +300,34 @@ def station(
     scenario: str,
     *,
     rig: str | None = None,
-    lead_s: float = LEAD_S,
+    waits: bool = True,
     settings: str = "",
     arguments: Sequence[str] = (),
     replace: tuple[str, str] = ("", ""),
 ) -> Iterator[tuple[Simulators, Robot]]:
-    """Simulators and robot, screening by the scenario's second 0 if there is a lead; both have ended cleanly afterwards.
+    """Simulators and robot, screening by the scenario's second 0 if it waits for that; both have ended cleanly afterwards.
 
     `settings` is appended to the robot's configuration, and the first text of `replace` becomes the second there; `arguments` go to the
     simulators.
     """
-    start_ns = time.monotonic_ns() + round(lead_s * 1e9)
-    config = ["--config", str(folder), "--stream-port", "0", "--start-at", str(start_ns)]
+    config = ["--config", str(folder), "--stream-port", "0", *(held() if waits else ())]
     with ends(Simulators(folder, scenario, *config, *arguments, rig=rig)) as simulators:
         configure(folder, settings, replace)
         with ends(Robot(folder)) as robot:
             robot.available()
-            if lead_s:
-                assert simulators.t_s < 0.5, f"second 0 was {simulators.t_s:.1f} s too early for this machine"
+            if waits:
+                simulators.begin()
             yield simulators, robot
+
+
+def held_ns() -> int:
+    """Returns when a scenario begins that waits to be begun, on the monotonic clock."""
+    return time.monotonic_ns() + round(HELD_S * 1e9)
+
+
+def held() -> list[str]:
+    """Returns the simulators' arguments for that."""
+    return ["--start-at", str(held_ns())]
 
 
 @contextlib.contextmanager
