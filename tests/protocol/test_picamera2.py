@@ -116,7 +116,7 @@ def test_a_silent_camera_can_be_closed_and_opened_again_while_the_other_goes_on(
             first.read(0.1)
     closer = threading.Thread(target=first.close, daemon=True)
     closer.start()
-    closer.join(2.0)
+    closer.join(20.0)
     assert not closer.is_alive(), "the request that nobody answers holds up the closing"
     second.read(1.0)
     pi.cameras[0].silent = False
@@ -180,7 +180,7 @@ def test_a_camera_closed_under_its_reader_ends_the_read(pi: Cameras) -> None:
     reader.start()
     time.sleep(0.1)
     camera.close()
-    reader.join(2.0)
+    reader.join(20.0)
     assert not reader.is_alive() and "closed" in str(failures[0])
 
 
@@ -196,10 +196,10 @@ def test_a_camera_is_closed_even_if_another_one_is_opened_in_this_moment(
         )
         closer = threading.Thread(target=first.close, daemon=True)
         closer.start()
-        assert released.wait(5.0)
+        assert released.wait(20.0)
         time.sleep(0.01)
         second = reopened(1)
-        closer.join(2.0)
+        closer.join(20.0)
         assert not closer.is_alive()
         second.close()
         monkeypatch.undo()

@@ -306,11 +306,11 @@ def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_p
                 receiver = open_position(f"nmea:{tmp_path}/gnss")
                 break
             except DeviceError:
-                assert time.monotonic() - begin_s < 5
+                assert time.monotonic() - begin_s < 15
                 time.sleep(0.02)
         back_s = time.monotonic() - begin_s - 2.4
         assert isinstance(receiver.read(1.0).position, GlobalPosition)
-        assert back_s < 1.0
+        assert back_s < 3.0
         assert (tmp_path / "gnss").readlink() != first_port
         receiver.close()
         for descriptor in itertools.chain(*decoys):

@@ -131,7 +131,7 @@ def test_a_hung_sensor_comes_back_after_one_cut(sensor: Sensor, trouble: str) ->
         frames = bench.frames
         bench.until(lambda: bench.frames > frames + 25)
         (off_s,) = sensor.pulses
-        assert 0.15 < off_s < 2.0
+        assert 0.15 < off_s < 5.0
         assert bench.capture.statuses()["thermal"].power_cycles == 1
     assert not Device.pin_factory.pin(PIN).state, "left on"
 
@@ -162,5 +162,5 @@ def test_stopping_in_the_middle_of_a_cut_gives_the_supply_back(sensor: Sensor) -
         sensor.trouble = "deaf"
         bench.until(lambda: bool(Device.pin_factory.pin(PIN).state))
         begun_s = time.monotonic()
-    assert time.monotonic() - begun_s < 5.0
+    assert time.monotonic() - begun_s < 20.0
     assert not Device.pin_factory.pin(PIN).state and len(sensor.pulses) == 1

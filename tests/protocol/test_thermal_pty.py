@@ -347,6 +347,7 @@ def test_the_line_does_not_echo_and_survives_clients(start: Start) -> None:
         with serial.Serial(device.path, timeout=0.15) as port:
             port.write(b"hello\r\n")
             assert port.read(10) == b""
+            port.timeout = TIMEOUT_S
             port.write(b"   #000ARREGBAXXXX")
             assert port.read(18) == b"   #000ARREG050266"
 

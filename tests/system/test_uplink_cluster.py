@@ -44,8 +44,8 @@ def test_nothing_is_lost_when_a_node_is_killed(cluster: NatsCluster, tmp_path: P
                 if number == 4:
                     await until(lambda: sender.uplink.sent > 0)
                     cluster.kill()
-            await until(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 60)
-            await until(lambda: not store.outbox_pending(), 30)
+            await until(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 120)
+            await until(lambda: not store.outbox_pending(), 60)
 
     with Store(tmp_path / "events.sqlite3", outbox=True) as store:
         asyncio.run(run(store))

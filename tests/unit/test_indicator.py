@@ -233,7 +233,7 @@ def test_the_siren_has_its_pattern_and_its_limit(writes: list[tuple[str, bool, s
     indicator.show(ALARM)
     begun_s = time.monotonic()
     until(lambda: lit() == {"red"})
-    assert 0.1 < time.monotonic() - begun_s < 2.0, "two hundredths of ten seconds"
+    assert 0.1 < time.monotonic() - begun_s < 8.0, "two hundredths of ten seconds"
     indicator.show(AVAILABLE)
     indicator.show(BOTH)
     assert lit() == {"red", "amber"}, "the lamp knows no limit"

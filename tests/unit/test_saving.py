@@ -161,9 +161,9 @@ def test_a_disk_that_stands_still_holds_nothing_back(path: Path) -> None:
         begin_s = time.monotonic()
         for seq in range(1, 200):
             hand(one, seq)
-        assert time.monotonic() - begin_s < 1.0
-        until(lambda: one.turn() is None and told == list(range(1, 200)), 5.0)
-        until(lambda: one.codes == (SLOW,), 5.0)
+        assert time.monotonic() - begin_s < 10.0, "the disk stands still for twenty seconds"
+        until(lambda: one.turn() is None and told == list(range(1, 200)), 15.0)
+        until(lambda: one.codes == (SLOW,), 15.0)
         Disk.gate.set()
         one.flush(5.0)
     assert saved(path) == list(range(1, 200)) and told == list(range(1, 200))
@@ -192,7 +192,7 @@ def test_a_full_disk_without_anything_to_remove_is_said_and_saved_later(path: Pa
         hand(one, 2)
         until(lambda: told == [1, 2] and one.codes == (NOT_SAVED,))
         Disk.full = False
-        until(lambda: one.codes == (), 5.0)
+        until(lambda: one.codes == (), 15.0)
     assert saved(path) == [1, 2]
 
 
@@ -215,7 +215,7 @@ def test_a_disk_that_is_read_only_at_the_start(path: Path) -> None:
         hand(one, 8)
         until(lambda: told == [8])
         away = False
-        until(lambda: one.codes == (), 5.0)
+        until(lambda: one.codes == (), 15.0)
     assert saved(path) == [7, 8]
 
 
@@ -228,7 +228,7 @@ def test_closing_does_not_wait_for_a_disk_that_is_gone(path: Path) -> None:
         one.flush(1.0)
         begin_s = time.monotonic()
         one.close(5.0)
-        assert time.monotonic() - begin_s < 1.0 and told == [1]
+        assert time.monotonic() - begin_s < 4.0 and told == [1]
 
 
 def test_another_robots_numbers_are_not_written_over(path: Path) -> None:
