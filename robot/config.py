@@ -100,7 +100,7 @@ class TrackingSettings(Section, frozen=True):
     lost_s: Positive = 3.0
     """How long a person who is not seen keeps their identity; without a verdict 5/3 of it, hidden behind others up to 6 s."""
     colours: bool = True
-    """Whether the mean colours of a head tell neighbours apart while their tracks last (docs/tracking.md); false: place alone."""
+    """Whether the mean colours of head and clothes tell neighbours apart while their tracks last (docs/tracking.md); false: place alone."""
 
 
 class MeasurementSettings(Section, frozen=True):

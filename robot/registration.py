@@ -71,7 +71,7 @@ class Located:
     origin_m: F64 = field(default_factory=lambda: np.zeros(3))
     """Where the camera is: lines of sight begin here."""
     colours: F32 | None = None
-    """n × COUNT: of the heads (robot/colours.py); None where nobody looked at them."""
+    """n × COUNT: of heads and clothes (robot/colours.py); None where nobody looked at them."""
 
     def __len__(self) -> int:
         return int(self.scores.shape[0])

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from robot.colours import COUNT
+from robot.colours import COUNT, HEAD
 from robot.types import F64
 
 OWN_SD, OWN_SD_LEAST = 0.15, 0.12
@@ -20,6 +20,8 @@ TAIL = 10.0
 """Degrees of freedom of the t-distribution: something in front of a part of a face is seen in its place."""
 TEMPER = 0.35
 """Light and shade move all bands together: that share of the sum of their logarithms is believed."""
+CLOTHES_LEAST = -3.0
+"""Largest evidence of clothes against: whoever stands in front hides a chest more often than a face."""
 MOST = 6.0
 """Largest evidence for (logarithm)."""
 LEAST = -12.0
@@ -37,14 +39,14 @@ class Palette:
     """What is usual: means and variances of all who were seen lately, and variances of one person's looks."""
 
     def __init__(self) -> None:
-        self._mean = np.zeros(COUNT)
+        self._mean = np.tile((4.6, 0.0, 0.0), COUNT // 3)  # grey, until somebody is seen
         self._crowd = np.full(COUNT, CROWD_SD**2)
         self._own = np.full(COUNT, OWN_SD**2)
         self._people = self._looks = 0
 
     def evidence(self, known: F64, looks: F64, seen: F64, unseen_s: F64) -> F64:
         """Returns how much likelier (n, logarithm) it is that colours seen (n × COUNT) are of the person with these mean
-        colours after so many looks, than of anybody; 0 where either is not a number.
+        colours after so many looks, than of anybody; 0 where either head's are not a number.
 
         Against somebody seen a moment ago they count for little: what has changed is light, or what is before the face.
         """
@@ -52,21 +54,26 @@ class Palette:
         crowd = np.maximum(self._crowd, self._own * 1.2)
         same = (seen - known) ** 2 / (TAIL * self._own * fewer[:, None])
         other = (seen - self._mean) ** 2 / (TAIL * crowd)
-        # The logarithm of a product of all bands: one instead of many.
-        likelier = (TAIL + 1) * np.log(np.multiply.reduce((1.0 + other) / (1.0 + same), axis=1)) - COUNT * np.log(fewer)
-        likelier += math.log(float(np.multiply.reduce(crowd / self._own)))
+        # The logarithm of a product of all numbers: one instead of many.
+        ratio = (1.0 + other) / (1.0 + same)
+        usual = crowd / self._own
+        likelier = _likelier(ratio[:, :HEAD], usual[:HEAD], fewer) * (TEMPER / 2)
+        clothes = _likelier(ratio[:, HEAD:], usual[HEAD:], fewer) * (TEMPER / 2)
+        likelier += np.where(np.isnan(clothes), 0.0, np.maximum(clothes, CLOTHES_LEAST))
         least = LEAST * np.minimum(np.maximum(unseen_s / LEAST_AFTER_S, 0.1), 1.0)
-        evidence: F64 = np.minimum(np.maximum(TEMPER * 0.5 * likelier, least), MOST)
+        evidence: F64 = np.minimum(np.maximum(likelier, least), MOST)
         evidence[np.isnan(evidence)] = 0.0
         return evidence
 
     def meet(self, seen: F64) -> None:
         """Takes in the colours (n × COUNT) of people just met, each once: who stays for long is no more usual for it."""
-        seen = seen[np.isfinite(seen).all(axis=1)]
+        seen = seen[np.isfinite(seen[:, :HEAD]).all(axis=1)]
         if not len(seen):
             return
         if not self._people:
-            self._mean = seen.mean(axis=0)
+            first = seen.mean(axis=0)
+            self._mean = np.where(np.isnan(first), self._mean, first)
+        seen = np.where(np.isnan(seen), self._mean, seen)  # clothes out of the picture tell nothing
         self._people = min(self._people, _PEOPLE) + len(seen)
         self._mean = self._mean + (seen - self._mean).sum(axis=0) / self._people
         share = len(seen) / (self._people + _EXPECTED_PEOPLE)
@@ -75,7 +82,7 @@ class Palette:
     def learn(self, known: F64, seen: F64) -> None:
         """Takes in colours seen (n × COUNT) of people whose mean colours were known (n × COUNT)."""
         off = np.minimum((seen - known) ** 2, 9 * self._own)
-        good = ~np.isnan(np.add.reduce(off, axis=1))
+        good = ~np.isnan(np.add.reduce(off[:, :HEAD], axis=1))
         count = int(np.count_nonzero(good))
         if not count:
             return
@@ -83,8 +90,16 @@ class Palette:
             off = off[good]
         self._looks = min(self._looks, _LOOKS) + count
         share = count / (self._looks + _EXPECTED_LOOKS)
+        off = np.where(np.isnan(off), self._own, off)
         off = np.add.reduce(off, axis=0) / count
         self._own = np.maximum(self._own + share * (off - self._own), OWN_SD_LEAST**2)
+
+
+def _likelier(ratio: F64, usual: F64, fewer: F64) -> F64:
+    """Returns twice the logarithm (n) of how much likelier one person is than anybody, by these numbers (n × k)."""
+    size = ratio.shape[1]
+    logs: F64 = (TAIL + 1) * np.log(np.multiply.reduce(ratio, axis=1)) - size * np.log(fewer)
+    return logs + math.log(float(np.multiply.reduce(usual)))
 
 
 def blended(known: F64, looks: F64, seen: F64) -> F64:
