@@ -26,7 +26,7 @@ from simulators import rig as rigs
 Event = dict[str, Any]
 START_S = 60.0
 STOP_S = 20.0
-WAIT_S = 30.0
+WAIT_S = 60.0
 HELD_S = 40.0
 """A scenario waits for its robot to screen, at most for so long after the simulators were asked for."""
 
@@ -241,7 +241,7 @@ class Robot(Process):
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page."""
         try:
-            with urllib.request.urlopen(self.url + path, timeout=10) as answer:
+            with urllib.request.urlopen(self.url + path, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             with error:
@@ -249,7 +249,7 @@ class Robot(Process):
 
     def until_status(self, status: int) -> dict[str, Any]:
         """What /healthz says, once it answers with this status: it follows the events by a step of the pipeline."""
-        deadline_s = time.monotonic() + 5.0
+        deadline_s = time.monotonic() + 20.0
         while (found := self.get("healthz"))[0] != status:
             assert time.monotonic() < deadline_s, f"/healthz still says {found}"
             time.sleep(0.05)
