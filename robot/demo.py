@@ -25,8 +25,8 @@ from robot.store_reader import StoreReader
 
 START_S = 60.0
 """Longest wait for a process to be ready; making the model ready for the first time is part of it."""
-_LEAD_IN_S = 12.0
-"""The scenario's second 0 comes this long after the simulators are asked for, so that the robot is screening by then."""
+_LEAD_IN_S = 40.0
+"""The scenario waits for the robot to screen, at most for so long after the simulators were asked for."""
 _STOP_S = 20.0
 
 
@@ -92,7 +92,7 @@ class _Demo:
             self._console.print(
                 f"scenario {ready['scenario']}, seed {ready['seed']}, rig {ready['rig']}; Ctrl-C ends everything"
             )
-            self._follow(url, start_ns, duration_s, (station, robot))
+            self._follow(url, start_ns, duration_s, station, robot)
         except Interrupted:
             self._console.print("ending …")
         finally:
@@ -150,20 +150,37 @@ class _Demo:
         raise DeviceError(f"the robot did not start:\n{self._log_end('robot')}")
 
     def _follow(
-        self, url: str, start_ns: int, duration_s: float | None, processes: tuple[subprocess.Popen[str], ...]
+        self,
+        url: str,
+        start_ns: int,
+        duration_s: float | None,
+        station: subprocess.Popen[str],
+        robot: subprocess.Popen[str],
     ) -> None:
-        """Shows progress and alarms until the time is over or a process has ended."""
+        """Begins the scenario as soon as the robot screens; shows progress and alarms until the time is over or a process has ended."""
         listener = threading.Thread(target=self._listen, args=(url,), name="demo-listener", daemon=True)
         listener.start()
         with self._console.status("") as status:
-            while all(process.poll() is None for process in processes):
+            begun = False
+            while station.poll() is None and robot.poll() is None:
+                if not begun and self._screening == "available":
+                    begun, start_ns = True, self._begin(station)
                 t_s = (time.monotonic_ns() - start_ns) / 1e9
                 if duration_s is not None and t_s >= duration_s:
                     return
                 until = "" if duration_s is None else f" of {duration_s:.0f}"
-                clock = f"{t_s:.0f}{until} s" if t_s >= 0 else f"begins in {-t_s:.0f} s"
+                clock = f"{t_s:.0f}{until} s" if t_s >= 0 else "begins when the robot screens"
                 status.update(f"{clock} · screening {self._screening} · {self._line()}")
                 time.sleep(0.25)
+
+    def _begin(self, station: subprocess.Popen[str]) -> int:
+        """Brings second 0 forward; returns when it is, in ns on the monotonic clock."""
+        assert station.stdout is not None
+        station.send_signal(signal.SIGUSR1)
+        line = station.stdout.readline()
+        if not line:
+            raise DeviceError(f"the simulated station ended early:\n{self._log_end('station')}")
+        return int(json.loads(line)["t0_mono_ns"])
 
     def _line(self) -> str:
         counts = self._counts
