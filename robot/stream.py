@@ -196,6 +196,8 @@ class StreamServer:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
         self._reader = StoreReader(self._store_path)
+        # What libraries do in threads (the uplink's connection) waits in one line: broker after broker that does not answer held one more.
+        self._loop.set_default_executor(ThreadPoolExecutor(1, "stream-calls"))
         with ThreadPoolExecutor(1, "stream-disk") as self._disk, ThreadPoolExecutor(1, "stream-views") as self._views:
             try:
                 self._live = LiveView(self._state_now, self._latest_preview, self._previews, self._views, self._limits)

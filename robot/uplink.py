@@ -17,6 +17,7 @@ import ssl
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -244,17 +245,19 @@ class Uplink:
         import aiomqtt
 
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        try:
-            while True:
-                try:
-                    async with self._client() as client:
-                        await self._serve(client)
-                except (aiomqtt.MqttError, StoreError, OSError, TimeoutError) as error:
-                    self._failed(error)
-                    self._broker = self._brokers[(self._brokers.index(self._broker) + 1) % len(self._brokers)]
-                    await asyncio.sleep(self._backoff.next_s())
-        finally:
-            self._reader.close()
+        # A thread of its own: among asyncio's a read would begin one more whenever a connection is being tried.
+        with ThreadPoolExecutor(1, "uplink-disk") as self._disk:
+            try:
+                while True:
+                    try:
+                        async with self._client() as client:
+                            await self._serve(client)
+                    except (aiomqtt.MqttError, StoreError, OSError, TimeoutError) as error:
+                        self._failed(error)
+                        self._broker = self._brokers[(self._brokers.index(self._broker) + 1) % len(self._brokers)]
+                        await asyncio.sleep(self._backoff.next_s())
+            finally:
+                self._reader.close()
 
     def _client(self) -> aiomqtt.Client:
         import aiomqtt
@@ -310,7 +313,7 @@ class Uplink:
     async def _send_batch(self, client: aiomqtt.Client, line: asyncio.Task[None]) -> int:
         """Sends the oldest events that have not been confirmed, in order and IN_FLIGHT at once; returns how many."""
         assert self._loop is not None
-        batch = await self._loop.run_in_executor(None, self._reader.outbox, self._confirmed_seq, BATCH)
+        batch = await self._loop.run_in_executor(self._disk, self._reader.outbox, self._confirmed_seq, BATCH)
         if not batch:
             return 0
         tasks = [asyncio.ensure_future(self._send(client, event)) for event in batch]

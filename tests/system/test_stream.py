@@ -282,3 +282,12 @@ def test_a_fault_of_ours_ends_the_stream_loudly(tmp_path: Path, caplog: pytest.L
     assert seen
     assert "the stream has failed" in caplog.text
     robot.store.close()
+
+
+def test_what_libraries_do_in_threads_waits_in_one_line(robot: Robot) -> None:
+    loop = robot.stream._loop
+    calls = [asyncio.run_coroutine_threadsafe(asyncio.to_thread(time.sleep, 0.05), loop) for _ in range(4)]
+    for call in calls:
+        call.result(5)
+    assert sum(one.name.startswith("stream-calls") for one in threading.enumerate()) == 1
+    assert not [one.name for one in threading.enumerate() if one.name.startswith("asyncio_")]
