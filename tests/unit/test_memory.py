@@ -88,6 +88,7 @@ HOLES = """
 
     assert memory.bound_heap()
     def resident_mb(): return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 1e6
+    filled = [b"f" * 1_000 + bytes([i % 251]) for i in range(5_000)]  # holes that were there before would take all the events
     jpegs, events = [], []
     for _ in range(1_000):
         jpegs.append(b"j" * 50_000)
