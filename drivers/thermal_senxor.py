@@ -36,6 +36,8 @@ class SenxorSensor(SerialThermal):
             self._decoder = codec.SenxorDecoder(codec.MI1602)
             self._write(codec.Register.FRAME_MODE, codec.STREAM_OFF)
             self._link.discard_input()
+            # Answers would be taken for the rest of a frame that had begun before it was thrown away.
+            self._decoder = codec.SenxorDecoder(codec.MI1602)
             self._model = self._identify(address.text("model", ""))
             self._info = DeviceInfo(
                 address.shown, self._model.name, self._read_serial(), self._model.width_px, self._model.height_px

@@ -93,6 +93,25 @@ def test_senxor_left_streaming_in_other_units_is_taken_over(start: Start) -> Non
     sensor.close()
 
 
+def test_senxor_whose_last_frame_is_thrown_away_half_read(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    firmware = SenxorFirmware("MI0802")
+    firmware.on_bytes(b"   #000CWREGB102XXXX")
+    torn = firmware.frame(scene(firmware))[:6000]
+    firmware.on_bytes(b"   #000CWREGB100XXXX")
+    answer = firmware.on_bytes
+
+    def answers(data: bytes) -> bytes:
+        """The first word to end the streaming meets a frame on its way, of which no more comes."""
+        nonlocal torn
+        said, torn = (answer(data) + torn, b"") if b"WREGB100" in data else (answer(data), torn)
+        return said
+
+    monkeypatch.setattr(firmware, "on_bytes", answers)
+    sensor = SenxorSensor(parse(f"senxor:{start(firmware).path}?fps=25"))
+    assert_scene(sensor.read(TIMEOUT_S), firmware, 0.0501)
+    sensor.close()
+
+
 @pytest.mark.parametrize(
     ("module_baud", "continuous", "query"),
     [
