@@ -360,10 +360,6 @@ class Seats:
             del self._taken[address]
 
 
-RING_BYTES = 1 << 20
-"""Of the newest events; 512 of them are 600 kB, with long names of places 900."""
-
-
 @dataclass(frozen=True, slots=True)
 class Item:
     """An event as it goes on the wire."""
@@ -373,39 +369,26 @@ class Item:
 
 
 class EventRing:
-    """The newest events, contiguous. `head_seq` is the newest number ever seen, in memory or not.
+    """The newest events, contiguous. `head_seq` is the newest number ever seen, in memory or not."""
 
-    Their bytes lie in one block, taken at the start: a thousand bytes here and there among what lives for a moment keep ever more pages
-    of the heap until the ring is full (docs/decisions/0080-memory-of-a-long-run.md).
-    """
-
-    def __init__(self, capacity: int, head_seq: int, capacity_bytes: int = RING_BYTES) -> None:
-        self._capacity = capacity
-        self._block = bytearray(b"\n" * capacity_bytes)  # written, and so resident from the first moment
-        self._places: deque[tuple[int, int]] = deque()
-        """Begin and end in the block, oldest first; after the last one they go on from the block's beginning."""
-        self._free_at = 0
+    def __init__(self, capacity: int, head_seq: int) -> None:
+        self._items: deque[Item] = deque(maxlen=capacity)
         self.head_seq = head_seq
 
     @property
     def first_seq(self) -> int:
         """Number of the oldest event in memory; one more than the head if there is none."""
-        return self.head_seq + 1 - len(self._places)
+        return self._items[0].seq if self._items else self.head_seq + 1
 
     def push(self, item: Item) -> bool:
-        """Adds the next event; False (and ignored) if its number does not rise. A jump empties the ring, and so does an event larger
-        than all of it: what is missing may be in the database, and only there."""
+        """Adds the next event; False (and ignored) if its number does not rise. A jump empties the ring: what is
+        missing may be in the database, and only there."""
         if item.seq <= self.head_seq:
             return False
-        size = len(item.json)
-        if item.seq != self.head_seq + 1 or size > len(self._block):
-            self._places.clear()
+        if item.seq != self.head_seq + 1:
+            self._items.clear()
+        self._items.append(item)
         self.head_seq = item.seq
-        if size <= len(self._block):
-            begin = self._make_room(size)
-            self._block[begin : begin + size] = item.json
-            self._places.append((begin, begin + size))
-            self._free_at = begin + size
         return True
 
     def after(self, seq: int, limit: int) -> list[Item]:
@@ -413,19 +396,7 @@ class EventRing:
         start = seq + 1 - self.first_seq
         if start < 0:
             raise ValueError(f"event {seq + 1} is not in memory (from {self.first_seq} on)")
-        places = islice(self._places, start, start + limit)
-        return [Item(number, bytes(self._block[begin:end])) for number, (begin, end) in enumerate(places, seq + 1)]
-
-    def _make_room(self, size: int) -> int:
-        """Returns where an event of this size goes; the oldest ones that lie there, or are too many, are forgotten."""
-        begin = self._free_at
-        if begin + size > len(self._block):
-            while self._places and self._places[0][0] >= begin:  # what lies between here and the end
-                self._places.popleft()
-            begin = 0
-        while self._places and (len(self._places) >= self._capacity or begin <= self._places[0][0] < begin + size):
-            self._places.popleft()
-        return begin
+        return list(islice(self._items, start, start + limit))
 
 
 class Subscriber:

@@ -185,7 +185,7 @@ class Desk(RuleBasedStateMachine):
     def nobody_costs_more_than_their_share(self) -> None:
         if not hasattr(self, "clients"):
             return
-        assert len(self.ring._places) <= self.capacity
+        assert len(self.ring._items) <= self.capacity
         assert self.seats._taken.total() == len(self.clients) <= SEATS
         assert all(0 < count <= LIMITS.per_address for count in self.seats._taken.values())
         for client in self.clients.values():

@@ -168,28 +168,6 @@ def test_ring_memory_is_bounded() -> None:
         ring.after(10, 1)
 
 
-@given(
-    capacity=st.integers(1, 6),
-    capacity_bytes=st.integers(1, 350),
-    sizes=st.lists(st.tuples(st.integers(1, 45), st.booleans()), max_size=60),
-)
-def test_the_ring_holds_the_newest_events_that_fit(
-    capacity: int, capacity_bytes: int, sizes: list[tuple[int, bool]]
-) -> None:
-    ring = EventRing(capacity, 7, capacity_bytes)
-    pushed: list[Item] = []
-    for number, (size, jump) in enumerate(sizes):
-        made = Item(ring.head_seq + (3 if jump else 1), bytes([65 + number % 26]) * size)
-        pushed = [*([] if jump else pushed), made]
-        assert ring.push(made) and ring.head_seq == made.seq
-        held = ring.after(ring.first_seq - 1, 100)
-        assert held == pushed[len(pushed) - len(held) :], "whole, in order, and up to the newest"
-        assert len(held) <= capacity and sum(len(one.json) for one in held) <= capacity_bytes
-        assert held or size > capacity_bytes, "the newest one is there if it fits at all"
-        if capacity_bytes >= 45 * (capacity + 1):
-            assert len(held) == min(len(pushed), capacity)
-
-
 @pytest.mark.parametrize(
     "query",
     ["since=", "since=-1", "since=+1", "since=1.0", "since=abc", "since=1e3", "since=0x1", "since=1&since=2", "since=١"]  # noqa: RUF005
