@@ -202,16 +202,12 @@ class SenxorDecoder:
         self.wrong_variant = ""
         header_at = _HEADER_BYTES + 2 * width * model.reserved_rows
         pixels_at = header_at + 2 * width * int(has_header)
-        sensor_temp_c = None
+        buffer, sensor_temp_c = self._stream.buffer, None
         if has_header:
-            header = np.frombuffer(self._stream.buffer, "<u2", 3, header_at)
+            header = np.frombuffer(buffer, "<u2", 3, header_at)
             self.frame_counter = int(header[0])
             sensor_temp_c = round(int(header[2]) / 100 - 273.15, 2)
-        temp_c = (
-            np.frombuffer(self._stream.buffer, "<u2", width * height, pixels_at)
-            .astype(np.float32)
-            .reshape(height, width)
-        )
+        temp_c = np.frombuffer(buffer, "<u2", width * height, pixels_at).astype(np.float32).reshape(height, width)
         temp_c -= np.float32(2731.5)  # exact in float32, so that the division alone rounds
         temp_c /= np.float32(10.0)
         temp_c.flags.writeable = False

@@ -241,6 +241,11 @@ _POSITIONS = (
     Text("no pose", "没有位姿"),
     Text("the receiver says nothing that can be read (wrong baud=?)", "接收机没有可读取的数据（baud= 是否有误？）"),
     Text("the broker at {where} cannot be reached: {why}", "无法连接消息服务器 {where}：{why}"),
+    Text(
+        "the broker refuses: {why} (see place.credentials_file)",
+        "消息服务器拒绝：{why}（请查看 place.credentials_file）",
+    ),
+    Text("the topic {topic}: {why}", "主题 {topic}：{why}"),
     Text("the broker does not answer", "消息服务器无应答"),
     Text("the broker is gone: {why}", "消息服务器已断开：{why}"),
 )

@@ -245,7 +245,7 @@ class Uplink:
         import aiomqtt
 
         self._loop, self._news = asyncio.get_running_loop(), asyncio.Event()
-        # A thread of its own: among asyncio's a read would begin one more whenever a connection is being tried.
+        # A thread of its own: among asyncio's a read would wait behind a connection that is being tried, or begin one more.
         with ThreadPoolExecutor(1, "uplink-disk") as self._disk:
             try:
                 while True:

@@ -22,7 +22,8 @@ SPEAKING = [
     *sorted((ROOT / "drivers").glob("*.py")),
     *(ROOT / "robot" / name for name in ("stuck.py", "calibrated.py", "capture.py")),
 ]
-ERRORS = {"DeviceError", "DeviceTimeout", "DeviceRefused", "EndOfStream"}
+CALLED = {"DeviceError", "DeviceTimeout", "DeviceRefused", "EndOfStream", "refused", "kind"}
+"""The errors, and what a driver calls the one that it has chosen among them."""
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
 
 
@@ -43,7 +44,7 @@ def spoken(node: ast.expr) -> str | None:
 def sentences() -> Iterator[tuple[str, str]]:
     for path in SPEAKING:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in ERRORS and node.args
+            raised = isinstance(node, ast.Call) and getattr(node.func, "id", "") in CALLED and node.args
             if raised and (text := spoken(node.args[0])) is not None:
                 yield f"{path.name}:{node.lineno}", text
             if path.name == "stuck.py" and isinstance(node, ast.Return) and node.value is not None:
