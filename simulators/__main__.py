@@ -259,6 +259,11 @@ def _rehearse(options: argparse.Namespace) -> int:
     from simulators.rehearsal import at_ns, rehearse
 
     scenario = scenarios.load_scenario(options.scenario)
+    if scenario.fault:
+        print(
+            "patrol-sim: rehearse leaves the scenario's [[fault]]s out: it has no wire to break (patrol demo --scenario plays them)",
+            file=sys.stderr,
+        )
     log = mot.TrackLog()
     truth, encoded = rehearse(
         scenario,

@@ -228,6 +228,15 @@ KINDS: Mapping[str, type[Fault]] = {
     "wrong_variant": WrongVariant,
 }
 _NAMES = {cls: name for name, cls in KINDS.items()}
+_LIMITS: Mapping[str, tuple[float, float]] = {
+    "at_s": (0.0, math.inf),
+    "for_s": (0.0, math.inf),
+    "probability": (0.0, 1.0),
+    "keep": (-1.0, 1.0),
+    "count": (0, 100_000),
+}
+_ANY_LIMITS = (-10_000.0, 10_000.0)
+"""Of every other number: far beyond any temperature, and still one that can be reckoned with."""
 
 
 class FaultPlan:
@@ -319,7 +328,11 @@ def _read(place: str, table: Mapping[str, object], problems: list[str]) -> Fault
         if name not in known:
             problems.append(f'{place}.{name}: "{kind}" has no such parameter ({_suggest(name, known)})')
         elif not _fits(value, known[name]):
-            problems.append(f"{place}.{name}: {value!r} is not a {type(known[name]).__name__}")
+            problems.append(f"{place}.{name}: {value!r} is not {_WORDS[type(known[name])]}")
+        elif isinstance(value, (int, float)) and not _in_limits(name, value):
+            low, high = _LIMITS.get(name, _ANY_LIMITS)
+            bounds = f"{low:g} or more" if math.isinf(high) else f"{low:g} to {high:g}"
+            problems.append(f"{place}.{name}: {value!r} is out of range ({bounds})")
         else:
             values[name] = value
     return KINDS[kind](**values) if len(problems) == before else None  # type: ignore[arg-type]
@@ -333,6 +346,19 @@ def _fits(value: object, default: object) -> bool:
     if isinstance(default, int):
         return isinstance(value, int) and value >= 0
     return isinstance(value, type(default))
+
+
+_WORDS: Mapping[type, str] = {
+    bool: "true or false",
+    int: "a whole number of 0 or more",
+    float: "a number",
+    str: "text",
+}
+
+
+def _in_limits(name: str, value: float) -> bool:
+    low, high = _LIMITS.get(name, _ANY_LIMITS)
+    return low <= value <= high
 
 
 def _suggest(word: str, known: Iterable[str]) -> str:

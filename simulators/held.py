@@ -16,7 +16,8 @@ import msgspec
 import numpy as np
 from msgspec import Meta
 
-from calibration.board import PAPERS
+from calibration.board import PAPERS, dictionary
+from robot.errors import CalibrationError
 from simulators.projection import Projector
 from simulators.props import BlackbodySurface, CharucoSurface, FlatSurface, PropPose, Surface, TagSurface, facing
 from simulators.rig import in_picture
@@ -32,6 +33,8 @@ _TREMOR_HZ = (1.3, 3.1, 7.7)
 
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(gt=0, le=20)]
+Coordinate = Annotated[float, Meta(ge=-100, le=100)]
+TempC = Annotated[float, Meta(ge=-30, le=400)]
 Angle = Annotated[float, Meta(ge=-180, le=180)]
 WidthPx = Annotated[float, Meta(ge=1, le=2000)]
 Share = Annotated[float, Meta(ge=0, le=1)]
@@ -66,7 +69,7 @@ class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`flat`: an even plate; held close before a lens a flat field, a warm one passed by it a hand."""
     paper: Literal["a4", "a3"] = "a4"
     """Sheet that board or tag was printed on, as `patrol-calibrate board` prints it."""
-    path: tuple[tuple[Seconds, float, float, float], ...] = ()
+    path: tuple[tuple[Seconds, Coordinate, Coordinate, Coordinate], ...] = ()
     """[t_s, x_m, y_m, z_m] of the target's middle; straight lines between; not there before or after."""
     before: str = ""
     """A lens: then x, y, z of `path` are to its right, below it and away from it, instead of the robot's frame."""
@@ -86,7 +89,7 @@ class PropFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     spot_c: Annotated[float, Meta(ge=-20, le=150)] = 60.0
     """Of the tag's heated disc."""
     aperture_m: Annotated[float, Meta(gt=0, le=0.5)] = 0.06
-    temp_c: tuple[tuple[Seconds, float], ...] = ((0.0, 35.0),)
+    temp_c: tuple[tuple[Seconds, TempC], ...] = ((0.0, 35.0),)
     """Of a blackbody or a flat plate: [t_s, °C], straight lines between."""
     size_m: tuple[Metres, Metres] = (0.6, 0.6)
     """Of a flat plate."""
@@ -186,6 +189,11 @@ def problems(props: Sequence[PropFile]) -> list[str]:
             found.append(
                 f"prop[{index}].{'path' if prop.path else 'widths'}: needs two or more lines with times that grow"
             )
+        if prop.dictionary is not None:
+            try:
+                dictionary(prop.dictionary)
+            except CalibrationError as error:
+                found.append(f"prop[{index}].dictionary: {error}")
         if any(a[0] >= b[0] for a, b in itertools.pairwise(prop.temp_c)) or not prop.temp_c:
             found.append(f"prop[{index}].temp_c: needs [t_s, °C] with times that grow")
     return found

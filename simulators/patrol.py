@@ -25,7 +25,8 @@ _SD_M = 0.7
 """North and east, each."""
 
 Seconds = Annotated[float, Meta(ge=0)]
-Point = tuple[float, float]
+Coordinate = Annotated[float, Meta(ge=-10_000, le=10_000)]
+Point = tuple[Coordinate, Coordinate]
 
 
 class ZoneFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -42,7 +43,10 @@ class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path_m: tuple[Point, ...] = ()
     """Corners of the way, which ends where it begins; empty: the robot has no source of positions."""
     speed_m_s: Annotated[float, Meta(gt=0, le=5)] = 0.8
-    origin_deg: Point = (31.249610, 121.455730)
+    origin_deg: tuple[Annotated[float, Meta(ge=-89, le=89)], Annotated[float, Meta(ge=-180, le=180)]] = (
+        31.249610,
+        121.455730,
+    )
     """Latitude and longitude of (0, 0)."""
     map: str = "station"
     zone: tuple[ZoneFile, ...] = ()
@@ -54,7 +58,7 @@ class PositionFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["no_fix", "garbage", "bad_checksum", "silence", "frozen", "unplug"]
     """Lost itself, noise on the line, damage, nothing, the same position again and again, or gone (receivers only)."""
     device: str
-    at_s: Seconds
+    at_s: Seconds = 0.0
     for_s: Seconds = 1e9
 
 

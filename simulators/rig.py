@@ -29,13 +29,23 @@ GATE_FACE_PX = {"MI1602": 10.0, "MI0802": 7.0, "MLX90640": 7.0}
 """Narrowest face, in thermal pixels, that each sensor is expected to read (10×10 after Pušnik 2021; less where the
 sensor never has that many at any useful range)."""
 
-Triple = tuple[float, float, float]
+SIZES_PX = {"MI1602": (160, 120), "MI0802": (80, 62), "MLX90640": (32, 24)}
+"""Width and height that each family's wire carries."""
+
+RESERVED_NAMES = ("thermal", "position", "cameras", "all")
+"""What scenarios call other devices than a camera."""
+
+Metres = Annotated[float, Meta(ge=-10, le=10)]
+Triple = tuple[Metres, Metres, Metres]
 FovDeg = Annotated[float, Meta(gt=5, lt=150)]
 Pixels = Annotated[int, Meta(ge=8, le=8192)]
 Angle = Annotated[float, Meta(ge=-180, le=180)]
-NonNegative = Annotated[float, Meta(ge=0)]
+Degrees = Annotated[float, Meta(ge=0, le=100)]
+"""Of noise and errors, °C."""
+Lens = Annotated[float, Meta(ge=-10, le=10)]
+Offset = Annotated[float, Meta(ge=-8192, le=8192)]
 DeadCount = Annotated[int, Meta(ge=0, le=100)]
-RateHz = Annotated[float, Meta(gt=0, le=120)]
+RateHz = Annotated[float, Meta(ge=0.1, le=120)]
 
 
 class CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,8 +58,8 @@ class CameraFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Positive looks up."""
     position_m: Triple
     horizontal_fov_deg: FovDeg
-    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    center_offset_px: tuple[float, float] = (0.0, 0.0)
+    distortion: tuple[Lens, Lens, Lens, Lens, Lens] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    center_offset_px: tuple[Offset, Offset] = (0.0, 0.0)
     """Principal point less the picture's middle; no real lens sits quite in the middle."""
     width_px: Pixels = 1280
     height_px: Pixels = 720
@@ -76,17 +86,17 @@ class ThermalFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     position_m: Triple
     horizontal_fov_deg: FovDeg
     rate_hz: RateHz
-    netd_c: NonNegative
-    fixed_pattern_c: NonNegative
-    offset_limit_c: NonNegative
+    netd_c: Degrees
+    fixed_pattern_c: Degrees
+    offset_limit_c: Degrees
     """The common error at the start is drawn evenly between ± this."""
-    drift_c_per_min: NonNegative
+    drift_c_per_min: Degrees
     """Size of the drift; its sign is drawn."""
-    drift_limit_c: NonNegative
-    psf_sigma_px: NonNegative
-    quantum_c: Annotated[float, Meta(gt=0)]
-    distortion: tuple[float, float, float, float, float] = (0.0, 0.0, 0.0, 0.0, 0.0)
-    center_offset_px: tuple[float, float] = (0.0, 0.0)
+    drift_limit_c: Degrees
+    psf_sigma_px: Annotated[float, Meta(ge=0, le=30)]
+    quantum_c: Annotated[float, Meta(ge=0.001, le=10)]
+    distortion: tuple[Lens, Lens, Lens, Lens, Lens] = (0.0, 0.0, 0.0, 0.0, 0.0)
+    center_offset_px: tuple[Offset, Offset] = (0.0, 0.0)
     gain_error: Annotated[float, Meta(ge=-0.2, le=0.2)] = 0.0
     veil_share: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
     veil_sigma_px: Annotated[float, Meta(gt=0.5, le=30)] = 5.0
@@ -168,6 +178,17 @@ def _check(file: RigFile, source: str) -> None:
     problems += [
         f"{source}: camera: {name!r} appears twice (rename one)" for name in {n for n in seen if seen.count(n) > 1}
     ]
+    problems += [
+        f"{source}: camera[{index}].name: {name!r} is what scenarios call something else (rename the camera)"
+        for index, name in enumerate(seen)
+        if name in RESERVED_NAMES
+    ]
+    size_px = SIZES_PX[file.thermal.family]
+    if (file.thermal.width_px, file.thermal.height_px) != size_px:
+        problems.append(
+            f"{source}: thermal.width_px, height_px: {file.thermal.width_px}×{file.thermal.height_px} is no {file.thermal.family}, "
+            f"which has {size_px[0]}×{size_px[1]} (mend the size or the family)"
+        )
     left, top, width, height = file.reference.roi_px
     if left < 0 or top < 0 or width < 1 or height < 1:
         problems.append(

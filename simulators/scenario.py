@@ -14,14 +14,17 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import ConfigError
-from robot.strict_toml import problems_of
+from robot.strict_toml import did_you_mean, problems_of
 from simulators import settings
-from simulators.faults import FaultPlan
+from simulators.faults import KINDS, FaultPlan
 from simulators.held import PropFile
 from simulators.held import problems as prop_problems
 from simulators.patrol import PatrolFile, PositionFault
 from simulators.patrol import check as check_patrol
 from simulators.rig import DEFAULT_RIG
+from simulators.rig import FOLDER as RIG_FOLDER
+from simulators.settings import is_path
+from simulators.world import Rig
 
 FOLDER = Path(__file__).parent / "scenarios"
 
@@ -32,7 +35,9 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
 Metres = Annotated[float, Meta(gt=0, le=50)]
 BodyC = Annotated[float, Meta(ge=30, le=43)]
-Triple = tuple[float, float, float]
+Coordinate = Annotated[float, Meta(ge=-1000, le=1000)]
+"""Metres; what is farther away is nobody's business, and no number to calculate with."""
+Triple = tuple[Coordinate, Coordinate, Coordinate]
 
 
 class CrowdFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,7 +86,7 @@ class PhysiologyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class PersonFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One person placed exactly, without sway, avoidance or chance."""
 
-    path: tuple[tuple[Seconds, float, float], ...]
+    path: tuple[tuple[Seconds, Coordinate, Coordinate], ...]
     """Times and places of the point between the eyes: [t_s, x_m, y_m]; straight lines between; not there before or after."""
     body_c: BodyC = 36.6
     eyes_height_m: Annotated[float, Meta(ge=0.5, le=2.5)] = 1.6
@@ -109,7 +114,7 @@ class HotObjectFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     diameter_m: Annotated[float, Meta(gt=0, le=3)]
     temp_c: Annotated[float, Meta(ge=-30, le=400)]
     carried_by: int | None = None
-    """Number of an explicit [[person]], counted from 1."""
+    """Number of an explicit [[person]], counted from 1; position_m then counts from their eyes (forward, left, up, as the chest points)."""
     from_s: Seconds = 0.0
     until_s: Seconds = 1e9
 
@@ -120,7 +125,7 @@ class CameraFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     kind: Literal["stop", "truncated_jpeg", "black", "freeze", "garbage", "wrong_size", "late", "out_of_order", "slow"]
     """What happens then: docs/simulators.md, made by camera_faults.py."""
     device: str
-    at_s: Seconds
+    at_s: Seconds = 0.0
     for_s: Seconds = 1e9
 
 
@@ -152,7 +157,19 @@ def load_scenario(name: str) -> Scenario:
     path = settings.resolve(name, FOLDER, "scenario")
     scenario = settings.load(path, Scenario, _faults_problems)
     check(scenario, str(path))
-    return msgspec.structs.replace(scenario, name=path.stem)
+    return msgspec.structs.replace(scenario, name=path.stem, rig=_rig_of(scenario, path))
+
+
+def _rig_of(scenario: Scenario, path: Path) -> str:
+    """Returns the name or path of the scenario's rig; a path counts from the scenario's own folder first."""
+    beside = path.parent / scenario.rig
+    if is_path(scenario.rig) and beside.is_file():
+        return str(beside)
+    try:
+        settings.resolve(scenario.rig, RIG_FOLDER, "rig")
+    except ConfigError as error:
+        raise ConfigError([f"{path}: rig: {problem}" for problem in error.problems]) from error
+    return scenario.rig
 
 
 def with_aperture(scenario: Scenario, aperture_m: float) -> Scenario:
@@ -196,6 +213,10 @@ def check(scenario: Scenario, source: str) -> None:
     for index, item in enumerate(scenario.hot_object):
         if item.carried_by is not None and not 1 <= item.carried_by <= len(scenario.person):
             problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
+        if item.from_s >= item.until_s:
+            problems.append(
+                f"hot_object[{index}].until_s: is not after from_s: it would never be there (make it later)"
+            )
     problems += prop_problems(scenario.prop)
     try:
         check_patrol(scenario.patrol)
@@ -203,6 +224,25 @@ def check(scenario: Scenario, source: str) -> None:
         problems += error.problems
     if problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
+
+
+def check_against(scenario: Scenario, rig: Rig) -> None:
+    """Raises ConfigError for faults and targets of devices that the rig does not have: they would happen to nobody, without a word."""
+    cameras = [optic.name for optic in rig.cameras]
+    problems = [
+        f"{scenario.name}: fault[{index}].device: the rig has no {table['device']!r} ({did_you_mean(table['device'], devices)})"
+        for devices in ([THERMAL, POSITION, ALL_CAMERAS, *cameras],)
+        for index, table in enumerate(scenario.fault)
+        if table["device"] not in devices
+    ]
+    lenses = [rig.thermal.name, *cameras]
+    problems += [
+        f"{scenario.name}: prop[{index}].before: the rig has no lens {prop.before!r} ({did_you_mean(prop.before, lenses)})"
+        for index, prop in enumerate(scenario.prop)
+        if prop.before and prop.before not in lenses
+    ]
+    if problems:
+        raise ConfigError(problems)
 
 
 def thermal_faults(scenario: Scenario, seed: int) -> FaultPlan:
@@ -243,6 +283,8 @@ def _fault_problems(index: int, table: dict[str, Any]) -> list[str]:
     if device == POSITION:
         return problems_of(table, PositionFault, at)
     if device != THERMAL:
+        if str(table.get("kind")) in KINDS:
+            return [f'{at}.device: {table["kind"]!r} breaks no camera (write "thermal" instead of {device!r})']
         return problems_of(table, CameraFault, at)
     try:
         FaultPlan.from_dicts([_without_device(table)])

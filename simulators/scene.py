@@ -15,7 +15,7 @@ import numpy as np
 from simulators.held import Held
 from simulators.people import Plan, explicit_person, plans
 from simulators.rig import load_rig
-from simulators.scenario import HotObjectFile, PersonFile, Scenario
+from simulators.scenario import HotObjectFile, PersonFile, Scenario, check_against
 from simulators.walking import COLUMNS, EYES_BEFORE_HEAD_M, STEP_S, Track, Walk
 from simulators.world import F64, HotObject, Person, PersonPose, Rig, SceneState
 
@@ -50,6 +50,8 @@ class Scene:
         self.seed = scenario.seed if seed is None else seed
         if scenario.prop and rig is None:
             rig = load_rig(scenario.rig, self.seed)
+        if rig is not None:
+            check_against(scenario, rig)
         self.held = [
             Held(file, f"{file.kind}{index}", rig, self.seed + index)
             for index, file in enumerate(scenario.prop)

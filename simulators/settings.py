@@ -31,7 +31,7 @@ def parse(text: str, kind: type[T], source: str, also: Check | None = None) -> T
 
 def resolve(name: str, folder: Path, noun: str) -> Path:
     """Returns the file meant by a bare name (`folder`/name.toml) or by a path; raises ConfigError naming the choices."""
-    if name.endswith(".toml") or "/" in name:
+    if is_path(name):
         path = Path(name)
         if path.is_file():
             return path
@@ -42,6 +42,11 @@ def resolve(name: str, folder: Path, noun: str) -> Path:
     raise ConfigError(
         f"{noun} {name!r}: unknown ({did_you_mean(name, names(folder))}; or give the path of a .toml file)"
     )
+
+
+def is_path(name: str) -> bool:
+    """Whether a path is meant, and not the name of something built in."""
+    return name.endswith(".toml") or "/" in name
 
 
 def names(folder: Path) -> list[str]:

@@ -85,3 +85,26 @@ def test_plate_outside_the_picture_is_refused() -> None:
     text = (FOLDER / "mi1602.toml").read_text().replace("roi_px = [146, 106, 10, 10]", "roi_px = [156, 106, 10, 10]")
     with pytest.raises(ConfigError, match="beyond the thermal picture"):
         build(settings.parse(text, RigFile, "rig"), 0)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "found"),
+    [
+        ("width_px = 160", "width_px = 80", "thermal.width_px, height_px: 80×120 is no MI1602, which has 160×120"),
+        ('name = "left"', 'name = "cameras"', "camera[1].name: 'cameras' is what scenarios call something else"),
+        ("psf_sigma_px = 0.55", "psf_sigma_px = 1e9", "thermal.psf_sigma_px: expected"),
+        ("quantum_c = 0.1", "quantum_c = 1e-300", "thermal.quantum_c: expected"),
+        ("[0.10, -0.04, 1.0]", "[1e300, -0.04, 1.0]", "thermal.position_m[0]: expected"),
+        ("camera_rate_hz = 10.0", "camera_rate_hz = 1e-9", "camera_rate_hz: expected"),
+    ],
+)
+def test_rigs_that_no_robot_could_have_are_refused_with_file_and_key(
+    before: str, after: str, found: str, tmp_path: Path
+) -> None:
+    text = (FOLDER / "mi1602.toml").read_text()
+    assert before in text
+    path = tmp_path / "mine.toml"
+    path.write_text(text.replace(before, after, 1))
+    with pytest.raises(ConfigError) as error:
+        load_rig(str(path))
+    assert error.value.problems[0].startswith(f"{path}: {found}")

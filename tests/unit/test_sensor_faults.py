@@ -133,7 +133,7 @@ def test_every_mistake_is_named_at_once() -> None:
     assert len(caught.value.problems) == 5
     assert "faults[0].kind: unknown fault 'tron' (did you mean \"torn\"?" in text
     assert 'faults[1].keeps: "torn" has no such parameter (did you mean "keep"?' in text
-    assert "faults[2].count: 'two' is not a int" in text
+    assert "faults[2].count: 'two' is not a whole number of 0 or more" in text
 
 
 def test_a_frozen_sensor_shows_the_first_picture_of_its_window() -> None:
