@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from gpiozero import GPIOZeroError, InputDevice, OutputDevice
 
 from drivers.pins import Contact, Switch
 from robot.errors import DeviceError
 
+PRETENDED_CHANGES = 1000
+"""gpiozero's pretended pins (GPIOZERO_PIN_FACTORY=mock) keep every change for a test to look at: a lamp that blinks, half a megabyte an hour."""
 _PULL_UP = {"UP": True, "DOWN": False, "NONE": None}
 
 
@@ -31,10 +35,13 @@ class GpiozeroPins:
 
     def output(self, name: str, pin: int, active_high: bool) -> Switch:
         try:
-            output: Switch = OutputDevice(pin, active_high=active_high, initial_value=False)
+            output = OutputDevice(pin, active_high=active_high, initial_value=False)
         except (GPIOZeroError, OSError, ValueError) as error:
             raise _not_had(name, pin, error) from error
-        return output
+        if hasattr(output.pin, "states"):
+            output.pin.states = deque(output.pin.states, maxlen=PRETENDED_CHANGES)
+        switch: Switch = output
+        return switch
 
     def contact(self, name: str, pin: int, pull: str) -> Contact:
         try:

@@ -145,7 +145,10 @@ def _add_bench(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> int:
     import faulthandler
 
-    from robot import config, memory
+    from robot import memory
+
+    memory.lay_nothing_aside()
+    from robot import config
     from robot.app import App
     from robot.logs import set_up
 

@@ -55,7 +55,7 @@ class Limits:
     """Frames of any kind; messages have a limit of their own, pings and pieces of messages cost something, too."""
     lag_events: int = 1000
     """How far a live subscriber may fall behind before it is dropped with 4408."""
-    ring_events: int = 512
+    ring_events: int = 256
     """The newest events in memory; older ones come from the database."""
     history_chunk: int = 256
     send_timeout_s: float = 10.0

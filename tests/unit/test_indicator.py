@@ -13,7 +13,7 @@ from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
 
 from drivers.indicator_patterns import LampAndSiren
-from drivers.pins_gpiozero import GpiozeroPins
+from drivers.pins_gpiozero import PRETENDED_CHANGES, GpiozeroPins
 from robot.errors import DeviceError
 from robot.types import ButtonPress, IndicatorSignal, SirenRules
 
@@ -166,6 +166,15 @@ def test_active_low(writes: list[tuple[str, bool, str]]) -> None:
     writes.clear()
     indicator.close()
     assert ("red", True, threading.current_thread().name) in writes
+
+
+def test_pretended_pins_do_not_remember_a_night_of_blinking(writes: list[tuple[str, bool, str]]) -> None:
+    switch = GpiozeroPins().output("amber", PINS["amber"], active_high=True)
+    for _ in range(PRETENDED_CHANGES):
+        switch.on()
+        switch.off()
+    assert len(Device.pin_factory.pin(PINS["amber"]).states) == PRETENDED_CHANGES
+    switch.close()
 
 
 def test_absent_lamps_are_left_out(writes: list[tuple[str, bool, str]]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import textwrap
@@ -40,6 +41,48 @@ BLOCKS = """
 def test_a_picture_is_a_mapping_of_its_own_whatever_was_freed_before() -> None:
     assert run(BLOCKS.format(bound="assert memory.bound_heap()")) == "8"
     assert run(BLOCKS.format(bound="")) == "0"  # what it is for
+
+
+ASIDE = """
+    import ctypes, os
+    from robot import memory
+
+    {lay}
+    c = ctypes.CDLL(None)
+    c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    class Info(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+    c.mallinfo2.restype = Info
+    blocks = [c.malloc(size) for size in range(600, 1000, 16) for _ in range(7)]
+    before = c.mallinfo2().uordblks
+    for block in blocks:
+        c.free(block)
+    freed = before - c.mallinfo2().uordblks
+    print(freed > 100_000, os.getpid(), os.environ.get("GLIBC_TUNABLES", ""))
+"""
+
+
+def started(code: str, tunables: str = "") -> tuple[bool, list[str]]:
+    """Returns whether the program kept its process number, and the words that it printed."""
+    environment = dict(os.environ) | {"GLIBC_TUNABLES": tunables}
+    with subprocess.Popen(
+        [sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, text=True, env=environment
+    ) as program:
+        freed, pid, *rest = program.communicate(timeout=60)[0].split()
+    assert program.returncode == 0
+    return int(pid) == program.pid, [freed, *rest]
+
+
+def test_no_thread_lays_freed_blocks_aside_and_the_process_stays_the_same() -> None:
+    lay = "memory.lay_nothing_aside()"
+    nothing = "glibc.malloc.tcache_count=0"
+    assert started(ASIDE.format(lay=lay)) == (True, ["True", nothing])
+    assert started(ASIDE.format(lay="")) == (True, ["False"])  # what it is for
+    other = "glibc.malloc.trim_threshold=131072"
+    assert started(ASIDE.format(lay=lay), other) == (True, ["True", f"{other}:{nothing}"])
+    own = "glibc.malloc.tcache_count=3"
+    assert started(ASIDE.format(lay=lay), own)[1][1:] == [own]  # theirs who set it, and no endless beginning
 
 
 CYCLES = """
