@@ -21,6 +21,9 @@ _TRIES = 3
 DEFAULT_FPS = 9.0
 DEFAULT_EMISSIVITY_PERCENT = 100
 """The sensor reports apparent (black body) temperatures; emissivity is corrected in thermometry, once."""
+_NEUTRAL = (codec.Register.OFFSET_DECIKELVIN, codec.Register.SIZE_OF_SOURCE_FACTOR)
+"""Corrections that the sensor would apply to every pixel, up to 12.8 K and a percent of the absolute temperature a step: whoever had the
+sensor before may have left them set, and calibration and thermometry do their own."""
 
 
 class SenxorSensor(SerialThermal):
@@ -67,7 +70,7 @@ class SenxorSensor(SerialThermal):
         return "".join(f"{self._read(first + i):02X}" for i in range(codec.SERIAL_REGISTERS))
 
     def _configure(self, address: Address) -> float:
-        """Sets units, emissivity and rate; returns the frame rate that the divider gives."""
+        """Sets units, emissivity and rate, clears the sensor's own corrections; returns the frame rate that the divider gives."""
         units = self._read(codec.Register.FRAME_FORMAT)
         if units & codec.UNITS_MASK:
             self._write(codec.Register.FRAME_FORMAT, units & ~codec.UNITS_MASK)
@@ -75,6 +78,13 @@ class SenxorSensor(SerialThermal):
         self._write(codec.Register.EMISSIVITY_PERCENT, emissivity)
         if self._read(codec.Register.EMISSIVITY_PERCENT) != emissivity:
             raise DeviceError(f"{self._shown}: the sensor does not keep its emissivity setting ({emissivity} %)")
+        for register in _NEUTRAL:
+            if self._read(register):
+                self._write(register, 0)
+                if self._read(register):
+                    raise DeviceError(
+                        f"{self._shown}: the sensor does not give up its own correction in register {register:02X}"
+                    )
         divider = codec.frame_rate_divider(address.number("fps", DEFAULT_FPS), self._model.fps_max)
         self._write(codec.Register.FRAME_RATE_DIVIDER, divider)
         return self._model.fps_max / divider

@@ -279,12 +279,21 @@ def _replay(options: argparse.Namespace) -> int:
         raise ConfigError([f"--speed {options.speed:g}: from 0 to 1000"])
     parts = Parts(decode, lambda settings: open_detectors(settings)[:2], made_with)
     settings = None if options.config is None else config.load(options.config)
+    if options.events is not None:
+        _write_events(options.events, ())
     with shown(options.files) as progress:
         result = replay(options.files, parts, settings=settings, speed=options.speed, progress=progress)
     if options.events is not None:
-        options.events.write_bytes(b"".join(event + b"\n" for event in result.events))
+        _write_events(options.events, result.events)
     print(json.dumps(report(result, options.diff), ensure_ascii=False) if options.json else said(result, options.diff))
     return 0 if result.identical and not result.damaged else 1
+
+
+def _write_events(path: Path, events: Sequence[bytes]) -> None:
+    try:
+        path.write_bytes(b"".join(event + b"\n" for event in events))
+    except OSError as error:
+        raise ConfigError([f"--events {path}: cannot be written: {error.strerror}"]) from error
 
 
 def _bench(options: argparse.Namespace) -> int:

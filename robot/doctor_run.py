@@ -25,6 +25,7 @@ from robot.config import Settings
 from robot.doctor import Finding, Level, same
 from robot.doctor_devices import CPU, Openers, device_findings
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
+from robot.health import NO_BASELINE
 from robot.interfaces import Indicator, PowerSwitch
 from robot.place import Whereabouts
 from robot.texts import UNAVAILABLE, WARNINGS, Text
@@ -90,8 +91,9 @@ def from_health(health: Mapping[str, Any]) -> list[Finding]:
     """Returns the findings about screening, warnings and devices, from what a robot answers at /healthz."""
     available = health.get("screening") == "available"
     why = "; ".join(health.get("explained") or health.get("reasons") or ())
-    level = Level.OK if available else Level.FAIL
     codes = health.get("reasons") or ()
+    # A cohort that is still to come is nothing to mend, and no reason to take a new version back.
+    level = Level.OK if available else Level.WARN if list(codes) == [NO_BASELINE] else Level.FAIL
     why_zh = "；".join(UNAVAILABLE[code].zh for code in codes if code in UNAVAILABLE)
     found = Text(f"screening unavailable: {why}", f"筛查不可用：{why_zh}")
     if available:

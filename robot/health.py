@@ -31,6 +31,9 @@ RECOVERY_S = 2.0
 START_GRACE_S = 10.0
 """Until then a stream that has never beaten is starting, not lost."""
 
+NO_BASELINE = "no_baseline"
+"""The one reason with which people go on being measured: the baseline that is missing is made of them."""
+
 REASONS = (
     "starting",
     "pipeline_stalled",
@@ -41,9 +44,10 @@ REASONS = (
     "no_camera",
     "calibration_missing",
     "out_of_ambient_window",
+    NO_BASELINE,
 )
 """Every reason, in the order in which they are reported."""
-CONDITIONS = ("reference_lost", "warming_up", "calibration_missing", "out_of_ambient_window")
+CONDITIONS = ("reference_lost", "warming_up", "calibration_missing", "out_of_ambient_window", NO_BASELINE)
 """Reasons that others decide, through set_condition."""
 
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 
 from robot.errors import ProtocolError
 from robot.events import CoverageData, DeviceData, Point, WhereData
+from robot.health import NO_BASELINE
 
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,7 +114,7 @@ def guidance(state: LiveState) -> str:
 
     It never tells a result: who is done is thanked, whatever was found.
     """
-    if state.screening != "available":
+    if state.screening != "available" and set(state.reasons) != {NO_BASELINE}:
         return "off"
     near = [one for one in state.people if one.state != "hidden" and math.hypot(*one.position_m[:2]) <= ASKED_WITHIN_M]
     waiting = [one for one in near if one.verdict is None]

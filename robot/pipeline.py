@@ -21,7 +21,7 @@ from robot.colours import head_colours
 from robot.config import Settings
 from robot.corrections import Conditions
 from robot.events import Place
-from robot.health import Health, HealthReport
+from robot.health import NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
 from robot.optics import Optic
@@ -360,6 +360,9 @@ class Pipeline:
         self._health.set_condition("calibration_missing", True)
         self._health.set_condition("warming_up", self._first_thermal_ns is None or not self._warming_up(now_ns))
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
+        # Measuring goes on, or the baseline would never be there.
+        waiting = self._settings.screening.policy == "cohort" and self._screener.baseline_c is None
+        self._health.set_condition(NO_BASELINE, not waiting)
         reference = self._reference_state
         reference_ok = self._first_thermal_ns is None or reference.valid or not self._needs_reference()
         self._health.set_condition("reference_lost", reference_ok, settling=reference.settling)

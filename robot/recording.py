@@ -122,6 +122,8 @@ class _Assembly:
             raise _Torn(str(error)) from error
         if not ended:
             raise _Torn("the end is missing")
+        if stream.read(1):
+            raise _Torn("more follows its end, and is not read: two files in one?")
 
     def _take(self, topic: str, data: bytes, decoder: Any) -> Played | None:
         if topic.startswith(_CAMERA):

@@ -21,7 +21,7 @@ from robot import events as schema
 from robot import tape
 from robot.config import Settings
 from robot.detect import Detector
-from robot.errors import RecordingError
+from robot.errors import CalibrationError, RecordingError
 from robot.events import EventFactory
 from robot.outcome import Acknowledge, StepResult
 from robot.pipeline import Pipeline
@@ -122,7 +122,7 @@ def _in_order(paths: Sequence[Path]) -> tuple[list[Path], str]:
 def _begin(path: Path) -> Begin:
     first = next(Recording([path]).messages(), None)
     if first is None or not isinstance(first.message, Begin):
-        raise RecordingError(f"{path}: is empty")
+        raise RecordingError(f"{path}: holds no recording of this robot (no message on /patrol/tape)")
     if first.message.schema != tape.SCHEMA:
         raise RecordingError(f"{path}: is {first.message.schema}, this program reads {tape.SCHEMA}")
     return first.message
@@ -161,6 +161,12 @@ class _Player:
             raise RecordingError(
                 f"the recording's settings cannot be read by this version ({error}); name others with --config"
             ) from error
+        self._cameras = frozenset(camera.name for camera in self._settings.cameras)
+        if strangers := sorted(self._cameras - self._calibration.cameras.keys()):
+            raise RecordingError(
+                f"cameras {', '.join(strangers)} of the settings are not in the recording's calibration, which has "
+                f"{', '.join(self._calibration.cameras)}: these are another robot's settings"
+            )
         detector, close = parts.detectors(self._settings)
         self._pipeline = Pipeline(
             self._settings,
@@ -188,6 +194,8 @@ class _Player:
         """Decodes pictures ahead, at the reduction that was wanted of this camera last; most pictures are not wanted at all."""
         if isinstance(played.message, Step):
             for note, jpeg in zip(played.message.shots, played.pictures, strict=True):
+                if note.camera not in self._cameras:
+                    continue
                 scale = self._scales.get(note.camera, 2)
                 self._decoded[note.camera, note.seq] = scale, pool.submit(self._decode, jpeg, scale)
 
@@ -208,7 +216,7 @@ class _Player:
                 self._pipeline.charge(message.cost_ns)
             case Heard():
                 self._pipeline.hear_plate(PlateReading(message.seq, message.t_mono_ns, message.temp_c, message.steady))
-            case Located():
+            case Located() if self._settings.place.source:
                 self._pipeline.hear_position(message.reading)
             case Warned():
                 self._pipeline.warn(message.codes)
@@ -220,7 +228,11 @@ class _Player:
         self._held = None
 
     def _step(self, message: Step, played: Played) -> StepResult:
-        shots = [self._shot(note, jpeg) for note, jpeg in zip(message.shots, played.pictures, strict=True)]
+        shots = [
+            self._shot(note, jpeg)
+            for note, jpeg in zip(message.shots, played.pictures, strict=True)
+            if note.camera in self._cameras
+        ]
         thermals = [
             ThermalFrame(note.seq, note.t_mono_ns, temp_c, note.sensor_temp_c, note.t_received_ns)
             for note, temp_c in zip(message.thermals, played.thermals, strict=True)
@@ -266,7 +278,12 @@ def _calibration(content: bytes) -> Calibration:
     with tempfile.TemporaryDirectory(prefix="patrol-replay-") as folder:
         path = Path(folder) / "calibration.json"
         path.write_bytes(content)
-        return files.load(path)
+        try:
+            return files.load(path)
+        except CalibrationError as error:
+            raise RecordingError(
+                f"the recording's calibration is damaged ({str(error).removeprefix(f'{path}: ')})"
+            ) from error
 
 
 def differences(result: Replayed) -> list[str]:

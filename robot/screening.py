@@ -283,7 +283,7 @@ class Screener:
     ) -> Verdict:
         reason = None
         if kind is VerdictKind.NOT_MEASURED:
-            reason = Reason.WARMING_UP if assessment is not None else _main_reason(person)
+            reason = Reason.NO_BASELINE if assessment is not None else _main_reason(person)
         self._count(now_ns, kind, reason, assessment, revision)
         if revision and person.verdict is VerdictKind.NOT_MEASURED:
             self._recount()
@@ -321,7 +321,7 @@ class Screener:
     def _recount(self) -> None:
         """Somebody whom the cohort's cold start left without a verdict has one after all."""
         self.coverage.measured += 1
-        self.coverage.not_measured[str(Reason.WARMING_UP)] -= 1
+        self.coverage.not_measured[str(Reason.NO_BASELINE)] -= 1
         self.coverage.not_measured = +self.coverage.not_measured
 
 

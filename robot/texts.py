@@ -30,6 +30,10 @@ UNAVAILABLE: dict[str, Text] = {
     "no_camera": Text("No camera that shares the thermal view is working", "没有与热成像视野重合的可用摄像头"),
     "calibration_missing": Text("No accepted calibration", "没有可用的标定"),
     "out_of_ambient_window": Text("Surroundings are outside the range the method allows", "环境条件超出方法允许范围"),
+    "no_baseline": Text(
+        "Too few people measured lately to compare with: nobody can be called elevated yet",
+        "近期测量人数不足，尚无法比较：暂不能判定体温偏高",
+    ),
 }
 """Why screening is unavailable: robot/health.py's codes, in its order."""
 
@@ -90,6 +94,7 @@ NOT_MEASURED: dict[Reason, Text] = {
     Reason.OUT_OF_AMBIENT_WINDOW: Text("Surroundings outside the allowed range", "环境条件超出允许范围"),
     Reason.REFERENCE_LOST: Text("Temperature reference not valid", "温度参考源无效"),
     Reason.WARMING_UP: Text("Thermal sensor warming up", "热成像传感器预热中"),
+    Reason.NO_BASELINE: Text("Too few people to compare with yet", "可比较人数不足"),
     Reason.IMPLAUSIBLE: Text("Reading not plausible", "读数不合理"),
     Reason.TOO_BRIEF: Text("Seen too briefly", "出现时间过短"),
     Reason.NO_THERMAL: Text("No thermal image", "无热成像画面"),

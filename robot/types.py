@@ -201,6 +201,7 @@ class Reason(enum.StrEnum):
     OUT_OF_AMBIENT_WINDOW = "out_of_ambient_window"
     REFERENCE_LOST = "reference_lost"
     WARMING_UP = "warming_up"
+    NO_BASELINE = "no_baseline"
     IMPLAUSIBLE = "implausible"
     TOO_BRIEF = "too_brief"
     NO_THERMAL = "no_thermal"

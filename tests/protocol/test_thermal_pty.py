@@ -53,6 +53,17 @@ def assert_scene(frame: ThermalFrame, firmware: SenxorFirmware | GymcuFirmware, 
     assert frame.sensor_temp_c == 33.0
 
 
+def test_senxor_corrections_that_somebody_left_set_are_cleared(start: Start) -> None:
+    firmware = SenxorFirmware("MI0802")
+    device = start(firmware)
+    firmware.registers[0xCB], firmware.registers[0xCD] = 20, 255  # +2.0 K, and a percent less of 300 K
+    sensor = SenxorSensor(parse(f"senxor:{device.path}"))
+    try:
+        assert_scene(sensor.read(TIMEOUT_S), firmware, 0.0501)
+    finally:
+        sensor.close()
+
+
 @pytest.mark.parametrize("model", ["MI1602", "MI0802"])
 def test_senxor_from_opening_to_frames(start: Start, model: str) -> None:
     firmware = SenxorFirmware(model, serial=bytes((0x19, 0x0E, 0x01, 0x00, 0x04, 0xD2)))

@@ -49,6 +49,8 @@ def test_it_never_tells_a_result() -> None:
 def test_a_robot_that_does_not_screen_asks_nobody() -> None:
     away = msgspec.structs.replace(NOBODY, screening="unavailable", people=(person(3.0, Reason.TOO_FAR),))
     assert guidance(away) == "off"
+    gathering = msgspec.structs.replace(away, reasons=("no_baseline",))
+    assert guidance(gathering) == "closer", "the cohort's first people are measured, or there would never be one"
 
 
 def test_only_words_that_the_screen_knows() -> None:

@@ -376,13 +376,37 @@ def test_a_plate_covered_for_a_moment_keeps_those_judged_before() -> None:
     assert len(run.raised) == 1 and run.results[-1][1].signal.alarm and run.results[-1][1].signal.unavailable
 
 
-@pytest.mark.parametrize("sections", [{"reference": {"required": False}}, {"screening": {"policy": "cohort"}}])
-def test_the_plate_may_be_done_without_where_settings_say_so(sections: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    ("sections", "reasons"),
+    [({"reference": {"required": False}}, ()), ({"screening": {"policy": "cohort"}}, ("no_baseline",))],
+)
+def test_the_plate_may_be_done_without_where_settings_say_so(
+    sections: dict[str, Any], reasons: tuple[str, ...]
+) -> None:
     run = Run(lambda t_s: [person(FEBRILE_C)], known=calibration(reference=None), **sections)
     run.run(7.0)
-    assert run.reasons == ()
+    assert run.reasons == reasons
     (placed,) = run.verdicts
     assert placed.verdict.reading is not None and placed.verdict.reading.uncertainty_c > 0.5
+
+
+def test_without_a_cohort_nobody_is_said_to_be_screened_and_with_one_the_next_is_alarmed_on() -> None:
+    """A robot that could raise no alarm is not green: its first people make the baseline, who comes after them is judged by it."""
+    early = [(3.0 * number, 3.0 * number + 1.2) for number in range(1, 6)]
+
+    def people(t_s: float) -> list[Person]:
+        return [person(NORMAL_C) for from_s, to_s in early if from_s <= t_s < to_s] + (
+            [person(FEBRILE_C)] if t_s >= 22.0 else []
+        )
+
+    run = Run(people, screening={"policy": "cohort", "cohort_people": 5}, tracking={"lost_s": 0.6})
+    run.run(11.0)
+    assert run.reasons == ("no_baseline",) and not run.raised
+    assert run.results[-1][1].signal.unavailable
+    run.run(15.0)
+    assert run.reasons == ()
+    reasons = [placed.verdict.reason for placed in run.verdicts]
+    assert reasons == [Reason.NO_BASELINE] * 5 + [None] and len(run.raised) == 1
 
 
 def test_outside_the_ambient_window_nobody_is_judged() -> None:

@@ -206,7 +206,7 @@ COHORT = replace(POLICY, name="cohort", cohort_people=5, cohort_age_s=600.0)
 def test_no_cohort_verdict_before_there_is_a_cohort() -> None:
     gate = Gate(COHORT)
     early = crowd(gate, [36.0] * 5)
-    assert {(verdict.kind, verdict.reason) for verdict in early} == {(VerdictKind.NOT_MEASURED, Reason.WARMING_UP)}
+    assert {(verdict.kind, verdict.reason) for verdict in early} == {(VerdictKind.NOT_MEASURED, Reason.NO_BASELINE)}
     assert all("cohort" not in verdict.margins_c and verdict.reading is not None for verdict in early)
     (normal,) = crowd(gate, [36.1], 200)
     assert normal.kind is VerdictKind.NORMAL
@@ -227,7 +227,7 @@ def test_who_waits_through_the_cold_start_is_counted_anew_when_judged_after_all(
     assert (verdict.kind, verdict.revision) == (VerdictKind.ELEVATED, 1)
     coverage = gate.screener.coverage
     assert (coverage.seen, coverage.measured, coverage.elevated) == (5, 1, 1)
-    assert coverage.not_measured == {"warming_up": 4}
+    assert coverage.not_measured == {"no_baseline": 4}
 
 
 def test_the_baseline_includes_the_alarmed() -> None:

@@ -146,7 +146,13 @@ def test_pictures_are_blurred_unless_they_may_be_seen() -> None:
 
 
 def test_every_reason_a_person_can_do_something_about_says_what() -> None:
-    helpless = {Reason.OUT_OF_AMBIENT_WINDOW, Reason.REFERENCE_LOST, Reason.WARMING_UP, Reason.NO_THERMAL}
+    helpless = {
+        Reason.OUT_OF_AMBIENT_WINDOW,
+        Reason.REFERENCE_LOST,
+        Reason.WARMING_UP,
+        Reason.NO_THERMAL,
+        Reason.NO_BASELINE,
+    }
     assert set(HELP) == set(Reason) - helpless
     assert all(text.en and text.zh for text in HELP.values())
     assert set(table()["zh"]["help"]) == {str(reason) for reason in HELP}

@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from small_station import Eyes, calibration, settings, thermal_frame
 
 from calibration import files
+from calibration.files import Calibration
 from drivers.jpeg_image import decode as decode_jpeg
 from robot import record, record_files, tape
 from robot.config import CoverageSettings, PlaceSettings, RecordSettings, Settings, ZoneSettings
@@ -88,8 +89,10 @@ def position_at(index: int) -> MapPosition | NoPosition | None:
 class Station:
     """A taped pipeline that is stepped as the program does it."""
 
-    def __init__(self, folder: Path, known: Settings | None = None, **values: Any) -> None:
-        self.settings, self.calibration = known or settings(), calibration()
+    def __init__(
+        self, folder: Path, known: Settings | None = None, measured: Calibration | None = None, **values: Any
+    ) -> None:
+        self.settings, self.calibration = known or settings(), measured or calibration()
         folder.mkdir(exist_ok=True)
         file = folder / "calibration.json"
         files.save(self.calibration, file)
@@ -199,6 +202,20 @@ def test_other_settings_give_other_events_and_the_report_says_why(recorded: Stat
     assert "software was 1, is 2" in said(result, diff=True)
 
 
+def test_settings_with_other_devices_play_what_they_have_or_are_refused(recorded: Station, tmp_path: Path) -> None:
+    first, second = recorded.settings.cameras[0], msgspec.structs.replace(recorded.settings.cameras[0], name="side")
+    with pytest.raises(RecordingError, match=r"cameras side of the settings .* another robot's settings"):
+        played(recorded, settings=msgspec.structs.replace(recorded.settings, cameras=(first, second)))
+    known = calibration()
+    both = msgspec.structs.replace(known, cameras={**known.cameras, "side": known.cameras[first.name]})
+    place = PlaceSettings(source="mqtt://127.0.0.1/pose", zones=(HALL,))
+    two = Station(tmp_path, msgspec.structs.replace(recorded.settings, cameras=(first, second), place=place), both)
+    two.run(10)
+    only = msgspec.structs.replace(two.settings, cameras=(second,), place=PlaceSettings())
+    assert played(two).identical
+    assert played(two, settings=only).steps == 20, "pictures and positions of what the settings lack are left out"
+
+
 def test_lost_and_new_events_are_told_apart() -> None:
     def event(seq: int, kind: str, **data: Any) -> bytes:
         envelope = {"seq": seq, "id": str(seq), "t_utc": "2026-01-01T00:00:00.000000Z", "type": kind, "data": data}
@@ -240,6 +257,28 @@ def test_what_is_no_recording_is_refused_in_words(tmp_path: Path, content: bytes
         replay([file], parts())
     with pytest.raises(RecordingError, match="No such file"):
         replay([tmp_path / "absent.mcap"], parts())
+
+
+def test_what_another_program_recorded_is_no_recording_of_the_robot(tmp_path: Path) -> None:
+    from mcap.writer import Writer
+
+    file = tmp_path / "x.mcap"
+    with file.open("wb") as stream:
+        writer = Writer(stream)
+        writer.start()
+        channel = writer.register_channel("/odometry", "json", writer.register_schema("odometry", "jsonschema", b"{}"))
+        writer.add_message(channel, 1, b"{}", 1)
+        writer.finish()
+    with pytest.raises(RecordingError, match=r"x\.mcap: holds no recording of this robot"):
+        replay([file], parts())
+
+
+def test_two_recordings_in_one_file_are_not_taken_for_one(recorded: Station, tmp_path: Path) -> None:
+    file = tmp_path / "both.mcap"
+    file.write_bytes(2 * recorded.files[0].read_bytes())
+    result = replay([file], parts())
+    assert result.events == played(recorded).events
+    assert "more follows its end" in result.damaged
 
 
 @pytest.mark.parametrize("name", [b'"test-1"', b'"patrol.calibration/2"'])
