@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 from staged import CAMERAS, TOKENS, Stage, encoded, thermal_picture
+from waiting import until
 from watched import Pages
 
 from robot.events import DeviceData, WhereData
@@ -79,13 +80,6 @@ def ready(page: Any) -> None:
     )
 
 
-def eventually(what: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not what():
-        assert time.monotonic() < until_s, "it never came"
-        time.sleep(0.02)
-
-
 def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
     page = pages(stage.url)
     ready(page)
@@ -93,9 +87,9 @@ def test_a_quiet_station(stage: Stage, pages: Pages, keep: Keep) -> None:
     names = page.locator("#views figcaption button").all_inner_texts()
     assert names == ["Thermal", *(name.replace("_", " ") for name in sorted(CAMERAS))]
     told = "Thermal; Person 3, not elevated, 36.6 ± 0.4 °C, 1.4 m"
-    eventually(lambda: page.locator("#views figure.thermal canvas").get_attribute("aria-label") == told)
+    until(lambda: page.locator("#views figure.thermal canvas").get_attribute("aria-label") == told)
     assert page.locator("#banner").get_attribute("class") == "banner available"
-    eventually(lambda: "Too far away" in page.locator("#people").inner_text())  # the words come after the state
+    until(lambda: "Too far away" in page.locator("#people").inner_text())  # the words come after the state
     assert page.locator("#people tr").all_inner_texts()[0].split("\t")[:3] == ["#3", "1.4 m", "36.6 ± 0.4 °C"]
     assert "Please come closer" in page.locator("#people").inner_text()
     assert page.locator("#counts dd").all_inner_texts() == ["41", "36", "1", "4", "1", "2"]
@@ -114,15 +108,15 @@ def test_where_the_robot_is_and_where_each_alarm_happened(stage: Stage, pages: P
     stage.alarm("alarm-1")
     card = page.locator(f"{CARD}[data-alarm=alarm-1]")
     card.wait_for()
-    eventually(lambda: "West square" in card.inner_text())
+    until(lambda: "West square" in card.inner_text())
     where = WhereData(state="stale", age_s=12.0, place_zh="东广场（12 秒前）")
     stage.change(place="East square (12 s ago)", where=where)
-    eventually(lambda: page.locator("#place").inner_text() == "East square (12 s ago)")
+    until(lambda: page.locator("#place").inner_text() == "East square (12 s ago)")
     assert page.locator("#place").get_attribute("class") == "stale"
     assert "West square" in card.inner_text(), "the alarm stays where it was"
     keep(page, "place")
     page.locator("#language").click()
-    eventually(lambda: page.locator("#place").inner_text() == "东广场（12 秒前）")
+    until(lambda: page.locator("#place").inner_text() == "东广场（12 秒前）")
     assert "西广场" in card.inner_text()
     card.get_by_role("button", name="证据").click()
     page.locator("#evidence-numbers tr").first.wait_for()
@@ -141,7 +135,7 @@ def test_why_a_device_is_not_usable_is_said_in_both_languages(stage: Stage, page
         "hall_2": "something new (3)",
     }
     stage.change(devices={name: replace(broken, detail=detail) for name, detail in details.items()})
-    eventually(lambda: page.locator("#devices small").all_inner_texts() == list(details.values()))
+    until(lambda: page.locator("#devices small").all_inner_texts() == list(details.values()))
     page.locator("#language").click()
     told = [
         "画面无内容：镜头被遮挡、起雾或无光照",
@@ -149,7 +143,7 @@ def test_why_a_device_is_not_usable_is_said_in_both_languages(stage: Stage, page
         "卫星分布过差（精度因子大于 20）",
         "something new (3)",
     ]
-    eventually(lambda: page.locator("#devices small").all_inner_texts() == told)
+    until(lambda: page.locator("#devices small").all_inner_texts() == told)
     names = [row.split("\t")[0] for row in page.locator("#devices tr").all_inner_texts()]
     assert names == ["前方", "热成像", "位置", "hall 2"]
 
@@ -179,7 +173,7 @@ def test_an_alarm_comes_with_its_event_and_is_acknowledged_by_name(stage: Stage,
     card.wait_for()
     assert "Person 3 · 1.4 m · " in card.inner_text()
     assert "38.2 ± 0.4 °C" in card.inner_text()
-    eventually(lambda: "clinical thermometer" in card.inner_text())
+    until(lambda: "clinical thermometer" in card.inner_text())
     assert page.locator("#spoken").inner_text() == "Alarm. Person 3, 38.2 ± 0.4 °C."
     page.wait_for_function("() => document.title.startsWith('▲ ALARM')")
     assert page.evaluate(PALE_TEXT) == []
@@ -233,7 +227,7 @@ def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) ->
     stage.change(**UNAVAILABLE)
     page.locator("#banner.unavailable").wait_for()
     assert page.locator("#banner [role=alert]").inner_text().startswith("SCREENING UNAVAILABLE")
-    eventually(lambda: "The thermal sensor sends nothing" in page.locator("#banner").inner_text())
+    until(lambda: "The thermal sensor sends nothing" in page.locator("#banner").inner_text())
     assert page.title().startswith("⚠ SCREENING UNAVAILABLE")
     assert "repeating-linear-gradient" in page.evaluate(
         "getComputedStyle(document.getElementById('banner')).backgroundImage"
@@ -244,7 +238,7 @@ def test_unavailable_cannot_be_missed(stage: Stage, pages: Pages, keep: Keep) ->
     keep(page, "unavailable")
     stage.change(screening="available", reasons=(), warnings=("calibration_expired",))
     page.locator("#banner.available.warned").wait_for()
-    eventually(lambda: "CALIBRATION EXPIRED" in page.locator("#banner").inner_text())
+    until(lambda: "CALIBRATION EXPIRED" in page.locator("#banner").inner_text())
 
 
 def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
@@ -255,7 +249,7 @@ def test_languages(stage: Stage, pages: Pages, keep: Keep) -> None:
     page.get_by_role("button", name="中文").click()
     assert page.evaluate("document.documentElement.lang") == "zh-CN"
     assert page.get_by_role("button", name="确认").count() == 1
-    eventually(lambda: "请用医用体温计复测" in page.locator(CARD).inner_text())
+    until(lambda: "请用医用体温计复测" in page.locator(CARD).inner_text())
     assert page.locator("#banner-title").inner_text() == "测温筛查可用"
     keep(page, "chinese")
     page.add_init_script(NAMELESS_AT_FIRST)
@@ -350,7 +344,7 @@ def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> No
     keep(page, "history", full_page=False)
     page.get_by_role("button", name="Older events").click()
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 131")
-    eventually(lambda: "measured" in page.locator("#chart-summary").inner_text())
+    until(lambda: "measured" in page.locator("#chart-summary").inner_text())
     assert page.evaluate(PALE_TEXT) == [] and page.evaluate(NAMELESS) == []
     page.select_option("#kind", "alarm")
     page.fill("#text", "alarm-9")
@@ -429,7 +423,7 @@ def test_the_answer_to_the_last_search_is_shown_whichever_comes_last(stage: Stag
     page = pages(stage.url)
     late = Held(page, r"/history\?limit")
     page.click("#to-history")
-    eventually(lambda: bool(page.title()) and late.waits())
+    until(lambda: bool(page.title()) and late.waits())
     page.fill("#text", "alarm-9")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 1")
@@ -443,7 +437,7 @@ def test_evidence_opened_again_is_not_that_of_before(stage: Stage, pages: Pages)
     late = Held(page, r"/evidence/alarm-1\.zip")
     page.locator(CARD).get_by_role("button", name="Evidence").click()
     page.get_by_text("No pictures were kept").wait_for()
-    eventually(lambda: bool(page.title()) and late.waits())
+    until(lambda: bool(page.title()) and late.waits())
     page.get_by_role("button", name="Close").click()
     page.locator(CARD).get_by_role("button", name="Evidence").click()
     page.get_by_text("No pictures were kept").wait_for()
@@ -468,7 +462,7 @@ def test_a_viewer_may_look_but_not_acknowledge(guarded: Stage, pages: Pages) -> 
     page.locator(CARD).get_by_role("button", name="Acknowledge").click()
     page.get_by_text("does not allow").wait_for()
     assert guarded.commands == []
-    eventually(lambda: page.locator(CARD).get_by_role("button", name="Acknowledge").count() == 0)
+    until(lambda: page.locator(CARD).get_by_role("button", name="Acknowledge").count() == 0)
 
 
 def test_steps_of_the_colour_map_look_equally_large(stage: Stage, pages: Pages) -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
+from waiting import until
 
 from drivers.factory import open_power, open_thermal
 from robot.capture import Backoff, CaptureSet
@@ -114,11 +115,8 @@ class Bench:
         self.capture.take_thermal()
         return self.capture.statuses()["thermal"].frames
 
-    def until(self, condition: Callable[[], bool], within_s: float = 20.0) -> None:
-        deadline_s = time.monotonic() + within_s
-        while not condition():
-            assert time.monotonic() < deadline_s, self.capture.statuses()
-            time.sleep(0.02)
+    def until(self, condition: Callable[[], bool]) -> None:
+        until(condition, 20.0, self.capture.statuses)
 
 
 @pytest.mark.parametrize("trouble", ["deaf", "frozen", "flooded"])

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import http.client
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 import pytest
+from waiting import until
 
 from simulators.server_mjpeg import MjpegServer
 
@@ -25,13 +25,6 @@ def server() -> Iterator[MjpegServer]:
 
 def jpeg(value: int) -> bytes:
     return bytes(cv2.imencode(".jpg", np.full((48, 64, 3), value, np.uint8))[1])
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 5
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def connect(server: MjpegServer, path: str) -> tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
@@ -63,7 +56,7 @@ def test_streams_what_is_published_with_the_time_of_its_light(server: MjpegServe
     assert read_part(response)[1] == jpeg(200)
     response.close()
     connection.close()
-    wait_for(lambda: not server.wants("front"))
+    until(lambda: not server.wants("front"))
 
 
 def test_single_picture_and_unknown_name(server: MjpegServer) -> None:

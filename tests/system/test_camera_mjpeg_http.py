@@ -11,6 +11,7 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 from little_mjpeg_server import OK, MjpegServer, jpeg, part, serving
+from waiting import until
 
 from drivers.camera_mjpeg_http import MjpegHttpCamera
 from robot.capture import Backoff, CaptureSet, ReaderState
@@ -22,13 +23,6 @@ def brightness(shot: CameraShot) -> int | None:
     """None if it cannot be decoded."""
     frame = shot.decode(1)
     return None if frame is None else round(float(np.mean(frame.image_bgr)))
-
-
-def until(condition: Callable[[], bool], timeout_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never happened"
-        time.sleep(0.005)
 
 
 def test_frame_carries_size_scale_original_and_name() -> None:

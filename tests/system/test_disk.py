@@ -9,10 +9,11 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 from whole_station import Event, Robot, Simulators, person, small_rig, station
 
 from robot.events import EventFactory, SystemStoppingData
@@ -27,13 +28,6 @@ FEVERS = "".join(
     for seed, at_s in enumerate((0.5, EVERY_S, 2 * EVERY_S), 1)
 )
 """Somebody with a fever every five and a half seconds, each at the place of the one before."""
-
-
-def until(condition: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"never: {what}"
-        time.sleep(0.02)
 
 
 def run(*command: str) -> bool:
@@ -134,7 +128,7 @@ def test_a_full_disk_gives_up_old_evidence_first_and_then_says_so(tmp_path: Path
             while True:
                 file.write(bytes(4096))
         second = alarm(robot, simulators, 1, first["seq"])
-        until(lambda: not list(kept.glob("*-old-3.zip")), "the oldest evidence is gone")
+        until(lambda: not list(kept.glob("*-old-3.zip")), what="the oldest evidence is gone")
         assert list(kept.glob("*-old-1.zip")), "the newest is there"
         for file in kept.glob("*.zip"):
             file.unlink()

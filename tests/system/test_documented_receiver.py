@@ -14,7 +14,8 @@ import aiomqtt
 import pytest
 from broker import Mosquitto
 from certificates import Authority
-from test_uplink import Sender, sending, until
+from test_uplink import Sender, sending
+from waiting import until_so
 
 from robot.bench_fleet_brokers import Node, free_ports
 from robot.events import AlarmRaisedData, ReadingData, encode
@@ -67,13 +68,13 @@ def test_it_takes_every_event_once_also_after_it_was_away(tmp_path: Path) -> Non
                 async with aiomqtt.Client("127.0.0.1", broker.port) as again:
                     await again.publish("patrol/station/robot-1/events/alarm/raised", encode(alarm), qos=1)
                 sender.publish(10)
-                await until(lambda: rows() == 11)
+                await until_so(lambda: rows() == 11)
                 centre.kill()
                 centre.communicate()
                 sender.publish(10)
-                await until(lambda: not store.outbox_pending())
+                await until_so(lambda: not store.outbox_pending())
                 centre = receiver()
-                await until(lambda: rows() == 21)
+                await until_so(lambda: rows() == 21)
             said = []
             while len(said) < 5 and "robot-1 GONE unavailable" not in said:
                 said.append(await asyncio.to_thread(line, centre))

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
+from waiting import until
 from whole_station import Event, Listener, fault, held_ns, person, small_rig, station
 
 from robot import config
@@ -103,13 +104,6 @@ def hands() -> Iterator[Hands]:
     Device.pin_factory = previous
 
 
-def until(condition: Callable[[], bool], what: str, within_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s, f"never: {what}"
-        time.sleep(0.01)
-
-
 def settings_of(folder: Path, simulated: Station) -> Path:
     """What a technician would write for this station at this time of the night."""
     now = dt.datetime.now().astimezone()
@@ -168,18 +162,18 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
         thread = threading.Thread(target=app.run, name="robot")
         thread.start()
         try:
-            until(lambda: hands.lit() == {"green"}, "screening")
+            until(lambda: hands.lit() == {"green"}, what="screening")
             simulated.begin()
             listener = Listener(app.stream.url, since=0)
             raised = listener.wait(of("alarm.raised"))
-            until(lambda: "red" in hands.lit(), "the alarm")
+            until(lambda: "red" in hands.lit(), what="the alarm")
             assert "siren" not in hands.lit(), "it is night"
             hands.push(TEST)
             assert hands.lit() == {"red"}, "no test hides an alarm"
             hands.push(ACK)
             acknowledged = listener.wait(of("alarm.acknowledged"))
             assert acknowledged["data"] == {"alarm": raised["data"]["alarm"], "by": "button"}
-            until(lambda: hands.lit() == {"green"}, "an answer to the button")
+            until(lambda: hands.lit() == {"green"}, what="an answer to the button")
             hands.push(ACK)
             back_ns = hang(simulated, hands)
             lost = listener.wait(
@@ -191,9 +185,9 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
             )
             assert 0 < again["t_mono_ns"] - back_ns[0] < RETURN_S * 1e9
             assert app._capture.statuses()["thermal"].power_cycles == 1
-            until(lambda: hands.lit() == {"green"}, "screening again")
+            until(lambda: hands.lit() == {"green"}, what="screening again")
             hands.push(TEST)
-            until(lambda: hands.lit() == {"amber"}, "the second step of the test")
+            until(lambda: hands.lit() == {"amber"}, what="the second step of the test")
         finally:
             app.supervisor.stop("test")
             thread.join(20.0)
@@ -261,12 +255,12 @@ def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
         thread = threading.Thread(target=app.run, name="robot")
         thread.start()
         try:
-            until(lambda: hands.lit() == {"green"}, "screening")
+            until(lambda: hands.lit() == {"green"}, what="screening")
             start_ns = simulated.begin()
             listener = Listener(app.stream.url, since=0)
             seq, raised = 0, []
             for number, (step_h, temp_c) in enumerate(((0, 55), (1, 91), (-2, 60))):
-                until(lambda due=number * every_s - 1.0: time.monotonic_ns() - start_ns > due * 1e9, "its time")  # type: ignore[misc]
+                until(lambda due=number * every_s - 1.0: time.monotonic_ns() - start_ns > due * 1e9, what="its time")  # type: ignore[misc]
                 step_ns[0] += step_h * 3_600_000_000_000
                 zone.write_text(f"{temp_c}000")
                 changed_ns = time.monotonic_ns()

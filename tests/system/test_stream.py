@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from stream_station import TOKENS, Robot, closing, receive, refused, running, until
+from stream_station import TOKENS, Robot, closing, receive, refused, running
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 

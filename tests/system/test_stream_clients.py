@@ -10,7 +10,8 @@ import socket
 from pathlib import Path
 
 import pytest
-from stream_station import closing, receive, refused, running, until
+from stream_station import closing, receive, refused, running
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 from certificates import Authority
-from stream_station import TOKENS, Robot, running, until
+from stream_station import TOKENS, Robot, running
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode

@@ -8,7 +8,8 @@ import time
 
 import msgspec
 import pytest
-from stream_station import STATE, TOKENS, Robot, refused, until
+from stream_station import STATE, TOKENS, Robot, refused
+from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import InvalidStatus
 

@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import aiomqtt
 import pytest
 from broker import Mosquitto
 from certificates import Authority
+from waiting import until_so
 
 from robot import events
 from robot.bench_fleet_brokers import subscribe
@@ -82,12 +83,6 @@ async def sending(sender: Sender) -> AsyncIterator[Sender]:
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    async with asyncio.timeout(timeout_s):
-        while not condition():
-            await asyncio.sleep(0.02)
-
-
 async def listen(port: int, got: list[dict[str, object]], topic: str, listens: asyncio.Event) -> None:
     """A control centre with a lasting session: what the broker has confirmed reaches it, over cuts of its own."""
     while True:
@@ -122,8 +117,8 @@ def test_events_arrive_in_order_and_leave_the_outbox(mosquitto: Mosquitto, store
         sender.publish(2 * BATCH + 5)
         async with listening(mosquitto.port, "patrol/station/robot-1/events/#") as got, sending(sender):
             sender.publish(3)
-            await until(lambda: not store.outbox_pending())
-            await until(lambda: len(got) >= 2 * BATCH + 8)
+            await until_so(lambda: not store.outbox_pending())
+            await until_so(lambda: len(got) >= 2 * BATCH + 8)
             assert [event["seq"] for event in got] == list(range(1, 2 * BATCH + 9))
             assert got[0]["topic"] == "patrol/station/robot-1/events/system/stopping"
             assert sender.uplink.problem == ""
@@ -135,14 +130,14 @@ def test_the_status_is_kept_told_anew_and_turned_by_the_last_will(mosquitto: Mos
     async def run() -> None:
         sender = Sender(store, mosquitto.port)
         async with sending(sender), listening(mosquitto.port, "patrol/+/+/status") as got:
-            await until(lambda: bool(got) and got[-1]["screening"] == "available")
+            await until_so(lambda: bool(got) and got[-1]["screening"] == "available")
             sender.status = Status(
                 online=True, robot="robot-1", site="station", screening="unavailable", reasons=("thermal_lost",)
             )
             sender.uplink.wake()
-            await until(lambda: got[-1]["reasons"] == ["thermal_lost"])
+            await until_so(lambda: got[-1]["reasons"] == ["thermal_lost"])
         async with listening(mosquitto.port, "patrol/+/+/status") as late:
-            await until(lambda: bool(late))
+            await until_so(lambda: bool(late))
             assert (late[-1]["online"], late[-1]["reasons"]) == (False, ["stopped"])
             assert late[-1]["screening"] == "unavailable"
 
@@ -159,11 +154,11 @@ def test_a_robot_that_dies_is_reported_by_the_broker(mosquitto: Mosquitto, tmp_p
         async with listening(mosquitto.port, "patrol/+/+/status") as got:
             process = _robot(tmp_path / "events.sqlite3", mosquitto.port, 10**9)
             try:
-                await until(lambda: bool(got) and got[-1]["online"] is True)
+                await until_so(lambda: bool(got) and got[-1]["online"] is True)
             finally:
                 process.kill()
                 process.wait()
-            await until(lambda: got[-1]["online"] is False)
+            await until_so(lambda: got[-1]["online"] is False)
             assert (got[-1]["reasons"], got[-1]["screening"]) == (["disconnected"], "unavailable")
 
     asyncio.run(run())
@@ -181,9 +176,9 @@ def test_nothing_is_lost_over_killed_robots(mosquitto: Mosquitto, tmp_path: Path
                 process.kill()
                 process.wait()
             process = _robot(database, mosquitto.port, total)
-            await until(lambda: process.poll() is not None, 60)
+            await until_so(lambda: process.poll() is not None, 60)
             assert process.returncode == 0
-            await until(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 30)
+            await until_so(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 30)
             assert len({event["id"] for event in got}) == total
 
     asyncio.run(run())
@@ -204,9 +199,9 @@ def test_nothing_is_lost_over_killed_brokers(mosquitto: Mosquitto, store: Store)
                     mosquitto.kill()
                     await asyncio.sleep(rng.uniform(0.0, 0.3))
                     mosquitto.start()
-            await until(lambda: not store.outbox_pending(), 60)
+            await until_so(lambda: not store.outbox_pending(), 60)
             expected = set(range(1, store.last_seq() + 1))
-            await until(lambda: {event["seq"] for event in got} >= expected, 30)
+            await until_so(lambda: {event["seq"] for event in got} >= expected, 30)
             by_id = {event["id"]: event["seq"] for event in got}
             assert len(by_id) == len(expected), "repeats carry the id that they had"
 
@@ -226,11 +221,11 @@ def test_what_a_dying_broker_confirmed_is_sent_again_to_the_next(
             sending(Sender(store, 0, broker=both, hold_s="2")) as sender,
         ):
             sender.publish(40)
-            await until(lambda: sender.uplink.sent == 40)
+            await until_so(lambda: sender.uplink.sent == 40)
             assert len(store.outbox_pending()) == 40, "confirmed is not yet safe"
             first.kill()
-            await until(lambda: {event["seq"] for event in got} == set(range(1, 41)))
-            await until(lambda: not store.outbox_pending())
+            await until_so(lambda: {event["seq"] for event in got} == set(range(1, 41)))
+            await until_so(lambda: not store.outbox_pending())
 
     try:
         asyncio.run(run())
@@ -253,11 +248,11 @@ def test_over_tls_only_the_right_authority_is_believed(tmp_path: Path, store: St
     async def run() -> None:
         async with sending(Sender(store, 0, broker=address, tls_ca=str(strange.pem))) as wrong:
             wrong.publish(1)
-            await until(lambda: "certificate verify failed" in wrong.uplink.problem)
+            await until_so(lambda: "certificate verify failed" in wrong.uplink.problem)
             assert len(store.outbox_pending()) == 1
         async with sending(Sender(store, 0, broker=address, tls_ca=str(ours.pem))) as right:
             right.publish(1)
-            await until(lambda: not store.outbox_pending())
+            await until_so(lambda: not store.outbox_pending())
 
     try:
         asyncio.run(run())
@@ -272,11 +267,11 @@ def test_a_broker_that_is_away_costs_nothing_but_time(tmp_path: Path, store: Sto
         sender = Sender(store, broker.port)
         async with sending(sender):
             sender.publish(30)
-            await until(lambda: "refused" in sender.uplink.problem)
+            await until_so(lambda: "refused" in sender.uplink.problem)
             assert len(store.outbox_pending()) == 30
             broker.start()
             async with listening(broker.port, "patrol/station/robot-1/events/#"):
-                await until(lambda: not store.outbox_pending())
+                await until_so(lambda: not store.outbox_pending())
 
     try:
         asyncio.run(run())
@@ -299,11 +294,11 @@ def test_passwords_come_from_a_file_and_are_shown_nowhere(
     async def run() -> None:
         secret.write_text('username = "robot-1"\npassword = "wrong-guess"\n')
         async with sending(Sender(store, broker.port, credentials_file=str(secret))) as refused:
-            await until(lambda: "not authori" in refused.uplink.problem.lower())
+            await until_so(lambda: "not authori" in refused.uplink.problem.lower())
         secret.write_text('username = "robot-1"\npassword = "open-sesame"\n')
         async with sending(Sender(store, broker.port, credentials_file=str(secret))) as accepted:
             accepted.publish(2)
-            await until(lambda: not store.outbox_pending())
+            await until_so(lambda: not store.outbox_pending())
 
     try:
         asyncio.run(run())

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
-from test_uplink import Sender, listening, sending, until
+from test_uplink import Sender, listening, sending
+from waiting import until_so
 
 from drivers.factory import open_position
 from robot.bench_fleet_brokers import HOST, NatsCluster, Node, free_ports, program, subscribe
@@ -37,15 +38,15 @@ def test_nothing_is_lost_when_a_node_is_killed(cluster: NatsCluster, tmp_path: P
         await cluster.ready()
         sender = Sender(store, 0, broker=cluster.address, hold_s="2")
         async with listening(cluster.centre_port, "patrol/station/robot-1/events/#") as got, sending(sender):
-            await until(lambda: sender.uplink.problem == "")
+            await until_so(lambda: sender.uplink.problem == "")
             for number in range(total // step):
                 sender.publish(step)
                 await asyncio.sleep(0.1)
                 if number == 4:
-                    await until(lambda: sender.uplink.sent > 0)
+                    await until_so(lambda: sender.uplink.sent > 0)
                     cluster.kill()
-            await until(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 120)
-            await until(lambda: not store.outbox_pending(), 60)
+            await until_so(lambda: {event["seq"] for event in got} == set(range(1, total + 1)), 120)
+            await until_so(lambda: not store.outbox_pending(), 60)
 
     with Store(tmp_path / "events.sqlite3", outbox=True) as store:
         asyncio.run(run(store))

@@ -9,12 +9,12 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 from stream_station import STATE, TOKENS, Robot, running
+from waiting import until_so
 
 from robot import events
 from robot.__main__ import main
@@ -30,12 +30,6 @@ ALARM = LiveAlarm(alarm="a-1", person=7, state="raised", t_utc=events.rfc3339(0)
 
 def watcher(robot: Robot, token: str = "", by: str = "Li") -> Watcher:
     return Watcher(f"ws://127.0.0.1:{robot.stream.port}", token, "en", by)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def test_once_prints_the_moment_and_its_exit_code_says_whether_it_screens(
@@ -58,10 +52,10 @@ def test_each_alarm_rings_once(robot: Robot) -> None:
 
     async def run() -> None:
         task = asyncio.create_task(one.follow_live())
-        await until(lambda: one.board.state is not None)
+        await until_so(lambda: one.board.state is not None)
         for alarms in ((ALARM,), (ALARM, replace(ALARM, alarm="a-2")), (replace(ALARM, state="acknowledged"),)):
             robot.state = replace(STATE, alarms=alarms)
-            await until(lambda alarms=alarms: one.board.state is not None and one.board.state.alarms == alarms)
+            await until_so(lambda alarms=alarms: one.board.state is not None and one.board.state.alarms == alarms)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
@@ -88,12 +82,12 @@ def test_a_robot_that_restarts_is_followed_on_without_gap_or_repeat(
             port = first.stream.port
             seen = watcher(first)
             task = asyncio.create_task(seen.follow_events())
-            await until(lambda: bool(first.stream._event_clients))
+            await until_so(lambda: bool(first.stream._event_clients))
             first.publish(3)
-            await until(lambda: len(seen.board.events) == 3)
+            await until_so(lambda: len(seen.board.events) == 3)
         with running(tmp_path, settings=StreamSettings(port=port)) as second:
             second.publish(2)
-            await until(lambda: len(seen.board.events) == 5)
+            await until_so(lambda: len(seen.board.events) == 5)
             assert [event["seq"] for event in seen.board.events] == [1, 2, 3, 4, 5]
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from waiting import until
 
 from robot.capture import THERMAL_QUEUE, Backoff, CaptureSet, Reader, ReaderState
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
@@ -63,13 +64,6 @@ class Openings:
         if isinstance(device, BaseException):
             raise device
         return device
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never happened"
-        time.sleep(0.002)
 
 
 @pytest.fixture(autouse=True)

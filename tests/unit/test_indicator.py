@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory, MockPin
+from waiting import until
 
 from drivers.indicator_patterns import LampAndSiren
 from drivers.pins_gpiozero import PRETENDED_CHANGES, GpiozeroPins
@@ -219,13 +220,6 @@ def test_failing_pin_is_a_device_error_and_tried_again(monkeypatch: pytest.Monke
     indicator.show(ALARM)
     assert lit() == {"red", "siren"}
     indicator.close()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline_s, "it never happened"
-        time.sleep(0.002)
 
 
 def push(name: str, for_s: float = 0.15) -> None:

@@ -7,13 +7,14 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import until
 
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event, EventFactory, SystemStoppingData, encode, rfc3339
@@ -72,13 +73,6 @@ def hand(one: Saver, *seqs: int) -> None:
         for seq in seqs
     ]
     one.append(events, [encode(event) for event in events])
-
-
-def until(condition: Callable[[], bool], within_s: float = 10.0) -> None:
-    deadline_s = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.005)
 
 
 def saved(path: Path) -> list[int]:

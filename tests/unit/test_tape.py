@@ -20,6 +20,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as checks
 from hypothesis import strategies as st
 from small_station import Eyes, calibration, settings, thermal_frame
+from waiting import until
 
 from calibration import files
 from calibration.files import Calibration
@@ -413,9 +414,10 @@ def test_what_the_disk_refuses_is_noticed_at_once(tmp_path: Path) -> None:
     """In a process whose files may not grow: the library for MCAP would only log it."""
     program = f"""
 import resource, signal, sys
-sys.path.insert(0, {str(Path(__file__).parent)!r})
+sys.path[:0] = {[str(folder) for folder in Path(__file__).parents[:2]]!r}
 from pathlib import Path
-from test_tape import Station, shot, thermal_frame, PEOPLE, TENTH_NS, until
+from test_tape import Station, shot, thermal_frame, PEOPLE, TENTH_NS
+from waiting import until
 from robot import record
 record.RETRY_S = 0.1
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -479,13 +481,6 @@ def test_recording_goes_on_once_the_disk_has_room_again(
     assert isinstance(second[0], Begin) and not second[0].from_start and second[0].next_seq == 99
     assert sum(message.lost for message in second if isinstance(message, Gap)) == station.recorder.lost
     assert replay(station.files, parts()).lost == station.recorder.lost
-
-
-def until(so: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + 10
-    while not so():
-        assert time.monotonic() < deadline_s
-        time.sleep(0.01)
 
 
 def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
