@@ -143,6 +143,8 @@ def pin_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
         if address.scheme not in POWER_SCHEMES:
             continue
         power = where.endswith("power")
+        if not power and not any(name in address.params for name in (*INDICATOR_PINS, "pin")):
+            found.append(f"{where}: names no pin (write for example red=17&siren=23, or leave the address out)")
         if power and "pin" not in address.params:
             found.append(f"{where}: {address.shown} does not say which pin (write for example gpiozero:?pin=24)")
         if not power and "pin" in address.params:
@@ -157,18 +159,42 @@ def pin_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
     return found
 
 
+def thermal_sizes_px(address_text: str) -> frozenset[tuple[int, int]]:
+    """Returns width and height of every picture that a thermal sensor at this address may send; empty for an address that is none."""
+    from drivers import thermal_gymcu_codec, thermal_senxor_codec
+
+    try:
+        address = parse(address_text)
+    except ConfigError:
+        return frozenset()
+    if address.scheme == "gymcu":
+        return frozenset({(thermal_gymcu_codec.WIDTH_PX, thermal_gymcu_codec.HEIGHT_PX)})
+    if address.scheme != "senxor":
+        return frozenset()
+    wanted = address.text("model", "")
+    models = thermal_senxor_codec.MODELS.values()
+    return frozenset((model.width_px, model.height_px) for model in models if wanted in ("", model.name))
+
+
 def device_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
     """Returns which addresses name a device that another one has, under whatever name; each address with where it stands in the settings.
 
-    The second to open such a device would be told for ever that it is in use. Addresses that are wrong by themselves are left to `parse`.
+    The second to open such a device would be told for ever that it is in use. A network camera may be watched by several, but two entries
+    of a robot's with one picture are two lenses that see the same: people would be where nobody is. Addresses that are wrong by themselves
+    are left to `parse`.
     """
     found: list[str] = []
     users: dict[tuple[str, str], str] = {}
+    watched: dict[str, str] = {}
     for where, text in addresses:
         try:
             address = parse(text)
         except ConfigError:
             continue
+        if address.scheme in ("http", "https"):
+            first = watched.setdefault(address.target, where)
+            if first != where:
+                found.append(f"{where}: is the same picture as {first} (give each camera its own)")
         if address.scheme in SHARED_SCHEMES:
             continue
         first = users.setdefault(_device_of(address), where)

@@ -47,6 +47,9 @@ def contradictions(table: dict[str, Any]) -> list[str]:
     stream = _table(table, "stream")
     if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
         problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")
+    live_port = _table(table, "record").get("live_port")
+    if live_port and live_port == stream.get("port", 8765):
+        problems.append(f"record.live_port: {live_port} is stream.port already (choose another)")
     if bool(stream.get("tls_cert")) != bool(stream.get("tls_key")):
         problems.append("stream.tls_cert and stream.tls_key: set both or neither")
     for where, path in _paths(table):

@@ -35,6 +35,7 @@ def problems(settings: Settings) -> list[str]:
         found.extend(uplink_problems(settings.uplink))
     found.extend(record_problems(settings.record))
     found.extend(_place_problems(settings))
+    found.extend(_folder_problems(settings))
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
@@ -56,6 +57,22 @@ def _stream_problems(stream: StreamSettings) -> list[str]:
             found.append(
                 f"stream.{key}: {path} cannot be read (name an existing PEM file that the robot's user may read)"
             )
+    return found
+
+
+def _folder_problems(settings: Settings) -> list[str]:
+    """What is there already under a name that a file or a folder is to have; a disk that only refuses now is not a matter of settings."""
+    store = Path(settings.store.path)
+    found = [f"store.path: {store} is a folder (name a file in it)"] if store.is_dir() else []
+    folders = [("store.path", store.parent)]
+    if settings.record.mode != "off":
+        folders.append(("record.folder", Path(settings.record.folder)))
+    if settings.evidence.thermal or settings.evidence.face:
+        folders.append(("evidence.folder", Path(settings.evidence.folder)))
+    for where, folder in folders:
+        blocking = next((part for part in (folder, *folder.parents) if part.exists()), folder)
+        if blocking.exists() and not blocking.is_dir():
+            found.append(f"{where}: {blocking} is a file, where a folder is needed (name another place)")
     return found
 
 
@@ -100,6 +117,14 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
         for index, camera in enumerate(settings.cameras)
         if camera.name not in calibration.cameras
     ]
+    sizes_px = factory.thermal_sizes_px(settings.thermal.address)
+    size_px = calibration.thermal.width_px, calibration.thermal.height_px
+    if sizes_px and size_px not in sizes_px:
+        sent = " or ".join(f"{width}×{height}" for width, height in sorted(sizes_px))
+        found.append(
+            f"thermal.address: this sensor sends {sent} pixels, the calibration is of one with {size_px[0]}×{size_px[1]} "
+            "(name the calibrated sensor, or calibrate this one)"
+        )
     if calibration.robot != settings.robot.name:
         found.append(
             f"calibration.file: {calibration.id} is of robot {calibration.robot!r}, these settings are for "

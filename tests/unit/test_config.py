@@ -179,6 +179,8 @@ def test_between_one_and_eight_cameras() -> None:
         ({"store": {"retention_hours": 1e12}}, "store.retention_hours"),
         ({"stream": {"host": "::"}}, "stream.host"),
         ({"stream": {"tls_key": "k.pem"}}, "stream.tls_cert and stream.tls_key"),
+        ({"stream": {"port": 9000}, "record": {"live_port": 9000}}, "record.live_port"),
+        ({"record": {"live_port": 8765}}, "record.live_port"),
         ({"detection": {"providers": "CPUExecutionProvider"}}, "detection.providers"),
     ],
 )

@@ -92,5 +92,6 @@ def test_one_device_has_one_entry_under_whatever_name(tmp_path: Path) -> None:
     assert [line.split(" (")[0] for line in found] == [
         "cameras[1].address: picamera2:00 is cameras[0].address's device already",
         f"cameras[4].address: v4l2:{tmp_path}/by-path is cameras[3].address's device already",
+        "cameras[7].address: is the same picture as cameras[6].address",
         "place.source: nmea:/dev/ttyACM0 is thermal.address's device already",
     ]

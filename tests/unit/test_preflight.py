@@ -186,3 +186,32 @@ def test_tokens_and_tls_files_are_looked_at(tmp_path: Path) -> None:
     told = "\n".join(found(station(tmp_path, GOOD + lines)))
     for name in ("tokens.toml", "stream.tls_cert", "stream.tls_key"):
         assert name in told
+
+
+def test_a_sensor_of_another_size_than_the_calibrated_one_is_told(tmp_path: Path) -> None:
+    (wrong,) = found(station(tmp_path, GOOD.replace("senxor:", "gymcu:")))
+    assert wrong.startswith("thermal.address: this sensor sends 32×24 pixels, the calibration is of one with 160×120")
+    (model,) = found(station(tmp_path, GOOD.replace("ttyACM0", "ttyACM0?model=MI0802")))
+    assert "sends 80×62 pixels" in model
+    assert found(station(tmp_path, GOOD.replace("ttyACM0", "ttyACM0?model=MI1602"))) == []
+
+
+def test_two_cameras_with_one_picture_and_an_indicator_without_a_pin_are_told(tmp_path: Path) -> None:
+    (same,) = found(station(tmp_path, GOOD.replace("file:walk.mp4", "http://127.0.0.1:9/front.mjpg")))
+    assert same.startswith("cameras[1].address: is the same picture as cameras[0].address")
+    (none,) = found(station(tmp_path, GOOD.replace("?red=17&amber=27&green=22&siren=23", "")))
+    assert none.startswith("indicator.address: names no pin")
+
+
+def test_files_where_folders_are_to_be_and_the_other_way_round_are_told(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    text = GOOD + '[store]\npath = "file/events.sqlite3"\n[record]\nmode = "ring"\nfolder = "file"\n'
+    text += '[evidence]\nface = true\nfolder = "file/deeper/down"\n'
+    assert [problem.split(": ")[0] for problem in found(station(tmp_path, text))] == [
+        "store.path",
+        "record.folder",
+        "evidence.folder",
+    ]
+    (folder,) = found(station(tmp_path, GOOD + '[store]\npath = "."\n'))
+    assert folder.startswith("store.path: ") and "is a folder" in folder
+    assert found(station(tmp_path, GOOD + '[store]\npath = "not/yet/there.sqlite3"\n')) == []
