@@ -57,10 +57,12 @@ def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:
     terms_c = {name: _mean_term_c(name, weight, kept) for name in newest.uncertainty_terms_c}
     random_c = combined_c({name: term_c for name, term_c in terms_c.items() if name in _KEPT_SHARE})
     more_c = random_c * math.sqrt(_disagreement(kept, weight, values["body_c"]) ** 2 - 1)
+    if more_c > 0:
+        terms_c["disagreement"] = more_c
     fused = replace(
         newest,
         **values,
-        uncertainty_c=math.hypot(combined_c(terms_c), more_c),
+        uncertainty_c=combined_c(terms_c),
         random_uncertainty_c=math.hypot(random_c, more_c),
         uncertainty_terms_c=terms_c,
     )

@@ -33,6 +33,8 @@ class Raised:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CoverageReport:
+    """Counts of everybody since the start."""
+
     since_ns: int
     coverage: Coverage
     in_view: int

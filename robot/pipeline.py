@@ -145,7 +145,7 @@ class Pipeline:
         self._report = self._health.evaluate(started_ns)
         self._reported: HealthReport | None = None
         self._health_due_ns = started_ns
-        self._coverage_since_ns = started_ns
+        self._coverage_told_ns = started_ns
         self._first_thermal_ns: int | None = None
         self._warnings: tuple[str, ...] = ()
 
@@ -328,9 +328,9 @@ class Pipeline:
         result.cleared = self._desk.clear(now_ns)
         for alarm in result.cleared:
             self._alarm_places.pop(alarm.alarm_id, None)
-        if (now_ns - self._coverage_since_ns) * 1e-9 >= self._settings.coverage.summary_s:
+        if (now_ns - self._coverage_told_ns) * 1e-9 >= self._settings.coverage.summary_s:
             result.coverage = self._coverage_report()
-            self._coverage_since_ns = now_ns
+            self._coverage_told_ns = now_ns
         result.signal = self._signal(now_ns)
 
     def _settle(self, now_ns: int, result: StepResult) -> None:
@@ -385,7 +385,7 @@ class Pipeline:
 
     def _coverage_report(self) -> CoverageReport:
         in_view = sum(track.confirmed for track in self._tracks)
-        return CoverageReport(self._coverage_since_ns, self._screener.coverage, in_view, self._warm.unmatched_warm)
+        return CoverageReport(self._started_ns, self._screener.coverage, in_view, self._warm.unmatched_warm)
 
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last step with pictures cost: attention keeps within its share."""

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from robot import events
 from robot.events import EventFactory
+from robot.health import REASONS
 from robot.types import Reading, Reason, RoiName, Verdict, VerdictKind
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "event-schema.json"
@@ -106,6 +107,18 @@ def test_committed_schema_has_not_drifted() -> None:
         "the events have changed: run  python -m robot.events > docs/event-schema.json  and read the difference; "
         "changing or removing a field needs a new schema name"
     )
+
+
+def test_the_page_explains_every_field_and_every_reason_of_health() -> None:
+    page = (SCHEMA_FILE.parent / "events.md").read_text(encoding="utf-8")
+    fields = {
+        name
+        for title, definition in events.json_schema()["$defs"].items()
+        if title.endswith("Data")
+        for name in definition["properties"]
+    }
+    assert len(fields) > 50
+    assert [name for name in sorted({*fields, *REASONS}) if f"`{name}`" not in page] == []
 
 
 def test_every_event_validates_and_comes_back() -> None:

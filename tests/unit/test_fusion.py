@@ -173,5 +173,7 @@ def test_readings_that_disagree_are_as_uncertain_as_they_scatter() -> None:
     assert used == 3
     assert fused.random_uncertainty_c > 0.5
     assert fused.uncertainty_c > fused.random_uncertainty_c
+    assert fused.uncertainty_c == pytest.approx(math.hypot(*fused.uncertainty_terms_c.values())), "the terms say it all"
     calm, _ = fuse([reading(36.6, 0.08), reading(36.7, 0.08), reading(36.8, 0.08)])
     assert calm.random_uncertainty_c < 0.1
+    assert "disagreement" not in calm.uncertainty_terms_c

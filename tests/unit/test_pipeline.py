@@ -515,7 +515,7 @@ def test_coverage_is_told_at_its_interval() -> None:
     run.run(7.0)
     told = [(t_s, result.coverage) for t_s, result in run.results if result.coverage is not None]
     assert [round(t_s) for t_s, _ in told] == [2, 4, 6]
-    assert told[0][1].since_ns == 0 and told[1][1].since_ns / S == pytest.approx(told[0][0])
+    assert {coverage.since_ns for _, coverage in told} == {0}, "the counts are those since the start, so is the time"
     assert told[-1][1].in_view == 1
 
 
