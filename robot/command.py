@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 from robot.errors import ConfigError, PatrolError
 
+REFUSED = 2
+"""Exit code of a program whose arguments or settings are wrong."""
 BUG = 70
 """Exit code of a program that met what it was not made for; its trace is on standard error."""
 
@@ -15,7 +17,7 @@ BUG = 70
 def exit_code(
     program: str, command: Callable[[], int], *expected: type[Exception], told: Callable[[Exception], str] = str
 ) -> int:
-    """Returns what `command` returns; 2 after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other.
+    """Returns what `command` returns; REFUSED after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other.
 
     `told` says what such another error says.
     """
@@ -24,7 +26,7 @@ def exit_code(
     except ConfigError as error:
         for problem in error.problems:
             print(f"{program}: {problem}", file=sys.stderr)
-        return 2
+        return REFUSED
     except Exception as error:
         if not isinstance(error, (PatrolError, *expected)):
             traceback.print_exc()

@@ -20,7 +20,8 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from robot.errors import DeviceError
+from robot.command import REFUSED
+from robot.errors import ConfigError, DeviceError, PatrolError
 from robot.store_reader import StoreReader
 
 START_S = 60.0
@@ -131,8 +132,7 @@ class _Demo:
         assert station.stdout is not None
         line = station.stdout.readline()
         if not line:
-            station.wait(_STOP_S)
-            raise DeviceError(f"the simulated station did not start:\n{self._log_end('station')}")
+            raise self._did_not_start("simulated station", "station", station.wait(_STOP_S))
         ready: dict[str, Any] = json.loads(line)
         return ready
 
@@ -147,7 +147,12 @@ class _Demo:
             if robot.poll() is not None:
                 break
             time.sleep(0.1)
-        raise DeviceError(f"the robot did not start:\n{self._log_end('robot')}")
+        raise self._did_not_start("robot", "robot", robot.poll())
+
+    def _did_not_start(self, what: str, log: str, code: int | None) -> PatrolError:
+        """Returns the error to raise; settings that it refuses stay settings that are refused."""
+        kind = ConfigError if code == REFUSED else DeviceError
+        return kind(f"the {what} did not start:\n{self._log_end(log)}")
 
     def _follow(
         self,

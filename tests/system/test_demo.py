@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 from whole_station import START_S, Process, person, small_rig
 
+from robot.__main__ import main
+
 pytestmark = pytest.mark.system
 
 KEYS = {
@@ -104,3 +106,15 @@ def test_demo_is_interrupted(tmp_path: Path) -> None:
     assert "Traceback" not in process.log_text
     logs = "".join((tmp_path / "kept" / f"{name}.log").read_text() for name in ("robot", "station"))
     assert "Traceback" not in logs and "ERROR" not in logs
+
+
+@pytest.mark.parametrize("name", ["no-such-scenario", "wrong.toml"])
+def test_a_scenario_that_is_refused_is_a_wrong_argument(
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if name.endswith(".toml"):
+        (tmp_path / name).write_text('description = "x"\nseed = -1\n', encoding="utf-8")
+        name = str(tmp_path / name)
+    assert main(["demo", "--scenario", name, "--duration", "1", "--port", "0"]) == 2
+    told = capsys.readouterr().err
+    assert "did not start" in told and name in told and "Traceback" not in told
