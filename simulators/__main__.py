@@ -313,7 +313,10 @@ def _events(path: Path) -> list[dict[str, Any]]:
     for number, line in enumerate(lines, start=1):
         try:
             if line.strip():
-                events.append(msgspec.json.decode(line, type=dict[str, Any]))
+                event = msgspec.json.decode(line, type=dict[str, Any])
+                if not {"seq", "type", "data"} <= event.keys():
+                    problems.append(f"{path}: line {number} is no event of the robot: seq, type or data is missing")
+                events.append(event)
         except msgspec.DecodeError as error:
             problems.append(f"{path}: line {number} is no event: {error}")
     if problems:

@@ -178,7 +178,7 @@ def _add_calibrate_rigs(commands: Commands) -> None:
 def _add_snapshot(commands: Commands) -> None:
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
-    snapshot.add_argument("--at", type=float, required=True, metavar="S", help="second of the scenario")
+    snapshot.add_argument("--at", type=_seconds, required=True, metavar="S", help="second of the scenario")
     snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
     snapshot.set_defaults(command="snapshot")

@@ -306,9 +306,10 @@ def read(path: Path) -> Iterator[Line]:
         file = path.open("rb")
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error} (name a file written by patrol-sim run --truth)") from error
+    number = 0
     with file:
         for number, raw in enumerate(file, start=1):
-            if not raw.endswith(b"\n"):
+            if not raw.endswith(b"\n") and number > 1:
                 return
             try:
                 line = decoder.decode(raw)
@@ -317,3 +318,5 @@ def read(path: Path) -> Iterator[Line]:
             if (number == 1) != isinstance(line, Header):
                 raise ConfigError(f"{path}: line {number}: the header belongs on the first line and nowhere else")
             yield line
+    if not number:
+        raise ConfigError(f"{path}: is empty (name a file written by patrol-sim run --truth)")

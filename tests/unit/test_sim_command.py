@@ -61,5 +61,10 @@ def test_wrong_files_are_told_with_exit_code_2(
     assert main(["score", "--truth", str(truth_path), "--events", str(bad)]) == 2
     told = capsys.readouterr().err
     assert "line 2" in told and "line 3" in told
+    assert "line 1 is no event of the robot" in told
+    empty = tmp_path / "empty.jsonl"
+    empty.touch()
+    assert main(["score", "--truth", str(empty), "--events", str(empty)]) == 2
+    assert "empty.jsonl: is empty" in capsys.readouterr().err
     assert main(["score", "--truth", str(bad), "--events", str(bad)]) == 2
     assert main(["score", "--truth", str(tmp_path / "none"), "--events", str(bad)]) == 2
