@@ -32,9 +32,9 @@ Point = tuple[Coordinate, Coordinate]
 class ZoneFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A part of the station that has a name."""
 
-    name: str
-    name_zh: str
-    corners_m: Annotated[tuple[Point, ...], Meta(min_length=3)]
+    name: Annotated[str, Meta(min_length=1, max_length=100)]
+    name_zh: Annotated[str, Meta(max_length=100)]
+    corners_m: Annotated[tuple[Point, ...], Meta(min_length=3, max_length=200)]
 
 
 class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -48,7 +48,7 @@ class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         121.455730,
     )
     """Latitude and longitude of (0, 0)."""
-    map: str = "station"
+    map: Annotated[str, Meta(max_length=100)] = "station"
     zone: tuple[ZoneFile, ...] = ()
 
 

@@ -32,6 +32,9 @@ sensor never has that many at any useful range)."""
 SIZES_PX = {"MI1602": (160, 120), "MI0802": (80, 62), "MLX90640": (32, 24)}
 """Width and height that each family's wire carries."""
 
+FASTEST_HZ = {"MI1602": 25.0, "MI0802": 25.0, "MLX90640": 8.0}
+"""Frames a second that each family can send."""
+
 RESERVED_NAMES = ("thermal", "position", "cameras", "all")
 """What scenarios call other devices than a camera."""
 
@@ -118,7 +121,7 @@ class RigFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     camera_rate_hz: RateHz
     thermal: ThermalFile
     reference: ReferenceFile
-    camera: tuple[CameraFile, ...]
+    camera: Annotated[tuple[CameraFile, ...], Meta(max_length=8)]
 
 
 def load_rig(name: str = DEFAULT_RIG, seed: int = 0) -> Rig:
@@ -189,6 +192,8 @@ def _check(file: RigFile, source: str) -> None:
             f"{source}: thermal.width_px, height_px: {file.thermal.width_px}×{file.thermal.height_px} is no {file.thermal.family}, "
             f"which has {size_px[0]}×{size_px[1]} (mend the size or the family)"
         )
+    if file.thermal.rate_hz > (fastest_hz := FASTEST_HZ[file.thermal.family]):
+        problems.append(f"{source}: thermal.rate_hz: a {file.thermal.family} sends {fastest_hz:g} a second at most")
     left, top, width, height = file.reference.roi_px
     if left < 0 or top < 0 or width < 1 or height < 1:
         problems.append(

@@ -48,15 +48,15 @@ def place_toml(path: PatrolFile, source: str) -> str:
         return ""
     poses = source.startswith("mqtt:")
     zones = "".join(
-        f"[[place.zones]]\nname = {json.dumps(zone.name)}\nname_zh = {json.dumps(zone.name_zh, ensure_ascii=False)}\n"
+        f"[[place.zones]]\nname = {_text(zone.name)}\nname_zh = {_text(zone.name_zh)}\n"
         + (
-            f"corners_m = {[list(corner) for corner in zone.corners_m]}\nmap = {json.dumps(path.map)}\n"
+            f"corners_m = {[list(corner) for corner in zone.corners_m]}\nmap = {_text(path.map)}\n"
             if poses
             else f"corners_deg = {[[round(deg, 7) for deg in on_earth(path, *corner)] for corner in zone.corners_m]}\n"
         )
         for zone in path.zone
     )
-    return f"[place]\nsource = {json.dumps(source)}\nrate_hz = {5 if poses else 1}\n{zones}"
+    return f"[place]\nsource = {_text(source)}\nrate_hz = {5 if poses else 1}\n{zones}"
 
 
 def robot_toml(
@@ -64,7 +64,7 @@ def robot_toml(
 ) -> str:
     """Returns the text of robot.toml, with a word on what matters."""
     tables = "\n".join(
-        f'[[cameras]]\nname = "{name}"\naddress = "{url}"\nrate_hz = {rig.camera_rate_hz:g}\nnetwork_px = [640, 384]\n'
+        f'[[cameras]]\nname = "{name}"\naddress = {_text(url)}\nrate_hz = {rig.camera_rate_hz:g}\nnetwork_px = [640, 384]\n'
         for name, url in cameras.items()
     )
     required = str(rig.reference.present).lower()
@@ -77,7 +77,7 @@ place_zh = "模拟车站"
 
 {tables}
 [thermal]
-address = "{thermal}"
+address = {_text(thermal)}
 rate_hz = {rig.traits.rate_hz:g}
 # A real sensor needs 30 minutes after a cold start; the simulated one is born warm.
 warm_up_s = 1.0
@@ -108,3 +108,8 @@ path = "events.sqlite3"
 host = "127.0.0.1"
 port = {stream_port}
 """
+
+
+def _text(value: str) -> str:
+    """Returns the value as TOML writes it. JSON's escapes are TOML's, but for halves of characters: those stay as they are."""
+    return json.dumps(value, ensure_ascii=False)

@@ -91,6 +91,7 @@ def test_plate_outside_the_picture_is_refused() -> None:
     ("before", "after", "found"),
     [
         ("width_px = 160", "width_px = 80", "thermal.width_px, height_px: 80×120 is no MI1602, which has 160×120"),
+        ("rate_hz = 9.0", "rate_hz = 40.0", "thermal.rate_hz: a MI1602 sends 25 a second at most"),
         ('name = "left"', 'name = "cameras"', "camera[1].name: 'cameras' is what scenarios call something else"),
         ("psf_sigma_px = 0.55", "psf_sigma_px = 1e9", "thermal.psf_sigma_px: expected"),
         ("quantum_c = 0.1", "quantum_c = 1e-300", "thermal.quantum_c: expected"),
