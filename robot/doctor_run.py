@@ -64,7 +64,8 @@ def ask_robot(settings: Settings) -> dict[str, Any] | None:
     stream = settings.stream
     if not stream.port:
         return None
-    host = "127.0.0.1" if stream.host in ("0.0.0.0", "::", "") else stream.host
+    # A port opened on "::" answers IPv6 alone.
+    host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(stream.host, stream.host)
     host = f"[{host}]" if ":" in host else host
     # The certificate names the robot as others know it, not the loopback; nothing secret is sent.
     context = ssl._create_unverified_context() if stream.tls_cert else None

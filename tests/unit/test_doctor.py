@@ -5,7 +5,10 @@ from __future__ import annotations
 import datetime as dt
 import io
 import json
+import socket
+import threading
 from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +20,7 @@ from small_station import calibration, settings
 
 from robot import computer, doctor, doctor_view
 from robot.doctor import Finding, Level, Stream
-from robot.doctor_run import from_health
+from robot.doctor_run import ask_robot, from_health
 from robot.doctor_texts import CHECKS
 from robot.types import PlateReading
 
@@ -215,3 +218,34 @@ def test_a_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     assert found.free_bytes > 0 and found.write_s is not None and not list(tmp_path.iterdir())
     known, error_s = computer.clock()
     assert known in (True, False, None) and error_s >= 0
+
+
+class _Healthy(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        body = json.dumps({"robot": settings().robot.name, "screening": "available"}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+class _SixOnly(HTTPServer):
+    address_family = socket.AF_INET6
+
+    def server_bind(self) -> None:
+        self.socket.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        super().server_bind()
+
+
+def test_a_robot_that_listens_on_every_ipv6_address_is_asked_there() -> None:
+    """Else its devices would be opened under its hands."""
+    with _SixOnly(("::", 0), _Healthy) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        try:
+            stream = {"host": "::", "tokens_file": "t.toml", "port": server.server_address[1]}
+            assert (ask_robot(settings(stream=stream)) or {}).get("screening") == "available"
+        finally:
+            server.shutdown()
