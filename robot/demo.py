@@ -31,8 +31,12 @@ _LEAD_IN_S = 40.0
 _STOP_S = 20.0
 
 
+_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a service manager, a terminal that is closed: station and robot, which have sessions of their own, must not outlive it."""
+
+
 class Interrupted(Exception):
-    """Ctrl-C or SIGTERM: ends the demo in order, with the score of what there was."""
+    """One of these signals: ends the demo in order, with the score of what there was."""
 
 
 def run_demo(
@@ -50,38 +54,65 @@ def run_demo(
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-demo-")))
         folder = folder.resolve()
-        folder.mkdir(parents=True, exist_ok=True)
-        for leftover in folder.glob("events.sqlite3*"):
-            leftover.unlink()
-        with _interruptible():
-            return _Demo(folder, console, as_json).run(scenario, seed, rig, duration_s, port)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob("events.sqlite3*"):
+                leftover.unlink()
+        except OSError as error:
+            raise ConfigError(f"--keep {folder}: cannot be written to: {error.strerror} (name a folder)") from error
+        with _interruptible() as signals:
+            return _Demo(folder, console, as_json, signals).run(scenario, seed, rig, duration_s, port)
+
+
+class _Signals:
+    """Raises Interrupted on the first of _ENDING, but not while it is held: a process that is being made must be known to be ended."""
+
+    def __init__(self) -> None:
+        self._held = self._came = False
+
+    def arrive(self, _number: int, _frame: object) -> None:
+        for number in _ENDING:
+            signal.signal(number, signal.SIG_IGN)  # somebody impatient would keep it from ending what it has started
+        self._came = True
+        if not self._held:
+            raise Interrupted
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        self._held = True
+        try:
+            yield
+        finally:
+            self._held = False
+        if self._came:
+            raise Interrupted
 
 
 @contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    def interrupt(_number: int, _frame: object) -> None:
-        raise Interrupted
-
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+def _interruptible() -> Iterator[_Signals]:
+    signals = _Signals()
+    before = {number: signal.signal(number, signals.arrive) for number in _ENDING}
     try:
-        yield
+        yield signals
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
 
 
 class _Demo:
-    def __init__(self, folder: Path, console: Console, as_json: bool) -> None:
+    def __init__(self, folder: Path, console: Console, as_json: bool, signals: _Signals) -> None:
         self._folder = folder
         self._console = console
         self._as_json = as_json
+        self._signals = signals
+        self._started: list[subprocess.Popen[str]] = []
         self._counts: Counter[str] = Counter()
         self._coverage = ""
         self._screening = "starting"
 
     def run(self, scenario: str, seed: int | None, rig: str | None, duration_s: float | None, port: int) -> int:
         start_ns = time.monotonic_ns() + int(_LEAD_IN_S * 1e9)
-        station = robot = None
+        url = None
         try:
             with self._console.status("starting the simulated station …"):
                 station = self._start_station(scenario, seed, rig, port, start_ns)
@@ -97,12 +128,13 @@ class _Demo:
         except Interrupted:
             self._console.print("ending …")
         finally:
-            codes = [self._stop(process) for process in (robot, station) if process is not None]
+            codes = [self._stop(process) for process in reversed(self._started)]
         if any(codes):
-            self._console.print(f"[red]a process failed; its log is in {self._folder}[/red]")
+            self._console.print("[red]a process failed; the ends of the logs:[/red]")
             self._print_log_ends()
             return 1
-        self._score()
+        if url is not None:
+            self._score()
         return 0
 
     def _start_station(
@@ -122,11 +154,13 @@ class _Demo:
     def _spawn(self, command: list[str], name: str) -> subprocess.Popen[str]:
         # Pins are in memory on a laptop; a machine with real ones says so in its environment.
         environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ)
-        with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log:
+        with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log, self._signals.held():
             # A session of its own: Ctrl-C reaches the demo alone, which ends the others in order.
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, start_new_session=True
             )
+            self._started.append(process)
+        return process
 
     def _ready(self, station: subprocess.Popen[str]) -> dict[str, Any]:
         assert station.stdout is not None
@@ -216,7 +250,9 @@ class _Demo:
             )
 
     def _stop(self, process: subprocess.Popen[str]) -> int:
-        if process.poll() is None:
+        """Returns the exit code; one that was just starting ends by the signal itself, which is no failure."""
+        asked = process.poll() is None
+        if asked:
             process.terminate()
         try:
             process.wait(_STOP_S)
@@ -225,7 +261,7 @@ class _Demo:
             process.wait()
         if process.stdout is not None:
             process.stdout.close()
-        return process.returncode
+        return 0 if asked and process.returncode == -signal.SIGTERM else process.returncode
 
     def _score(self) -> None:
         events = self._folder / "events.jsonl"

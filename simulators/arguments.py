@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from simulators import rig
 
@@ -48,7 +49,11 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
     run.add_argument("--position-link", type=Path, help="name of the receiver's line, in scenarios with a patrol")
     run.add_argument(
-        "--pose-broker", default="", metavar="URL", help="tell positions as a base does, at mqtt://HOST:PORT/TOPIC"
+        "--pose-broker",
+        type=_broker,
+        default="",
+        metavar="URL",
+        help="tell positions as a base does, at mqtt://HOST:PORT/TOPIC",
     )
     run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
     run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
@@ -243,3 +248,10 @@ def _seconds(text: str) -> float:
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
     return value
+
+
+def _broker(text: str) -> str:
+    parts = urlsplit(text)
+    if text and (parts.scheme != "mqtt" or not parts.hostname or not parts.path.strip("/")):
+        raise argparse.ArgumentTypeError(f"{text} is no broker with a topic (write mqtt://HOST:PORT/TOPIC)")
+    return text

@@ -59,6 +59,8 @@ def _interruptible() -> Iterator[None]:
     """Ctrl-C, SIGTERM and a closed terminal end the demonstration in order: the simulated station must not outlive it."""
 
     def interrupt(_number: int, _frame: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)  # somebody impatient would keep the station from being ended
         raise DeviceError("interrupted; the simulated robot is gone, and with --keep its calibration so far is kept")
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -100,6 +100,8 @@ def test_demo_ends_by_itself_with_its_score(tmp_path: Path) -> None:
 def test_demo_is_interrupted(tmp_path: Path) -> None:
     with demo(tmp_path, "") as process:
         process.tell(signal.SIGINT)
+        time.sleep(0.2)
+        process.tell(signal.SIGINT)  # somebody impatient
         code, output = process.ended()
     assert code == 0, process.log_text
     assert score(output)["events"] > 3
@@ -118,3 +120,17 @@ def test_a_scenario_that_is_refused_is_a_wrong_argument(
     assert main(["demo", "--scenario", name, "--duration", "1", "--port", "0"]) == 2
     told = capsys.readouterr().err
     assert "did not start" in told and name in told and "Traceback" not in told
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_demo_is_interrupted_while_it_starts(number: signal.Signals, tmp_path: Path) -> None:
+    rig = small_rig(tmp_path, cameras=["front"])
+    process = Process(tmp_path, "demo", "demo", "--scenario", "quiet", "--rig", rig, "--port", "0", module="robot")
+    deadline_s = time.monotonic() + START_S
+    while not (started := children(process.pid)):
+        assert process.running and time.monotonic() < deadline_s, process.log_text
+        time.sleep(0.02)
+    process.tell(number)
+    code, _ = process.ended(60)
+    assert code == 0 and "Traceback" not in process.log_text and "failed" not in process.log_text
+    assert not any(child.exists() for child in started)

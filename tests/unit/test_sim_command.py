@@ -68,3 +68,19 @@ def test_wrong_files_are_told_with_exit_code_2(
     assert "empty.jsonl: is empty" in capsys.readouterr().err
     assert main(["score", "--truth", str(bad), "--events", str(bad)]) == 2
     assert main(["score", "--truth", str(tmp_path / "none"), "--events", str(bad)]) == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["run", "quiet", "--pose-broker", "http://127.0.0.1/pose"],
+        ["run", "quiet", "--pose-broker", "mqtt://127.0.0.1"],
+        ["snapshot", "quiet", "--at", "nan", "--out", "x"],
+    ],
+)
+def test_wrong_arguments_are_told_before_anything_starts(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2 and arguments[3] in capsys.readouterr().err
