@@ -38,7 +38,7 @@ from simulators.rig import load_rig
 from simulators.robot_config import robot_toml
 from simulators.scenario import Scenario
 from simulators.scene import Scene
-from simulators.truth import Header, Line, PersonLine, Sample, TruthWriter, header
+from simulators.truth import RATE_HZ, Header, Line, PersonLine, Sample, TruthWriter, header
 from simulators.world import Rig
 
 JPEG_QUALITY = 85
@@ -99,12 +99,19 @@ class Rehearsal:
                 note(pipeline.step([devices.picture(camera, taken_s)], (), now_ns), now_ns)
                 continue
             note(pipeline.step((), [devices.thermal(taken_s)], now_ns), now_ns)
-            writer.add(self.scene.at(taken_s), taken_s)
+            for t_s in self._told_from(taken_s):
+                writer.add(self.scene.at(t_s), t_s)
             if watch is not None:
                 watch(taken_s, pipeline)
         note(pipeline.finish(at_ns(duration_s)), at_ns(duration_s))
         lines: list[Line] = msgspec.json.Decoder(Header | PersonLine | Sample).decode_lines(truth.getvalue())
         return lines, events
+
+    def _told_from(self, taken_s: float) -> list[float]:
+        """Returns the seconds from one thermal frame to the next at which the truth is told: some ten a second, however slow the sensor is."""
+        rate_hz = self.rig.traits.rate_hz
+        often = max(1, round(RATE_HZ / rate_hz))
+        return [taken_s + step / (often * rate_hz) for step in range(often)]
 
 
 def rehearse(

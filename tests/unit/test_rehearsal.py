@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from simulators.rehearsal import START_NS, rehearse
+from simulators.rig import FOLDER as RIG_FOLDER
 from simulators.scenario import parse_scenario
 from simulators.score import score
 
@@ -31,6 +32,15 @@ def test_two_walk_up_and_one_is_alarmed_on_the_same_every_time(yunet_path: Path)
     assert found.temp_rmse_c is not None and found.temp_rmse_c < 0.5
     assert found.gaps == 0 and found.unmatched_events == 0
     assert rehearse(parse_scenario(TWO), 4.0, seed=1) == (truth, events)
+
+
+def test_a_slow_sensors_people_are_in_range_all_the_same(yunet_path: Path, tmp_path: Path) -> None:
+    rig = tmp_path / "slow.toml"
+    rig.write_text((RIG_FOLDER / "mi1602.toml").read_text().replace("rate_hz = 9.0", "rate_hz = 1.0"))
+    standing = "[[person]]\npath = [[0.0, 1.2, 0.0], [6.0, 1.2, 0.0]]\nbody_c = 38.6\n"
+    truth, events = rehearse(parse_scenario(f'description = "slow"\n{standing}'), 6.0, seed=1, rig_name=str(rig))
+    found = score(truth, [json.loads(event) for event in events])
+    assert (found.in_range, found.measured, found.alarmed, found.unmatched_events) == (1, 1, 1, 0)
 
 
 def alarms(people: str, duration_s: float) -> list[float]:
