@@ -61,6 +61,10 @@ _THERMAL = (
     Text("(the controller reports that its sensor is missing)", "（控制器报告传感器缺失）"),
     Text("register {name} answered {contents}, not a number", "寄存器 {name} 返回 {contents}，不是数字"),
     Text("the sensor does not keep its emissivity setting ({percent} %)", "传感器未保存发射率设置（{percent} %）"),
+    Text(
+        "the sensor does not give up its own correction in register {register}",
+        "传感器不肯清除寄存器 {register} 中的自带修正",
+    ),
     Text("the module does not keep its emissivity setting ({percent} %)", "模块未保存发射率设置（{percent} %）"),
     Text(
         "unknown sensor type {code} in register BA (supported: MI0802, MI1602)",

@@ -24,9 +24,9 @@ _ARENAS = 2
 _NOTHING_ASIDE = "glibc.malloc.tcache_count=0"
 """By default every thread lays up to seven freed blocks of each of 64 sizes aside for itself (malloc/malloc.c): 230 kB in each of twenty
 threads, filled over the better part of an hour, and scattered, so that what lies between them cannot be given back either."""
-_OFTEN = (5, 1)
-"""Collections of the young for one of the middle generation, and of these for a full one; ten and ten by default. Some 8,000 new objects
-lie about at most before everything is looked through, instead of 77,000: as much as a hundred connections hold."""
+_OFTEN = (700, 5, 1)
+"""New objects for a collection of the young, of these for one of the middle generation, and of those for a full one; 700 (from Python 3.13 on 2,000), ten
+and ten by default. Some 8,000 new objects lie about at most before everything is looked through, instead of 77,000: as much as a hundred connections hold."""
 
 
 def lay_nothing_aside() -> None:
@@ -78,7 +78,7 @@ def settle() -> None:
 
     Full collections come often and are short from then on, as they have only what is newer to look through.
     """
-    gc.set_threshold(gc.get_threshold()[0], *_OFTEN)
+    gc.set_threshold(*_OFTEN)
     gc.collect()
     gc.freeze()
     gc.collect()  # the collector learns how little is left to look through
