@@ -192,5 +192,6 @@ def _difference(session: Any, cpu: Any) -> float:
 
 def _scores(grid: F32) -> F32:
     """Returns what the sigmoid makes of a grid's score channels; written with tanh it cannot overflow."""
-    scores: F32 = 0.5 + 0.5 * np.tanh(0.5 * grid[:, SCORE_CHANNELS])
+    half = np.float32(0.5)
+    scores: F32 = half + half * np.tanh(half * grid[:, SCORE_CHANNELS])
     return scores

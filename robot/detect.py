@@ -277,7 +277,8 @@ class GridDecoder:
 
 def _sigmoid(x: F32) -> F32:
     """Written with tanh it cannot overflow."""
-    result: F32 = 0.5 + 0.5 * np.tanh(0.5 * x)
+    half = np.float32(0.5)
+    result: F32 = half + half * np.tanh(half * x)
     return result
 
 

@@ -8,6 +8,7 @@ so z of every part is 0: what is drawn is what the landmarks say, in every pictu
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -177,7 +178,7 @@ class Grid:
             dtype=np.float32,
         )
 
-    def polygon(self, points: F64 | list[tuple[float, float]], soft: float = 0.0) -> F32:
+    def polygon(self, points: F64 | Sequence[tuple[float, float]], soft: float = 0.0) -> F32:
         """Coverage 0–1 of a polygon given in face coordinates."""
         sigma = max(soft * self.scale, 0.5)
         texels, rows, columns = self._window(points, 3.0 * sigma + 2.0)
@@ -187,7 +188,7 @@ class Grid:
         out[rows, columns] = cv2.GaussianBlur(small.astype(np.float32) / 255.0, (0, 0), sigma)
         return out
 
-    def line(self, points: F64 | list[tuple[float, float]], width: float, soft: float = 0.0) -> F32:
+    def line(self, points: F64 | Sequence[tuple[float, float]], width: float, soft: float = 0.0) -> F32:
         """Coverage 0–1 of a polyline `width` face widths thick."""
         texels, rows, columns = self._window(points, (width + 3.0 * soft) * self.scale + 2.0)
         size = (columns.stop - columns.start, rows.stop - rows.start)
@@ -200,7 +201,7 @@ class Grid:
         out[rows, columns] = cv2.GaussianBlur(small, (0, 0), soft * self.scale) if soft else small
         return out
 
-    def _window(self, points: F64 | list[tuple[float, float]], margin: float) -> tuple[F64, slice, slice]:
+    def _window(self, points: F64 | Sequence[tuple[float, float]], margin: float) -> tuple[F64, slice, slice]:
         """Texels of the points relative to the window around them, and that window: drawing stays in it for speed."""
         p = np.asarray(points, dtype=np.float64)
         texels = np.stack([(p[:, 0] - PATCH_LEFT) * self.scale - 0.5, (PATCH_TOP - p[:, 1]) * self.scale - 0.5], axis=1)
