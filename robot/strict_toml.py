@@ -32,7 +32,7 @@ _DEEPER = re.compile(r" - at `\$(?P<rest>.*)`$")
 def read_table(path: Path) -> dict[str, Any]:
     """Returns the parsed TOML of `path`; raises ConfigError if it cannot be read, or with the line of a syntax error."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")  # editors on Windows may put a byte order mark before it
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror} (name an existing file)") from error
     except UnicodeDecodeError as error:

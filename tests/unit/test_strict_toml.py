@@ -151,6 +151,12 @@ def test_files_that_are_no_toml(tmp_path: Path, content: bytes, says: str) -> No
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("content", [b"\xef\xbb\xbfname = 'x'\n", b"name = 'x'\r\n"])
+def test_what_editors_on_windows_write_is_toml(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.toml").write_bytes(content)
+    assert read_table(tmp_path / "x.toml") == {"name": "x"}
+
+
 def test_missing_file_and_directory(tmp_path: Path) -> None:
     for path in (tmp_path / "none.toml", tmp_path):
         with pytest.raises(ConfigError, match="cannot be read") as caught:
