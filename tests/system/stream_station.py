@@ -47,8 +47,7 @@ class Robot:
         limits: Limits | None = None,
         desks: Mapping[str, Desk] | None = None,
     ) -> None:
-        self.store = Store(folder / "events.sqlite3")
-        self.make = EventFactory("robot-1", "square", self.store.last_seq() + 1, lambda: uuid.uuid4().hex).make
+        database = folder / "events.sqlite3"
         self.state = STATE
         self.commands: list[Acknowledge] = []
         self.accesses: list[Access] = []
@@ -57,7 +56,7 @@ class Robot:
         self.registry = CollectorRegistry()
         self.stream = StreamServer(
             settings or StreamSettings(port=0),
-            self.store.path,
+            database,
             get_state=lambda: self.state,
             latest_preview=self.preview,
             previews=["front", "thermal"],
@@ -67,6 +66,9 @@ class Robot:
             limits=limits,
             desks=desks,
         )
+        # Last, so that nothing stays open where the stream refuses its settings.
+        self.store = Store(database)
+        self.make = EventFactory("robot-1", "square", self.store.last_seq() + 1, lambda: uuid.uuid4().hex).make
 
     def preview(self, name: str, may_see_faces: bool) -> Preview | None:
         self.asked.append((name, may_see_faces))

@@ -60,8 +60,8 @@ def test_every_device_comes_back_under_another_name(tmp_path: Path) -> None:
         stack.callback(plate.pull)
         simulators, robot = stack.enter_context(station(tmp_path, scenario, rig=rig, replace=("[reference]", readback)))
         before = robot.last_seq
-        simulators.until(GONE_S)
         ports = [(tmp_path / name).readlink() for name in ("thermal", "thermal-position", "plate")]
+        simulators.until(GONE_S)
         plate.pull()
         lost = [device(robot, name, False, before) for name in ("thermal", "front", "position")]
         said = robot.health("unavailable", after=before)
