@@ -7,19 +7,17 @@ never delays the lamp by more than its own batch.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from calibration.files import Calibration
+from robot import rules
 from robot.absence import EmptyPlaces, out_of_picture, unseen
-from robot.alarm import Alarm, AlarmDesk, AlarmRules
-from robot.attention import AttentionRules
+from robot.alarm import Alarm, AlarmDesk
 from robot.colours import head_colours
 from robot.config import Settings
-from robot.corrections import Conditions
 from robot.events import Place
 from robot.health import NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
@@ -27,12 +25,12 @@ from robot.looking import Due, Looker
 from robot.optics import Optic
 from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
 from robot.place import Whereabouts
-from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
-from robot.registration import RoiLimits, default_face_px_min, locate_all, thermal_rois
-from robot.screening import BEYOND_RANGE, Assessment, Coverage, Policy, Screener
+from robot.reference import ReferenceState, ReferenceTracker
+from robot.registration import locate_all, thermal_rois
+from robot.screening import BEYOND_RANGE, Assessment, Coverage, Screener
 from robot.texts import DETAILS
 from robot.thermometry import Thermometer
-from robot.track import Tracker, TrackerLimits
+from robot.track import Tracker
 from robot.types import (
     F64,
     CameraShot,
@@ -98,26 +96,16 @@ class Pipeline:
             camera.name: Optic(camera.name, calibration.cameras[camera.name]) for camera in settings.cameras
         }
         self._reference_roi = calibration.reference.roi_px if calibration.reference else None
-        measurement = settings.measurement
-        reflected_c = measurement.ambient_c if measurement.reflected_c is None else measurement.reflected_c
-        conditions = Conditions(measurement.ambient_c, reflected_c, measurement.humidity, measurement.skin_emissivity)
+        conditions = rules.conditions(settings)
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
-        rules = ReferenceRules(
-            settings.reference.smoothing_s,
-            settings.reference.tolerance_c,
-            settings.reference.spread_c,
-            readback=bool(settings.reference.readback),
+        self._reference = ReferenceTracker(
+            calibration.reference, calibration.radiometry, conditions.reflected_c, rules.reference_rules(settings)
         )
-        self._reference = ReferenceTracker(calibration.reference, calibration.radiometry, reflected_c, rules)
-        self._tracker = Tracker(_tracker_limits(settings))
-        self._limits = RoiLimits(
-            measurement.face_px_min or default_face_px_min(calibration.thermal.width_px),
-            math.radians(measurement.yaw_max_deg),
-        )
-        self._screener = Screener(_policy(settings))
-        alarm = settings.alarm
-        self._desk = AlarmDesk(AlarmRules(alarm.hold_s, alarm.hysteresis_c, alarm.siren_s, alarm.clear_s))
+        self._tracker = Tracker(rules.tracker_limits(settings))
+        self._limits = rules.roi_limits(settings, self._thermal.width_px)
+        self._screener = Screener(rules.policy(settings))
+        self._desk = AlarmDesk(rules.alarm_rules(settings))
         front = overlapping_cameras(self._cameras, self._thermal)
         rates_hz = {camera.name: camera.rate_hz for camera in settings.cameras}
         self._looker = Looker(
@@ -126,12 +114,12 @@ class Pipeline:
             self._cameras,
             rates_hz,
             front,
-            _attention_rules(settings),
+            rules.attention_rules(settings),
             close_detector,
         )
-        self._blobs = BlobFinder(self._thermal, self._limits.face_px_min, measurement.ambient_c, self._reference_roi)
+        self._blobs = BlobFinder(self._thermal, self._limits.face_px_min, conditions.ambient_c, self._reference_roi)
         self._warm = WarmWatch(settings.attention.unmatched_s)
-        self._empty = EmptyPlaces(measurement.ambient_c)
+        self._empty = EmptyPlaces(conditions.ambient_c)
         streams = rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}
         streams |= {"position": settings.place.rate_hz} if settings.place.source else {}
         self._health = Health(streams, cameras=front)
@@ -437,28 +425,3 @@ def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[st
 def _blocked(rois: Sequence[ThermalRoi], block: Reason) -> list[Reading | NotMeasured]:
     """Returns the general reason for every face that would otherwise be read; a face's own reason stays."""
     return [NotMeasured(roi.track_id, roi.t_mono_ns, roi.reason or block) for roi in rois]
-
-
-def _tracker_limits(settings: Settings) -> TrackerLimits:
-    tracking = settings.tracking
-    return TrackerLimits(score_new=tracking.score_new, confirm_hits=tracking.confirm_hits, lost_s=tracking.lost_s)
-
-
-def _attention_rules(settings: Settings) -> AttentionRules | None:
-    attention = settings.attention
-    if not attention.enabled:
-        return None
-    return AttentionRules(attention.cpu_share, attention.full_look_s, attention.front_look_s)
-
-
-def _policy(settings: Settings) -> Policy:
-    screening = settings.screening
-    return Policy(
-        name=screening.policy,
-        threshold_c=screening.threshold_c,
-        cohort_delta_c=screening.cohort_delta_c,
-        cohort_people=screening.cohort_people,
-        cohort_age_s=screening.cohort_age_s,
-        readings_min=screening.readings_min,
-        decide_s=screening.decide_s,
-    )

@@ -1,0 +1,61 @@
+"""[P] What each stage of the pipeline goes by, as the settings have it."""
+
+from __future__ import annotations
+
+import math
+
+from robot.alarm import AlarmRules
+from robot.attention import AttentionRules
+from robot.config import Settings
+from robot.corrections import Conditions
+from robot.reference import ReferenceRules
+from robot.registration import RoiLimits, default_face_px_min
+from robot.screening import Policy
+from robot.track import TrackerLimits
+
+
+def conditions(settings: Settings) -> Conditions:
+    """Returns air and skin; what the skin reflects is as warm as the air where nothing else is said."""
+    of = settings.measurement
+    reflected_c = of.ambient_c if of.reflected_c is None else of.reflected_c
+    return Conditions(of.ambient_c, reflected_c, of.humidity, of.skin_emissivity)
+
+
+def reference_rules(settings: Settings) -> ReferenceRules:
+    of = settings.reference
+    return ReferenceRules(of.smoothing_s, of.tolerance_c, of.spread_c, readback=bool(of.readback))
+
+
+def roi_limits(settings: Settings, thermal_width_px: int) -> RoiLimits:
+    """Returns how small and how far turned a face may be; how small depends on the sensor where nothing else is said."""
+    of = settings.measurement
+    return RoiLimits(of.face_px_min or default_face_px_min(thermal_width_px), math.radians(of.yaw_max_deg))
+
+
+def tracker_limits(settings: Settings) -> TrackerLimits:
+    of = settings.tracking
+    return TrackerLimits(score_new=of.score_new, confirm_hits=of.confirm_hits, lost_s=of.lost_s)
+
+
+def attention_rules(settings: Settings) -> AttentionRules | None:
+    """Returns None where every picture is to be looked at whole."""
+    of = settings.attention
+    return AttentionRules(of.cpu_share, of.full_look_s, of.front_look_s) if of.enabled else None
+
+
+def policy(settings: Settings) -> Policy:
+    of = settings.screening
+    return Policy(
+        name=of.policy,
+        threshold_c=of.threshold_c,
+        cohort_delta_c=of.cohort_delta_c,
+        cohort_people=of.cohort_people,
+        cohort_age_s=of.cohort_age_s,
+        readings_min=of.readings_min,
+        decide_s=of.decide_s,
+    )
+
+
+def alarm_rules(settings: Settings) -> AlarmRules:
+    of = settings.alarm
+    return AlarmRules(of.hold_s, of.hysteresis_c, of.siren_s, of.clear_s)
