@@ -104,9 +104,9 @@ class Pipeline:
         )
         self._tracker = Tracker(rules.tracker_limits(settings))
         self._limits = rules.roi_limits(settings, self._thermal.width_px)
-        self._screener = Screener(rules.policy(settings))
         self._desk = AlarmDesk(rules.alarm_rules(settings))
         front = overlapping_cameras(self._cameras, self._thermal)
+        self._screener = Screener(rules.policy(settings, front))
         rates_hz = {camera.name: camera.rate_hz for camera in settings.cameras}
         self._looker = Looker(
             detector,

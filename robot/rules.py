@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 from robot.alarm import AlarmRules
 from robot.attention import AttentionRules
@@ -10,7 +11,7 @@ from robot.config import Settings
 from robot.corrections import Conditions
 from robot.reference import ReferenceRules
 from robot.registration import RoiLimits, default_face_px_min
-from robot.screening import Policy
+from robot.screening import REGAINED_S, Policy
 from robot.track import TrackerLimits
 
 
@@ -43,8 +44,10 @@ def attention_rules(settings: Settings) -> AttentionRules | None:
     return AttentionRules(of.cpu_share, of.full_look_s, of.front_look_s) if of.enabled else None
 
 
-def policy(settings: Settings) -> Policy:
+def policy(settings: Settings, front: Sequence[str]) -> Policy:
+    """`front` are the cameras that screening rests on: where they are slow, who was not seen for a moment was not lost."""
     of = settings.screening
+    period_s = max((1 / camera.rate_hz for camera in settings.cameras if camera.name in front), default=0.0)
     return Policy(
         name=of.policy,
         threshold_c=of.threshold_c,
@@ -53,6 +56,7 @@ def policy(settings: Settings) -> Policy:
         cohort_age_s=of.cohort_age_s,
         readings_min=of.readings_min,
         decide_s=of.decide_s,
+        regained_s=max(REGAINED_S, 2.5 * period_s, 1.5 * settings.attention.front_look_s),
     )
 
 

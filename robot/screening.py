@@ -19,8 +19,8 @@ from robot.types import NotMeasured, Reading, Reason, Track, Verdict, VerdictKin
 _KEPT_READINGS = 60
 """Bounds memory whatever the sensor's rate."""
 _UNSEEN_NS = 300_000_000
-_REGAINED_NS = 600_000_000
-"""A track that no camera saw for this long may have been continued with somebody else."""
+REGAINED_S = 0.6
+"""A track that no camera saw for this long, pictures coming fast, may have been continued with somebody else."""
 _JUMP_C, _JUMP_SD = 0.25, 4.0
 """Nobody's estimate changes by more than this, and by more than so many random uncertainties, while they look away. Over the same
 track's gaps in simulated crowds 68 people differed by 0.14 °C at most, 0.05 °C as a standard deviation."""
@@ -43,6 +43,7 @@ class Policy:
     """No new reading for this long: the person is judged by those there are."""
     window_s: float = 2.0
     """Only readings this recent count: should a track ever slip from one person to the next, the next is still found."""
+    regained_s: float = REGAINED_S
     sure_sd: float = 2.0
     """An estimate is sure when it is this many random uncertainties, plus `sure_c`, from the threshold."""
     sure_c: float = 0.05
@@ -108,7 +109,7 @@ class Screener:
                 self._people[track.track_id] = _Person(track.first_seen_ns, track.last_seen_ns)
                 self.coverage.seen += 1
             else:
-                if track.last_seen_ns - person.last_seen_ns > _REGAINED_NS:
+                if track.last_seen_ns - person.last_seen_ns > self.policy.regained_s * 1e9:
                     self._doubt(person, track.last_seen_ns)
                 person.last_seen_ns = track.last_seen_ns
 
@@ -131,8 +132,11 @@ class Screener:
         self.coverage.seen += 1
 
     def _doubt(self, person: _Person, regained_ns: int) -> None:
-        """Keeps how somebody who has a verdict was read before they were lost from sight."""
+        """Keeps how somebody who has a verdict was read before they were lost from sight; who has none is read anew."""
         if person.verdict is None:
+            # Too few for a verdict, or one would have been given when they ran dry: never to be mixed with somebody else's.
+            person.readings.clear()
+            person.first_reading_ns = None
             return
         chosen = preferred(person.readings, self.policy.readings_min)
         if len(chosen) >= self.policy.readings_min:

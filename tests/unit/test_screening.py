@@ -417,3 +417,29 @@ def test_where_another_region_is_read_after_a_gap_nothing_can_be_compared() -> N
         found += gate.screener.measure(gate.now_ns, [forehead])[1]
         assert gate.screener.strangers() == []
     assert [(verdict.track_id, verdict.kind) for verdict in found] == [(1, VerdictKind.ELEVATED)]
+
+
+def test_who_is_lost_from_sight_before_a_verdict_is_read_anew() -> None:
+    """Two readings of a fever and one of somebody without pass for three of one person where each is uncertain."""
+    gate = Gate()
+    assert gate.measure(1, 39.0, random_c=0.3) + gate.measure(1, 38.4, random_c=0.3) == []
+    gate.now_ns += round(POLICY.regained_s * S)
+    assert gate.measure(1, 37.8, random_c=0.3) == []
+    (verdict,) = gate.measure(1, 36.8, 2 * DECIDE_STEPS, random_c=0.3)
+    assert verdict.kind is VerdictKind.NORMAL
+
+
+def test_who_is_seen_all_the_while_keeps_what_was_read() -> None:
+    gate = Gate()
+    gate.measure(1, 38.5, POLICY.readings_min - 1)
+    gate.miss(1, Reason.EXTREME_POSE, 20)
+    assert [verdict.kind for verdict in gate.measure(1, 38.5)] == [VerdictKind.ELEVATED]
+
+
+def test_patience_begins_anew_with_who_is_read_anew() -> None:
+    gate = Gate()
+    near_c = POLICY.threshold_c + POLICY.sure_c / 2
+    gate.measure(1, near_c, POLICY.readings_min - 1)
+    gate.now_ns += round(2 * POLICY.decide_s * S)
+    assert gate.measure(1, near_c, DECIDE_STEPS - 1) == []
+    assert [verdict.kind for verdict in gate.measure(1, near_c, 3)] == [VerdictKind.ELEVATED]
