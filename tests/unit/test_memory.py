@@ -20,17 +20,19 @@ def run(code: str) -> str:
     ).stdout.strip()
 
 
+GLIBC = """c = ctypes.CDLL(None)
+    c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    class Info(ctypes.Structure):
+        _fields_ = [(name, ctypes.c_size_t) for name in (
+            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
+    c.mallinfo2.restype = Info"""
+"""The C library's own functions, in programs for `run`."""
 BLOCKS = """
     import ctypes
     from robot import memory
 
     {bound}
-    c = ctypes.CDLL(None)
-    c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-    class Info(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_size_t) for name in (
-            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
-    c.mallinfo2.restype = Info
+    {glibc}
     c.free(c.malloc(4_000_000))  # from here on glibc by itself would keep blocks of up to 4 MB in its heap
     before = c.mallinfo2().hblks
     pictures = [c.malloc(691_200) for _ in range(8)]
@@ -39,8 +41,8 @@ BLOCKS = """
 
 
 def test_a_picture_is_a_mapping_of_its_own_whatever_was_freed_before() -> None:
-    assert run(BLOCKS.format(bound="assert memory.bound_heap()")) == "8"
-    assert run(BLOCKS.format(bound="")) == "0"  # what it is for
+    assert run(BLOCKS.format(glibc=GLIBC, bound="assert memory.bound_heap()")) == "8"
+    assert run(BLOCKS.format(glibc=GLIBC, bound="")) == "0"  # what it is for
 
 
 ASIDE = """
@@ -48,12 +50,7 @@ ASIDE = """
     from robot import memory
 
     {lay}
-    c = ctypes.CDLL(None)
-    c.malloc.restype, c.malloc.argtypes, c.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-    class Info(ctypes.Structure):
-        _fields_ = [(name, ctypes.c_size_t) for name in (
-            "arena", "ordblks", "smblks", "hblks", "hblkhd", "usmblks", "fsmblks", "uordblks", "fordblks", "keepcost")]
-    c.mallinfo2.restype = Info
+    {glibc}
     blocks = [c.malloc(size) for size in range(600, 1000, 16) for _ in range(7)]
     before = c.mallinfo2().uordblks
     for block in blocks:
@@ -77,12 +74,14 @@ def started(code: str, tunables: str = "") -> tuple[bool, list[str]]:
 def test_no_thread_lays_freed_blocks_aside_and_the_process_stays_the_same() -> None:
     lay = "memory.lay_nothing_aside()"
     nothing = "glibc.malloc.tcache_count=0"
-    assert started(ASIDE.format(lay=lay)) == (True, ["True", nothing])
-    assert started(ASIDE.format(lay="")) == (True, ["False"])  # what it is for
+    assert started(ASIDE.format(glibc=GLIBC, lay=lay)) == (True, ["True", nothing])
+    assert started(ASIDE.format(glibc=GLIBC, lay="")) == (True, ["False"])  # what it is for
     other = "glibc.malloc.trim_threshold=131072"
-    assert started(ASIDE.format(lay=lay), other) == (True, ["True", f"{other}:{nothing}"])
+    assert started(ASIDE.format(glibc=GLIBC, lay=lay), other) == (True, ["True", f"{other}:{nothing}"])
     own = "glibc.malloc.tcache_count=3"
-    assert started(ASIDE.format(lay=lay), own)[1][1:] == [own]  # theirs who set it, and no endless beginning
+    assert started(ASIDE.format(glibc=GLIBC, lay=lay), own)[1][1:] == [
+        own
+    ]  # theirs who set it, and no endless beginning
 
 
 CYCLES = """
