@@ -34,15 +34,17 @@ class GymcuSensor(SerialThermal):
         baud = address.integer("baud", DEFAULT_BAUD)
         self.rate_hz = address.number("rate_hz", _FASTEST_HZ[baud])
         super().__init__(address, baud, codec.one_frame())
+        # Reads on where the answers end, for a module that was left sending may be in the middle of a frame.
+        decoder = codec.GymcuDecoder()
         try:
             self._agree_on(baud)
-            self._configure(baud, address.integer("emissivity", DEFAULT_EMISSIVITY_PERCENT))
+            self._configure(decoder, baud, address.integer("emissivity", DEFAULT_EMISSIVITY_PERCENT))
         except BaseException:
             self.close()
             raise
         # The wire carries neither model nor serial number.
         self._info = DeviceInfo(address.shown, "GY-MCU90640", "", codec.WIDTH_PX, codec.HEIGHT_PX)
-        decoder = codec.GymcuDecoder(skip_frames=1)  # one more may have been computed before the settings
+        decoder.begin_anew(skip_frames=1)  # one more may have been computed before the settings
         self._port = ThermalPort(self._link, decoder, codec.continuous(), 1.0 / self.rate_hz, self._shown)
 
     def _agree_on(self, wanted: int) -> None:
@@ -67,19 +69,18 @@ class GymcuSensor(SerialThermal):
             "(is it this port? are RX and TX crossed?)"
         )
 
-    def _configure(self, baud: int, emissivity_percent: int) -> None:
+    def _configure(self, decoder: codec.GymcuDecoder, baud: int, emissivity_percent: int) -> None:
         """Sets emissivity and rate and starts sending; what was measured with other settings is thrown away."""
         self._link.write(codec.set_emissivity(emissivity_percent))
-        if not self._confirms_emissivity(emissivity_percent, baud):
+        if not self._confirms_emissivity(decoder, emissivity_percent, baud):
             raise DeviceError(
                 f"{self._shown}: the module does not keep its emissivity setting ({emissivity_percent} %)"
             )
         self._link.write(codec.set_rate(self.rate_hz))
         self._link.write(codec.continuous())
 
-    def _confirms_emissivity(self, percent: int, baud: int) -> bool:
+    def _confirms_emissivity(self, decoder: codec.GymcuDecoder, percent: int, baud: int) -> bool:
         """Asks until the answer is `percent` (one from before may come first), for the time that two frames and the answer take."""
-        decoder = codec.GymcuDecoder()
         self._link.write(codec.query_emissivity())
         deadline_s = _answer_deadline_s(baud)
         while (left_s := deadline_s - time.monotonic()) > 0:

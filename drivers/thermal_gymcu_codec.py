@@ -64,13 +64,11 @@ class GymcuDecoder:
 
     As with the other codec a mark is believed only when the checksum of what follows is right.
 
-    The first `skip_frames` good frames are swallowed.
-
     Faults counted: bad_length (mark followed by neither a frame's length nor an answer), bad_checksum, and those of MessageStream.
     """
 
-    def __init__(self, skip_frames: int = 0) -> None:
-        self._skip_frames = skip_frames
+    def __init__(self) -> None:
+        self._skip_frames = 0
         self.wrong_variant = ""
         self._emissivities: deque[int] = deque(maxlen=4)
         self._stream = MessageStream(_MARK, _REPLY_BYTES)
@@ -86,6 +84,11 @@ class GymcuDecoder:
         answers = list(self._emissivities)
         self._emissivities.clear()
         return answers
+
+    def begin_anew(self, skip_frames: int) -> None:
+        """From now on faults are counted anew and so many good frames swallowed, one more where one has begun: its rest follows those bytes."""
+        self.faults.clear()
+        self._skip_frames = skip_frames + bool(self.buffered_bytes)
 
     def feed(self, data: bytes, t_mono_ns: int = 0) -> list[DecodedFrame]:
         """Returns the frames that these bytes complete; `t_mono_ns` is when the bytes arrived."""

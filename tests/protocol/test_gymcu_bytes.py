@@ -73,8 +73,19 @@ def test_driver_reads_the_literal_answer_between_frames() -> None:
 
 
 def test_driver_swallows_the_frames_it_was_told_to() -> None:
-    decoder = codec.GymcuDecoder(skip_frames=1)
+    decoder = codec.GymcuDecoder()
+    decoder.begin_anew(skip_frames=1)
     assert len(decoder.feed(literal_frame() * 3)) == 2
+
+
+@pytest.mark.parametrize("begun", [0, 1, 119, 1543])
+def test_a_frame_that_has_begun_is_swallowed_besides_and_no_fault(begun: int) -> None:
+    decoder = codec.GymcuDecoder()
+    decoder.feed(b"the rest of a frame" + EMISSIVITY_IS_100 + literal_frame()[:begun])
+    assert decoder.take_emissivities() == [100]
+    decoder.begin_anew(skip_frames=1)
+    assert len(decoder.feed(literal_frame()[begun:] + 3 * literal_frame())) == (2 if begun else 3)
+    assert decoder.faults == {}
 
 
 def test_simulator_writes_the_literal_frame() -> None:

@@ -145,6 +145,19 @@ def test_gymcu_from_opening_to_frames(start: Start, module_baud: int, continuous
     sensor.close()
 
 
+def test_a_gymcu_that_sends_on_right_behind_its_answers_is_read_without_a_fault(start: Start) -> None:
+    class Eager(GymcuFirmware):
+        def on_bytes(self, data: bytes) -> bytes:
+            answers = super().on_bytes(data)
+            return answers + self.frame(scene(self)) if answers else answers
+
+    device = start(Eager(baud=460800, rate_hz=8.0, continuous=True))
+    sensor = GymcuSensor(parse(f"gymcu:{device.path}?baud=460800"))
+    sensor.read(TIMEOUT_S)
+    assert sensor.faults == {}
+    sensor.close()
+
+
 def test_nobody_there(tmp_path: Path) -> None:
     with pytest.raises(DeviceError, match="no such device"):
         SenxorSensor(parse(f"senxor:{tmp_path}/absent"))
