@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot.command import exit_code
+from robot.command import exit_code, seconds
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def _add_demo(commands: Commands) -> None:
     demo.add_argument("--scenario", default="station-square", help="a built-in name or a .toml file (%(default)s)")
     demo.add_argument("--seed", type=int, help="instead of the scenario's own")
     demo.add_argument("--rig", help="instead of the scenario's own: mi1602, mi0802, mlx90640 or a .toml file")
-    demo.add_argument("--duration", type=_seconds, metavar="S", help="seconds of the scenario (default: until Ctrl-C)")
+    demo.add_argument("--duration", type=seconds, metavar="S", help="seconds of the scenario (default: until Ctrl-C)")
     demo.add_argument("--port", type=int, default=8765, help="of the page and the events (%(default)s; 0: a free one)")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep events, truth and logs here")
     demo.add_argument("--json", action="store_true", help="the score as one JSON object on the last line")
@@ -287,13 +287,6 @@ def _replay(options: argparse.Namespace) -> int:
         _write_events(options.events, result.events)
     print(json.dumps(report(result, options.diff), ensure_ascii=False) if options.json else said(result, options.diff))
     return 0 if result.identical and not result.damaged else 1
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
-    return value
 
 
 def _write_events(path: Path, events: Sequence[bytes]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import sys
 import traceback
 from collections.abc import Callable
@@ -33,3 +34,11 @@ def exit_code(
             return BUG
         print(f"{program}: {told(error)}", file=sys.stderr)
         return 1
+
+
+def seconds(text: str) -> float:
+    """Returns the value of an argument that is a number of seconds; for argparse's `type`."""
+    value = float(text)
+    if not 0 <= value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return value

@@ -70,8 +70,8 @@ def _folder_problems(settings: Settings) -> list[str]:
     if settings.evidence.thermal or settings.evidence.face:
         folders.append(("evidence.folder", Path(settings.evidence.folder)))
     for where, folder in folders:
-        blocking = next((part for part in (folder, *folder.parents) if part.exists()), folder)
-        if blocking.exists() and not blocking.is_dir():
+        blocking = next(part for part in (folder, *folder.parents) if part.exists())  # the root does, at least
+        if not blocking.is_dir():
             found.append(f"{where}: {blocking} is a file, where a folder is needed (name another place)")
     return found
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from robot.command import seconds
 from simulators import rig
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _add_run(commands: Commands) -> None:
         help="tell positions as a base does, at mqtt://HOST:PORT/TOPIC",
     )
     run.add_argument("--truth", type=Path, metavar="FILE", help="write the truth here, as JSON lines")
-    run.add_argument("--duration", type=_seconds, metavar="S", help="end after this time (default: never)")
+    run.add_argument("--duration", type=seconds, metavar="S", help="end after this time (default: never)")
     run.add_argument(
         "--start-at",
         type=int,
@@ -96,7 +97,7 @@ def _add_score(commands: Commands) -> None:
     grid.add_argument("--seed", type=_natural, default=1, help="of the people's temperatures and faces (1)")
     grid.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
     grid.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
-    score.add_argument("--in-range", type=_seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
+    score.add_argument("--in-range", type=seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     score.set_defaults(command="score")
 
@@ -106,7 +107,7 @@ def _add_rehearse(commands: Commands) -> None:
         "rehearse", help="the robot's pipeline on a scenario in simulated time, and its score"
     )
     _scenario_arguments(rehearse)
-    rehearse.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of it (%(default)s)")
+    rehearse.add_argument("--duration", type=seconds, default=60.0, metavar="S", help="seconds of it (%(default)s)")
     rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rehearse.set_defaults(command="rehearse")
 
@@ -116,7 +117,7 @@ def _add_attention(commands: Commands) -> None:
         "attention", help="what attention saves and misses: each scenario with it and without it, on the same pictures"
     )
     attention.add_argument("scenarios", nargs="+", metavar="SCENARIO[:SEED]", help="built-in names or .toml files")
-    attention.add_argument("--duration", type=_seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)")
+    attention.add_argument("--duration", type=seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)")
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command="attention")
 
@@ -183,7 +184,7 @@ def _add_calibrate_rigs(commands: Commands) -> None:
 def _add_snapshot(commands: Commands) -> None:
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
-    snapshot.add_argument("--at", type=_seconds, required=True, metavar="S", help="second of the scenario")
+    snapshot.add_argument("--at", type=seconds, required=True, metavar="S", help="second of the scenario")
     snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
     snapshot.set_defaults(command="snapshot")
@@ -240,13 +241,6 @@ def _natural(text: str) -> int:
     value = int(text)
     if value < 0:
         raise argparse.ArgumentTypeError("must not be negative")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1e9:
-        raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
     return value
 
 

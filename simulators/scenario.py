@@ -229,9 +229,9 @@ def check(scenario: Scenario, source: str) -> None:
 def check_against(scenario: Scenario, rig: Rig) -> None:
     """Raises ConfigError for faults and targets of devices that the rig does not have: they would happen to nobody, without a word."""
     cameras = [optic.name for optic in rig.cameras]
+    devices = [THERMAL, POSITION, ALL_CAMERAS, *cameras]
     problems = [
         f"{scenario.name}: fault[{index}].device: the rig has no {table['device']!r} ({did_you_mean(table['device'], devices)})"
-        for devices in ([THERMAL, POSITION, ALL_CAMERAS, *cameras],)
         for index, table in enumerate(scenario.fault)
         if table["device"] not in devices
     ]
