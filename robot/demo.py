@@ -12,7 +12,6 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
 from robot.command import REFUSED
+from robot.ending import Ending, interruptible
 from robot.errors import ConfigError, DeviceError, PatrolError
 from robot.store_reader import StoreReader
 
@@ -31,12 +31,8 @@ _LEAD_IN_S = 40.0
 _STOP_S = 20.0
 
 
-_ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""Ctrl-C, a service manager, a terminal that is closed: station and robot, which have sessions of their own, must not outlive it."""
-
-
 class Interrupted(Exception):
-    """One of these signals: ends the demo in order, with the score of what there was."""
+    """Ctrl-C, SIGTERM or a closed terminal: ends the demo in order, with the score of what there was."""
 
 
 def run_demo(
@@ -60,51 +56,16 @@ def run_demo(
                 leftover.unlink()
         except OSError as error:
             raise ConfigError(f"--keep {folder}: cannot be written to: {error.strerror} (name a folder)") from error
-        with _interruptible() as signals:
-            return _Demo(folder, console, as_json, signals).run(scenario, seed, rig, duration_s, port)
-
-
-class _Signals:
-    """Raises Interrupted on the first of _ENDING, but not while it is held: a process that is being made must be known to be ended."""
-
-    def __init__(self) -> None:
-        self._held = self._came = False
-
-    def arrive(self, _number: int, _frame: object) -> None:
-        for number in _ENDING:
-            signal.signal(number, signal.SIG_IGN)  # somebody impatient would keep it from ending what it has started
-        self._came = True
-        if not self._held:
-            raise Interrupted
-
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        self._held = True
-        try:
-            yield
-        finally:
-            self._held = False
-        if self._came:
-            raise Interrupted
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[_Signals]:
-    signals = _Signals()
-    before = {number: signal.signal(number, signals.arrive) for number in _ENDING}
-    try:
-        yield signals
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        with interruptible(Interrupted) as ending:
+            return _Demo(folder, console, as_json, ending).run(scenario, seed, rig, duration_s, port)
 
 
 class _Demo:
-    def __init__(self, folder: Path, console: Console, as_json: bool, signals: _Signals) -> None:
+    def __init__(self, folder: Path, console: Console, as_json: bool, ending: Ending) -> None:
         self._folder = folder
         self._console = console
         self._as_json = as_json
-        self._signals = signals
+        self._ending = ending
         self._started: list[subprocess.Popen[str]] = []
         self._counts: Counter[str] = Counter()
         self._coverage = ""
@@ -154,7 +115,7 @@ class _Demo:
     def _spawn(self, command: list[str], name: str) -> subprocess.Popen[str]:
         # Pins are in memory on a laptop; a machine with real ones says so in its environment.
         environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ)
-        with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log, self._signals.held():
+        with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log, self._ending.held():
             # A session of its own: Ctrl-C reaches the demo alone, which ends the others in order.
             process = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, start_new_session=True

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from robot.ending import interruptible
 from robot.errors import DeviceError
 from simulators import calibration_pairs as site_pairs
 from simulators import compare_calibration, settings
@@ -37,7 +37,7 @@ _QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quic
 def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
     """Returns 0 when everything passed and every figure is within its limit, else 1."""
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_interruptible())
+        stack.enter_context(interruptible(_interrupted))
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-calibrate-")))
         folder = folder.resolve()
         folder.mkdir(parents=True, exist_ok=True)
@@ -54,22 +54,8 @@ def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) ->
         return 0 if compare_calibration.show(figures, as_json, more) else 1
 
 
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    """Ctrl-C, SIGTERM and a closed terminal end the demonstration in order: the simulated station must not outlive it."""
-
-    def interrupt(_number: int, _frame: object) -> None:
-        for number in numbers:
-            signal.signal(number, signal.SIG_IGN)  # somebody impatient would keep the station from being ended
-        raise DeviceError("interrupted; the simulated robot is gone, and with --keep its calibration so far is kept")
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, interrupt) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupted() -> DeviceError:
+    return DeviceError("interrupted; the simulated robot is gone, and with --keep its calibration so far is kept")
 
 
 class _Demo:
