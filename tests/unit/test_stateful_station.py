@@ -141,8 +141,9 @@ class Station(RuleBasedStateMachine):
 
     @rule(number=st.integers(1, 4))
     def answer(self, number: int) -> None:
+        waited = self.open.get(f"a{number}", False)  # nobody can answer what is raised in this very step
         self.step([Acknowledge(f"a{number}", "Li")])
-        assert not self.open.get(f"a{number}", False), "an answer that was not taken"
+        assert not (waited and self.open[f"a{number}"]), "an answer that was not taken"
 
     @rule(seconds=st.sampled_from([1.0, 2.5]))
     def everything_well(self, seconds: float) -> None:
