@@ -69,7 +69,10 @@ class ScreeningData(Part, frozen=True):
     reason: str | None
     policy: str
     threshold_c: float
-    margin_c: float
+    margin_c: Annotated[
+        float, Meta(description="body_c less what the rule compares it with; means nothing with verdict not_measured")
+    ]
+    """0 with `not_measured`, as from the first: a number that became null would break whoever reads a number (record 91)."""
     readings: Count
     reading: ReadingData | None
     reasons: Counts
@@ -345,7 +348,7 @@ def screening_data(
         reason=None if verdict.reason is None else str(verdict.reason),
         policy=verdict.policy,
         threshold_c=verdict.threshold_c,
-        margin_c=verdict.margin_c,
+        margin_c=0.0 if verdict.margin_c is None else verdict.margin_c,
         readings=verdict.readings,
         reading=None if verdict.reading is None else reading_data(verdict.reading),
         reasons={str(reason): int(count) for reason, count in verdict.reasons.items()},
@@ -371,9 +374,9 @@ def alarm_raised_data(
     t_evidence_ns: int,
     t_lamp_ns: int,
 ) -> AlarmRaisedData:
-    """Returns the data of `alarm.raised`; raises ValueError for a verdict without a reading."""
-    if verdict.reading is None:
-        raise ValueError(f"person {verdict.track_id}: an alarm needs a reading")
+    """Returns the data of `alarm.raised`; raises ValueError for a verdict without a reading or a margin."""
+    if verdict.reading is None or verdict.margin_c is None:
+        raise ValueError(f"person {verdict.track_id}: an alarm needs a reading and what it was judged by")
     return AlarmRaisedData(
         alarm=alarm,
         person=verdict.track_id,

@@ -301,7 +301,7 @@ class Screener:
             readings=assessment.readings if assessment else len(person.readings),
             policy=self.policy.name,
             threshold_c=self.policy.threshold_c,
-            margin_c=assessment.margin_c if assessment and assessment.margin_c is not None else 0.0,
+            margin_c=assessment.margin_c if assessment else None,
             first_seen_ns=person.first_seen_ns,
             in_range_ns=person.in_range_ns,
             reasons={str(name): count for name, count in person.reasons.most_common()},

@@ -283,8 +283,8 @@ class Verdict:
     readings: int
     policy: str
     threshold_c: float
-    margin_c: float
-    """`body_c` minus what it is compared with."""
+    margin_c: float | None
+    """`body_c` minus what it is compared with; None where nothing could be judged."""
     first_seen_ns: int
     in_range_ns: int | None
     """When the face first lay in the thermal image within measuring range."""

@@ -139,7 +139,7 @@ def verdict(track_id: int, t_ns: int, kind: VerdictKind = VerdictKind.ELEVATED, 
         readings=3 if measured else 0,
         policy="absolute",
         threshold_c=37.3,
-        margin_c=body_c - 37.3 if measured else 0.0,
+        margin_c=body_c - 37.3 if measured else None,
         first_seen_ns=0,
         in_range_ns=0 if measured else None,
     )

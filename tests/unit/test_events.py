@@ -57,7 +57,13 @@ ELEVATED = Verdict(
     reasons={Reason.TOO_FAR: 4},
 )
 UNMEASURED = replace(
-    ELEVATED, kind=VerdictKind.NOT_MEASURED, reason=Reason.GLASSES, reading=None, readings=0, in_range_ns=None
+    ELEVATED,
+    kind=VerdictKind.NOT_MEASURED,
+    reason=Reason.GLASSES,
+    reading=None,
+    readings=0,
+    margin_c=None,
+    in_range_ns=None,
 )
 
 
@@ -186,6 +192,12 @@ def test_wire_names_and_values_of_an_alarm() -> None:
 def test_a_figure_that_is_not_finite_never_becomes_an_event(bad: float) -> None:
     with pytest.raises(ValueError, match="body_c"):
         events.reading_data(replace(READING, body_c=bad))
+
+
+def test_who_reads_a_number_for_the_margin_gets_one_always() -> None:
+    line = events.encode(factory().make(every_data()[1], t_unix_ns=0, t_mono_ns=0))
+    data = json.loads(line)["data"]
+    assert (data["verdict"], data["margin_c"], data["margins_c"]) == ("not_measured", 0.0, {})
 
 
 def test_an_alarm_needs_a_reading() -> None:

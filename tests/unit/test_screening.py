@@ -63,7 +63,7 @@ def test_a_clear_case_needs_just_enough_readings(readings_min: int, body_c: floa
 def test_exactly_the_threshold_is_not_above_it() -> None:
     gate = Gate(replace(POLICY, decide_s=0.0, threshold_c=37.0))
     (verdict,) = gate.measure(1, 37.0, 3)
-    assert verdict.margin_c == pytest.approx(0.0, abs=1e-9)
+    assert verdict.margin_c is not None and verdict.margin_c == pytest.approx(0.0, abs=1e-9)
     assert verdict.kind is (VerdictKind.ELEVATED if verdict.margin_c > 0 else VerdictKind.NORMAL)
 
 
@@ -208,6 +208,7 @@ def test_no_cohort_verdict_before_there_is_a_cohort() -> None:
     early = crowd(gate, [36.0] * 5)
     assert {(verdict.kind, verdict.reason) for verdict in early} == {(VerdictKind.NOT_MEASURED, Reason.NO_BASELINE)}
     assert all("cohort" not in verdict.margins_c and verdict.reading is not None for verdict in early)
+    assert {verdict.margin_c for verdict in early} == {None}, "0 would say: exactly at the threshold"
     (normal,) = crowd(gate, [36.1], 200)
     assert normal.kind is VerdictKind.NORMAL
     assert normal.margin_c == pytest.approx(0.1 - COHORT.cohort_delta_c, abs=0.01)
@@ -357,9 +358,12 @@ class Counting(RuleBasedStateMachine):
             assert all((verdict.kind, verdict.revision) == (VerdictKind.ELEVATED, 1) for verdict in later)
             for verdict in (first, *later):
                 assert (verdict.reason is not None) == (verdict.kind is VerdictKind.NOT_MEASURED)
+                assert (verdict.margin_c is None) == (verdict.kind is VerdictKind.NOT_MEASURED)
                 if verdict.kind is not VerdictKind.NOT_MEASURED:
                     assert verdict.reading is not None and verdict.readings >= 3
-                    assert (verdict.margin_c > 0) == (verdict.kind is VerdictKind.ELEVATED)
+                    assert (verdict.margin_c is not None and verdict.margin_c > 0) == (
+                        verdict.kind is VerdictKind.ELEVATED
+                    )
 
 
 TestCounting = Counting.TestCase
