@@ -101,6 +101,8 @@ class TrackingSettings(Section, frozen=True):
     """How long a person who is not seen keeps their identity; without a verdict 5/3 of it, hidden behind others up to 6 s."""
     colours: bool = True
     """Whether the mean colours of head and clothes tell neighbours apart while their tracks last (docs/tracking.md); false: place alone."""
+    ego_motion: bool = True
+    """Whether poses of the base with a heading, four or more a second, tell how the robot itself turns and drives (docs/tracking.md)."""
 
 
 class MeasurementSettings(Section, frozen=True):

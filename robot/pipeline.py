@@ -18,6 +18,7 @@ from robot.absence import EmptyPlaces, out_of_picture, unseen
 from robot.alarm import Alarm, AlarmDesk
 from robot.colours import head_colours
 from robot.config import Settings
+from robot.ego_motion import EgoMotion
 from robot.events import Place
 from robot.health import NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
@@ -102,7 +103,8 @@ class Pipeline:
         self._reference = ReferenceTracker(
             calibration.reference, calibration.radiometry, conditions.reflected_c, rules.reference_rules(settings)
         )
-        self._tracker = Tracker(rules.tracker_limits(settings))
+        self._ego = EgoMotion()
+        self._tracker = Tracker(rules.tracker_limits(settings), self._ego)
         self._limits = rules.roi_limits(settings, self._thermal.width_px)
         self._desk = AlarmDesk(rules.alarm_rules(settings))
         front = overlapping_cameras(self._cameras, self._thermal)
@@ -175,6 +177,8 @@ class Pipeline:
         """Takes in where the robot is, or that its source does not know."""
         self._health.beat("position", reading.t_mono_ns)
         self._whereabouts.hear(reading)
+        if self._settings.tracking.ego_motion:
+            self._ego.hear(reading)
 
     def place(self, now_ns: int) -> Place:
         """Returns where the robot is at `now_ns`, as well as is known."""
@@ -187,6 +191,8 @@ class Pipeline:
     def _look(self, shots: Sequence[CameraShot], now_ns: int) -> None:
         """Faces of new pictures move the tracks on; who is on late ones is no longer there."""
         shots = [shot for shot in shots if self._health.picture(shot.camera, shot.t_mono_ns, now_ns)]
+        if shots:
+            self._warm.carry(self._ego.at(shots[-1].t_mono_ns), self._thermal)
         due = Due(self._tracks, self._being_measured(), self._warm.unmatched())
         seen = self._looker.look(now_ns, shots, due)
         located = locate_all(
@@ -218,6 +224,7 @@ class Pipeline:
         tracks = self._confirmed(thermal.t_mono_ns)
         self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)
         seen = {track.track_id for track in tracks if thermal.t_mono_ns - track.last_seen_ns < _FACE_FRESH_NS}
+        self._warm.carry(self._ego.at(thermal.t_mono_ns), self._thermal)
         self._warm.update(
             thermal.t_mono_ns,
             self._blobs.find(thermal.temp_c, self._reference_state.correction_c),

@@ -1,6 +1,7 @@
 """One identity per person over all cameras: faces, as places in the robot's frame, continue or begin tracks.
 
-Each track is a Kalman filter (track_motion.py). The faces of all cameras are compared with all tracks at once, first the confident
+Each track is a Kalman filter (track_motion.py), kept in a frame that stays put while the robot turns and drives (ego_motion.py); faces come
+and tracks go out in the robot's own. The faces of all cameras are compared with all tracks at once, first the confident
 ones, then the faint, which may continue a track but never begin one; of each frame the pairs that are likeliest in all
 are made (track_assignment.py), and a face that is nobody's likely enough is somebody new. Because every camera measures in the
 robot's frame, a person seen by two cameras is one track. docs/tracking.md explains.
@@ -16,12 +17,13 @@ from operator import itemgetter
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.ego_motion import STILL, EgoMotion
 from robot.optics import inverted, length
 from robot.registration import Located
 from robot.track_assignment import Pair, assign, matched
 from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
-from robot.track_table import PERSON, Sighted, joined, shown, together
+from robot.track_table import PERSON, Sighted, fixed, joined, shown, together
 from robot.types import F64, I64, Track
 
 _NS = 1e-9
@@ -79,8 +81,11 @@ class TrackerLimits:
 class Tracker:
     """Holds the tracks. `update` moves them on by measurements, `predict` shows them at another moment without change."""
 
-    def __init__(self, limits: TrackerLimits | None = None) -> None:
+    def __init__(self, limits: TrackerLimits | None = None, ego: EgoMotion | None = None) -> None:
+        """`ego` knows how the robot moves, and is told by others; without it the robot stands."""
         self.limits = limits or TrackerLimits()
+        self._ego = ego or EgoMotion()
+        self._robot_m = STILL.place_m
         self._motion = self.limits.motion
         self._next_id = 1
         self._people = np.zeros(0, dtype=PERSON)
@@ -93,7 +98,8 @@ class Tracker:
     def update(self, now_ns: int, located: Sequence[Located]) -> list[Track]:
         """Returns the tracks at `now_ns` after taking in the faces of some camera frames; lost tracks are gone."""
         for frames in together(located):
-            self._take(joined(frames, self._cameras))
+            self._robot_m = self._ego.at(frames[-1].t_mono_ns).place_m
+            self._take(joined([fixed(faces, self._ego) for faces in frames], self._cameras))
         self._forget(now_ns)
         return self.predict(now_ns)
 
@@ -104,7 +110,7 @@ class Tracker:
             return []
         ahead_s = (t_ns - people["time_ns"]) * _NS
         place, covariance = self._motion.place(people["state"], people["covariance"], ahead_s)
-        return shown(people, t_ns, place, covariance, self._cameras)
+        return shown(people, t_ns, place, covariance, self._cameras, self._ego)
 
     def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:
         """Takes in whose place is empty at `t_ns`, and how far to each side (radians): they left it, whoever turns up there later."""
@@ -113,10 +119,11 @@ class Tracker:
             return
         people = self._people[rows]
         ahead_s = (t_ns - people["time_ns"]) * _NS
-        direction = self._motion.place(people["state"], people["covariance"], ahead_s)[0]
+        robot_m = self._ego.at(t_ns).place_m
+        direction = self._motion.place(people["state"], people["covariance"], ahead_s)[0] - robot_m
         direction[:, :2] /= np.maximum(length(direction[:, :2]), 1e-6)[:, None]
         direction[:, 2] = np.sin([min(places[track_id], 1.5) for track_id in people["id"].tolist()])
-        self._people["vacated"][rows] = direction
+        self._people["vacated"][rows], self._people["vacated_from"][rows] = direction, robot_m[:2]
 
     def settle(self, track_id: int) -> None:
         """Takes in who has a verdict."""
@@ -199,7 +206,7 @@ class Tracker:
     def _newcomers(self, positions_m: F64) -> F64:
         """Returns how densely people not met before appear at these places (n × 3; logarithm, per cubic metre)."""
         limits = self.limits
-        range_m = np.maximum(np.hypot(positions_m[:, 0], positions_m[:, 1]), 0.5)
+        range_m = np.maximum(length(positions_m[:, :2] - self._robot_m[:2]), 0.5)
         at_one_m = math.log(limits.newcomers_m3) - limits.newcomers_power * math.log(limits.newcomers_m)
         density: F64 = at_one_m + limits.newcomers_power * np.log(range_m)
         return density
@@ -211,9 +218,10 @@ class Tracker:
         doubt += limits.judged_doubt * (people["judged"].take(rows) & (unseen_s > _AWAY_S))
         if people["vacated"][:, 2].any():
             empty = people["vacated"].take(rows, axis=0)
-            aside_m = empty[:, 0] * positions_m[:, 1] - empty[:, 1] * positions_m[:, 0]
-            ahead_m = empty[:, 0] * positions_m[:, 0] + empty[:, 1] * positions_m[:, 1]
-            there = (ahead_m > 0) & (np.abs(aside_m) < empty[:, 2] * length(positions_m[:, :2]))
+            sight = positions_m[:, :2] - people["vacated_from"].take(rows, axis=0)
+            aside_m = empty[:, 0] * sight[:, 1] - empty[:, 1] * sight[:, 0]
+            ahead_m = empty[:, 0] * sight[:, 0] + empty[:, 1] * sight[:, 1]
+            there = (ahead_m > 0) & (np.abs(aside_m) < empty[:, 2] * length(sight))
             doubt += limits.vacated_doubt * there
         return doubt
 
@@ -267,7 +275,6 @@ class Tracker:
         scale = length(own["state"][:, :3] - origins) / np.maximum(length(positions - origins), 0.1)
         scale = np.minimum(np.maximum(scale, 0.7), 1.4)
         own["landmarks"] = faces.landmarks_m[columns] * scale[:, None, None]
-        own["seen_position"] = positions
         own["seen_ns"] = own["looked_ns"] = taken_ns
         own["excused_s"] = own["vacated"] = 0.0
         own["score"], own["yaw"] = faces.scores[columns], faces.yaw_rad[columns]
@@ -328,7 +335,7 @@ class Tracker:
             new[name] = faces.taken_ns[frame]
         new["hits"] = 1
         new["landmarks"], new["yaw"] = faces.landmarks_m[columns], faces.yaw_rad[columns]
-        new["seen_position"], new["score"] = faces.positions_m[columns], faces.scores[columns]
+        new["score"] = faces.scores[columns]
         new["camera"] = faces.camera[frame]
         new["colours"], new["looks"] = faces.colours[columns], 1.0
         self._people = np.concatenate([self._people, new])

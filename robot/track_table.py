@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import repeat
 
 import numpy as np
 
 from robot.colours import COUNT
+from robot.ego_motion import EgoMotion
 from robot.registration import Located
 from robot.types import F64, I64, Track
 
@@ -24,11 +25,11 @@ PERSON = np.dtype(
         ("looked_ns", np.int64),
         ("excused_s", np.float64),
         ("vacated", np.float64, 3),
+        ("vacated_from", np.float64, 2),
         ("hits", np.int64),
         ("confirmed", np.bool_),
         ("judged", np.bool_),
         ("landmarks", np.float64, (5, 3)),
-        ("seen_position", np.float64, 3),
         ("score", np.float64),
         ("yaw", np.float64),
         ("camera", np.int64),
@@ -38,7 +39,7 @@ PERSON = np.dtype(
 )
 """A row of the tracker: Kalman state (place, velocity) and covariance, times, and how the person looked last. `excused_s` is for how
 long the person could not have been seen, `looked_ns` until when that is known, `vacated` the direction (x, y) in which their place was
-found empty and the sine of how far to each side (0: it was not), `camera` the number of the tracker's list of cameras, `colours` the mean of so many `looks`."""
+found empty and the sine of how far to each side (0: it was not), `vacated_from` where the robot stood then, `camera` the number of the tracker's list of cameras, `colours` the mean of so many `looks`."""
 _TRACK = partial(tuple.__new__, Track)
 """Makes a track of all its values in order, as Track._make does, without a function of Python's for each."""
 TOGETHER_NS = 150_000_000
@@ -105,17 +106,42 @@ def joined(frames: Sequence[Located], cameras: list[str]) -> Sighted:
     )
 
 
+def fixed(faces: Located, ego: EgoMotion) -> Located:
+    """Returns the faces of one frame with their places in the frame that stays put."""
+    if not ego.known:
+        return faces
+    stance = ego.at(faces.t_mono_ns)
+    axes = stance.axes
+    return replace(
+        faces,
+        positions_m=stance.fixed(faces.positions_m),
+        covariances_m2=axes @ faces.covariances_m2 @ axes.T,
+        landmarks_m=faces.landmarks_m @ axes.T,
+        origin_m=stance.fixed(faces.origin_m),
+    )
+
+
 def _colours(faces: Located) -> F64:
     return np.full((len(faces), COUNT), np.nan) if faces.colours is None else faces.colours.astype(np.float64)
 
 
-def shown(people: np.ndarray, t_ns: int, position: F64, covariance: F64, cameras: Sequence[str]) -> list[Track]:
-    """Returns the rows as tracks at `t_ns`, where their places (n × 3) and the covariances of these (n × 3 × 3) have been predicted."""
+def shown(
+    people: np.ndarray, t_ns: int, position: F64, covariance: F64, cameras: Sequence[str], ego: EgoMotion
+) -> list[Track]:
+    """Returns the rows as tracks at `t_ns`, in the robot's frame of that moment; their places (n × 3) and the covariances of these
+    (n × 3 × 3) have been predicted in the frame that stays put."""
     # Copies: a track handed out must not change when the next faces come.
+    velocity, landmarks = people["state"][:, 3:].copy(), people["landmarks"].copy()
+    if ego.known:
+        stance = ego.at(t_ns)
+        axes = stance.axes
+        position, landmarks = stance.own(position), landmarks @ axes
+        covariance = axes.T @ covariance @ axes
+        velocity = stance.apparent(velocity, position)
     columns = zip(
-        people["id"].tolist(), repeat(t_ns, len(people)), position, people["state"][:, 3:].copy(), covariance,
+        people["id"].tolist(), repeat(t_ns, len(people)), position, velocity, covariance,
         people["first_ns"].tolist(), people["seen_ns"].tolist(), people["hits"].tolist(),
-        [cameras[camera] for camera in people["camera"].tolist()], people["landmarks"].copy(), people["seen_position"].copy(),
+        [cameras[camera] for camera in people["camera"].tolist()], landmarks,
         people["score"].tolist(), people["yaw"].tolist(), people["confirmed"].tolist(),
         strict=True,
     )  # fmt: skip

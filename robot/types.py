@@ -155,6 +155,7 @@ class Track(NamedTuple):
     position_m: F64
     """Point between the eyes, robot frame."""
     velocity_m_s: F64
+    """As the robot sees it: while the robot turns, who stands still goes by."""
     position_covariance_m2: F64
     """3 × 3, robot frame: long along the line of sight, short across it."""
     first_seen_ns: int
@@ -163,9 +164,7 @@ class Track(NamedTuple):
     camera: str
     """Camera of the newest detection."""
     landmark_rays: F64
-    """5 × 3: the newest landmarks as points in the robot frame, relative to `seen_position_m`, at the track's range."""
-    seen_position_m: F64
-    """Where the point between the eyes was at `last_seen_ns`."""
+    """5 × 3: the newest landmarks as points in the robot frame, relative to the one between the eyes, at the track's range."""
     score: float
     yaw_rad: float
     """Turn of the head away from the line of sight; 0 looks at the camera."""

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 import cv2
 import numpy as np
 
+from robot.ego_motion import STILL, Stance
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
 from robot.types import F32, F64, U8, ThermalRoi
@@ -34,6 +35,8 @@ _WIDER, _NARROWER = 1.5, 0.6
 """A warm place is wider than the face (ears, neck) or narrower (hair, a mask, a turned head) by these factors at most."""
 _ASPECT = (0.35, 2.8)
 _FILLED = 0.4
+_PARALLAX = 0.5
+"""The range of a warm place may be wrong by this share of itself: what stands still seems to move by as much of the robot's own way."""
 _BODY_ACROSS, _BODY_DOWN = 2.0, 9.0
 """How far arms and hands are from a face: face widths to the side and down."""
 
@@ -118,6 +121,8 @@ class WarmPlace:
     counted: bool = False
     looks: int = 0
     """How often a camera looked closer."""
+    began_from_m: tuple[float, float] = (0.0, 0.0)
+    """Where the robot was when the place was first seen, in the frame that stays put."""
 
 
 @dataclass(slots=True, eq=False)
@@ -133,6 +138,17 @@ class WarmWatch:
     unmatched_warm: int = 0
     """People who were warm, stayed, and showed no face: since the start. One whose face is found later is taken off again."""
     _next: int = 1
+    _stance: Stance = STILL
+
+    def carry(self, stance: Stance, thermal: Optic) -> None:
+        """The robot stands here now: what was seen before is where one sees it from here."""
+        if stance[:3] == self._stance[:3]:
+            return
+        before, self._stance = self._stance, stance
+        for place in self.places:
+            place.blob, place.began = (
+                _carried(blob, stance.own(before.fixed(blob.position_m)), thermal) for blob in (place.blob, place.began)
+            )
 
     def update(self, t_ns: int, blobs: Sequence[Blob], rois: Sequence[ThermalRoi]) -> None:
         """Takes in one thermal frame: its warm places, and where faces are known to be in it."""
@@ -151,13 +167,15 @@ class WarmWatch:
         near = [(_apart(place.blob, blob), index) for index, place in enumerate(self.places) if place.last_ns < t_ns]
         best = min(near, default=(math.inf, -1))
         if best[0] > 0.8:
-            self.places.append(WarmPlace(self._next, blob, t_ns, t_ns, blob, matched=has_face))
+            here_m = self._stance[:2]
+            self.places.append(WarmPlace(self._next, blob, t_ns, t_ns, blob, matched=has_face, began_from_m=here_m))
             self._next += 1
             return
         place = self.places[best[1]]
         place.blob, place.last_ns = blob, t_ns
-        place.moved |= _apart(place.began, blob) > self.moved_share
-        place.moved |= not 0.67 < blob.width_px / place.began.width_px < 1.5
+        driven = math.dist(place.began_from_m, self._stance[:2]) * _PARALLAX / FACE_WIDTH_M
+        place.moved |= _apart(place.began, blob) > self.moved_share + driven
+        place.moved |= not 0.67 < blob.width_px / place.began.width_px < 1.5 and not driven
         if has_face and not place.matched:
             place.matched = True
             if place.counted:
@@ -168,6 +186,15 @@ class WarmWatch:
         if stayed and place.moved and place.looks >= self.looks_min and not (place.matched or place.counted):
             place.counted = True
             self.unmatched_warm += 1
+
+
+def _carried(blob: Blob, position_m: F64, thermal: Optic) -> Blob:
+    """Returns the place as it is seen where it lies now."""
+    x, y = thermal.project(position_m[None, :])[0][0].tolist()
+    if not math.isfinite(x):  # behind the sensor by now: nothing there will be taken for it
+        x = y = -1e6
+    nearer = math.dist(blob.position_m, thermal.origin_m) / max(math.dist(position_m, thermal.origin_m), RANGE_M[0])
+    return Blob((x, y), blob.width_px * nearer, position_m)
 
 
 def _apart(one: Blob, other: Blob) -> float:

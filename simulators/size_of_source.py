@@ -175,5 +175,5 @@ def _track(found: list[Located]) -> Track:
     return Track(
         track_id=1, t_mono_ns=0, position_m=position, velocity_m_s=np.zeros(3),
         position_covariance_m2=np.eye(3) * 0.005**2, first_seen_ns=0, last_seen_ns=0, hits=9, camera="front",
-        landmark_rays=newest.landmarks_m[0], seen_position_m=position, score=0.9, yaw_rad=0.0, confirmed=True,
+        landmark_rays=newest.landmarks_m[0], score=0.9, yaw_rad=0.0, confirmed=True,
     )  # fmt: skip

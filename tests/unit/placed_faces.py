@@ -160,7 +160,6 @@ def ideal_track(
         "hits": 10,
         "camera": camera.name,
         "landmark_rays": points - place,
-        "seen_position_m": place,
         "score": 0.9,
         "yaw_rad": 0.0,
         "confirmed": True,

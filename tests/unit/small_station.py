@@ -161,7 +161,6 @@ def track(track_id: int, t_ns: int, confirmed: bool = True) -> Track:
         hits=3,
         camera="front",
         landmark_rays=np.zeros((5, 3)),
-        seen_position_m=np.array([1.5, 0.0, 1.5]),
         score=0.9,
         yaw_rad=0.0,
         confirmed=confirmed,

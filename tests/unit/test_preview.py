@@ -239,7 +239,6 @@ def track(number: int, x_m: float, y_m: float, speed_m_s: float = 0.0) -> Track:
         hits=5,
         camera="front",
         landmark_rays=np.zeros((5, 3)),
-        seen_position_m=np.array([x_m, y_m, 1.5]),
         score=0.9,
         yaw_rad=0.0,
         confirmed=True,

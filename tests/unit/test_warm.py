@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from small_station import AMBIENT_C, PLATE_PX, Person, S, calibration, thermal_frame
 
+from robot.ego_motion import Stance
 from robot.optics import Optic
 from robot.types import Reason, ThermalRoi
 from robot.warm import Blob, BlobFinder, WarmWatch
@@ -143,3 +146,67 @@ def test_places_that_are_gone_are_forgotten() -> None:
     watched.run(3, [blob(10.0 + 30 * index) for index in range(5)])
     watched.run(20, [])
     assert watched.watch.places == []
+
+
+# The robot itself moves.
+
+
+def seen_from(stance: Stance, place_m: tuple[float, float, float]) -> Blob:
+    """Returns the warm place that something as wide as a face makes at this place of the map."""
+    own = stance.own(np.array(place_m))
+    (center,), _ = LENS.project(own[None, :])
+    width_px = LENS.focal_px * 0.15 / float(np.linalg.norm(own - LENS.position_m))
+    return Blob((float(center[0]), float(center[1])), width_px, own)
+
+
+def watch_while(
+    way: Callable[[float], Stance], place: Callable[[float], tuple[float, float, float]], told: bool = True
+) -> WarmWatch:
+    watch = WarmWatch()
+    for step in range(18):
+        t_s = step / 9
+        if told:
+            watch.carry(way(t_s), LENS)
+        watch.update(round(t_s * S), [seen_from(way(t_s), place(t_s))], [])
+        for one in watch.unmatched():
+            one.looks += 1
+    return watch
+
+
+def turning(t_s: float) -> Stance:
+    return Stance(0.0, 0.0, 0.3 * (t_s - 1.0))
+
+
+def driving(t_s: float) -> Stance:
+    return Stance(0.4 * t_s, 0.0, 0.0)
+
+
+def creeping(t_s: float) -> Stance:
+    return Stance(0.1 * t_s, 0.0, 0.0)
+
+
+@pytest.mark.parametrize("way", [turning, driving])
+def test_a_fixture_that_the_robot_passes_is_one_place_and_no_person(way: Callable[[float], Stance]) -> None:
+    watch = watch_while(way, lambda _: (3.0, 0.1, 1.5))
+    assert [place.number for place in watch.places] == [1]
+    assert watch.unmatched_warm == 0
+
+
+def test_without_knowing_of_the_turn_a_fixture_is_taken_for_somebody() -> None:
+    assert watch_while(turning, lambda _: (1.5, 0.1, 1.5), told=False).unmatched_warm == 1
+
+
+@pytest.mark.parametrize("way", [turning, creeping])
+def test_somebody_who_walks_before_a_moving_robot_is_counted(way: Callable[[float], Stance]) -> None:
+    watch = watch_while(way, lambda t_s: (1.8, 0.45 - 0.45 * t_s, 1.5))
+    assert [place.number for place in watch.places] == [1]
+    assert watch.unmatched_warm == 1
+
+
+def test_a_warm_place_behind_the_robot_is_nowhere_in_its_image() -> None:
+    watch = WarmWatch()
+    watch.carry(Stance(), LENS)
+    watch.update(0, [seen_from(Stance(), (2.0, 0.0, 1.5))], [])
+    watch.carry(Stance(0.0, 0.0, np.pi), LENS)
+    watch.update(S // 9, [seen_from(Stance(), (2.0, 0.0, 1.5))], [])
+    assert [place.number for place in watch.places] == [1, 2]
