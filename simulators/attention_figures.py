@@ -119,6 +119,9 @@ def compare(scenario: Scenario, duration_s: float, seed: int | None = None) -> d
     known: set[int] = set()
     for arrives_s, taken_s, camera in devices.schedule(duration_s):
         now_ns = at_ns(arrives_s)
+        for reading in devices.poses(arrives_s):
+            for robot in robots.values():
+                robot.pipeline.hear_position(reading)
         if camera is not None:
             shot = devices.picture(camera, taken_s)
             for robot in robots.values():

@@ -1,7 +1,7 @@
 """[P] A robot on patrol: where it is at any second, and how a receiver or its base would tell that.
 
-The square around the robot stays its own: people come by wherever it is. NMEA 0183 sentences are written from the standard's field lists
-(GGA, RMC, GST), poses from docs/wiring.md.
+Unless it drives, the square around the robot stays its own: people come by wherever it is. NMEA 0183 sentences are written from the
+standard's field lists (GGA, RMC, GST), poses from docs/wiring.md.
 """
 
 from __future__ import annotations
@@ -10,13 +10,21 @@ import datetime as dt
 import json
 import math
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Annotated, Literal
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
 from robot.errors import ConfigError
+from simulators.world import F64
+
+POSES_HZ, DRIVE_POSES_HZ = 5.0, 20.0
+"""How often a base tells its pose: one whose patrol is only told, and one that drives."""
+POSE_SD_M = 0.05
+POSE_DELAY_S = 0.02
+"""From the moment at which a pose was true to its arrival: what a base takes to find itself."""
 
 _M_PER_DEG = 111_195.0
 _M_S_PER_KNOT = 0.514444
@@ -43,6 +51,10 @@ class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     path_m: tuple[Point, ...] = ()
     """Corners of the way, which ends where it begins; empty: the robot has no source of positions."""
     speed_m_s: Annotated[float, Meta(gt=0, le=5)] = 0.8
+    drives: bool = False
+    """Whether the robot really moves and turns among the people, who then live on the map; else only its positions are told."""
+    turn_deg_s: Annotated[float, Meta(gt=0, le=360)] = 45.0
+    """How fast one that drives turns on the spot at each corner."""
     origin_deg: tuple[Annotated[float, Meta(ge=-89, le=89)], Annotated[float, Meta(ge=-180, le=180)]] = (
         31.249610,
         121.455730,
@@ -64,32 +76,84 @@ class PositionFault(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """Where the robot is; heading in degrees, counter-clockwise from east."""
+    """Where the robot is on the map; heading in degrees, counter-clockwise from east."""
 
     x_m: float
     y_m: float
     heading_deg: float
     speed_m_s: float
+    turn_deg_s: float = 0.0
+    """Positive turns left."""
+
+    @property
+    def rotation(self) -> F64:
+        """3 × 3: directions of the robot's frame to those of the map."""
+        sin, cos = math.sin(math.radians(self.heading_deg)), math.cos(math.radians(self.heading_deg))
+        return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+
+    @property
+    def place_m(self) -> F64:
+        """Where the robot's origin is on the map, with height 0."""
+        return np.array([self.x_m, self.y_m, 0.0])
 
 
 def check(patrol: PatrolFile) -> None:
     """Raises ConfigError for a way that leads nowhere."""
-    if patrol.path_m and _length_m(patrol.path_m) <= 0:
+    if patrol.path_m and not any(math.dist(*side) for side in _sides(patrol.path_m)):
         raise ConfigError(["patrol.path_m: needs two different places at least"])
+    if patrol.drives and not patrol.path_m:
+        raise ConfigError(["patrol.drives: there is no way to go (give patrol.path_m)"])
 
 
 def pose_at(patrol: PatrolFile, t_s: float) -> Pose:
-    """Returns where the robot is at that second."""
-    corners = patrol.path_m
-    left_m = (max(t_s, 0.0) * patrol.speed_m_s) % _length_m(corners)
-    for (x_m, y_m), (to_x_m, to_y_m) in _sides(corners):
-        side_m = math.dist((x_m, y_m), (to_x_m, to_y_m))
-        if left_m <= side_m and side_m > 0:
-            share = left_m / side_m
-            heading_deg = math.degrees(math.atan2(to_y_m - y_m, to_x_m - x_m)) % 360
-            return Pose(x_m + share * (to_x_m - x_m), y_m + share * (to_y_m - y_m), heading_deg, patrol.speed_m_s)
-        left_m -= side_m
-    return Pose(*corners[0], 0.0, patrol.speed_m_s)
+    """Returns where the robot is at that second. One that drives stands at the beginning of its way before second 0, and at each
+    corner while it turns; it takes no time to gain or lose speed."""
+    legs = _legs(patrol)
+    since_s = max(t_s, 0.0) % (legs[-1].begin_s + legs[-1].lasts_s)
+    leg = next(leg for leg in reversed(legs) if leg.begin_s <= since_s)
+    share = (since_s - leg.begin_s) / leg.lasts_s
+    moves = t_s >= 0 or not patrol.drives
+    (x_m, y_m), (to_x_m, to_y_m) = leg.side
+    return Pose(
+        x_m + share * (to_x_m - x_m),
+        y_m + share * (to_y_m - y_m),
+        (leg.heading_deg + share * leg.turn_deg) % 360,
+        patrol.speed_m_s if moves and not leg.turn_deg else 0.0,
+        math.copysign(patrol.turn_deg_s, leg.turn_deg) if moves and leg.turn_deg else 0.0,
+    )
+
+
+def poses_hz(patrol: PatrolFile) -> float:
+    """Returns how often the robot's base tells its pose."""
+    return DRIVE_POSES_HZ if patrol.drives else POSES_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class _Leg:
+    """A part of the way: straight on, or a turn on the spot."""
+
+    begin_s: float
+    lasts_s: float
+    side: tuple[Point, Point]
+    heading_deg: float
+    turn_deg: float = 0.0
+
+
+@lru_cache(maxsize=64)
+def _legs(patrol: PatrolFile) -> tuple[_Leg, ...]:
+    """Returns one round of the way; without turns where the robot does not drive."""
+    sides = [(start, end) for start, end in _sides(patrol.path_m) if math.dist(start, end) > 0]
+    headings_deg = [math.degrees(math.atan2(y1 - y0, x1 - x0)) for (x0, y0), (x1, y1) in sides]
+    legs: list[_Leg] = []
+    begin_s = 0.0
+    for side, heading_deg, next_deg in zip(sides, headings_deg, (*headings_deg[1:], headings_deg[0]), strict=True):
+        legs.append(_Leg(begin_s, math.dist(*side) / patrol.speed_m_s, side, heading_deg))
+        begin_s += legs[-1].lasts_s
+        turn_deg = (next_deg - heading_deg + 180) % 360 - 180
+        if patrol.drives and turn_deg:
+            legs.append(_Leg(begin_s, abs(turn_deg) / patrol.turn_deg_s, (side[1], side[1]), heading_deg, turn_deg))
+            begin_s += legs[-1].lasts_s
+    return tuple(legs)
 
 
 def on_earth(patrol: PatrolFile, x_m: float, y_m: float) -> Point:
@@ -125,7 +189,9 @@ def message(patrol: PatrolFile, pose: Pose, at: dt.datetime, has_fix: bool = Tru
     t_utc = f"{at:%Y-%m-%dT%H:%M:%S.%f}Z"
     if not has_fix:
         return json.dumps({"valid": False, "t_utc": t_utc}).encode()
-    figures = {"x_m": pose.x_m, "y_m": pose.y_m, "heading_deg": pose.heading_deg, "accuracy_m": 0.05}
+    figures = {"x_m": pose.x_m, "y_m": pose.y_m, "accuracy_m": POSE_SD_M}
+    if patrol.drives:  # pictures that stand still must not be said to turn
+        figures["heading_deg"] = pose.heading_deg
     rounded = {name: round(value, 3) for name, value in figures.items()}
     return json.dumps({"frame": "map", "map": patrol.map, **rounded, "t_utc": t_utc}).encode()
 
@@ -153,7 +219,3 @@ def _minutes(value_deg: float, digits: int) -> str:
 
 def _sides(corners: tuple[Point, ...]) -> list[tuple[Point, Point]]:
     return list(zip(corners, (*corners[1:], *corners[:1]), strict=True))
-
-
-def _length_m(corners: tuple[Point, ...]) -> float:
-    return sum(math.dist(one, other) for one, other in _sides(corners))

@@ -99,14 +99,16 @@ class PosePublisher:
         address: str,
         now_s: Callable[[], float],
         faults: tuple[PositionFault, ...] = (),
-        period_s: float = 0.2,
+        period_s: float | None = None,
     ) -> None:
+        """`period_s`: instead of the patrol's own."""
         from paho.mqtt.client import Client
         from paho.mqtt.enums import CallbackAPIVersion
 
         parts = urlsplit(address)
         self._host, self._port, self._topic = str(parts.hostname), parts.port or 1883, parts.path.lstrip("/")
-        self._path, self._now_s, self._faults, self._period_s = path, now_s, faults, period_s
+        self._path, self._now_s, self._faults = path, now_s, faults
+        self._period_s = period_s or 1.0 / patrol.poses_hz(path)
         self._client = Client(CallbackAPIVersion.VERSION2)
         self._client.reconnect_delay_set(1, 1)
         self._stopping = threading.Event()
@@ -131,8 +133,13 @@ class PosePublisher:
         while not self._stopping.wait(self._period_s):
             t_s = self._now_s()
             broken = patrol.active(self._faults, t_s)
-            pose, at = patrol.pose_at(self._path, t_s), dt.datetime.now(dt.UTC)
-            said = patrol.message(self._path, pose, at, has_fix="no_fix" not in broken)
+            said = _pose_message(self._path, t_s, has_fix="no_fix" not in broken)
             frozen = (frozen or said) if "frozen" in broken else None
             if not broken & {"silence", "unplug"} and self._client.is_connected():
                 self._client.publish(self._topic, b"{" if "garbage" in broken else frozen or said)
+
+
+def _pose_message(path: PatrolFile, t_s: float, has_fix: bool) -> bytes:
+    """Returns what a base says at that second: where it was a moment ago."""
+    at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=patrol.POSE_DELAY_S)
+    return patrol.message(path, patrol.pose_at(path, t_s - patrol.POSE_DELAY_S), at, has_fix)

@@ -30,12 +30,13 @@ from robot.interfaces import FaceDetector
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline
 from robot.report import step_data
-from robot.types import U8, CameraShot, ThermalFrame
+from robot.types import U8, CameraShot, MapPosition, PositionReading, ThermalFrame
 from simulators.nameplate import calibration_of
+from simulators.patrol import POSE_DELAY_S, POSE_SD_M, poses_hz
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
-from simulators.robot_config import robot_toml
+from simulators.robot_config import place_toml, robot_toml
 from simulators.scenario import Scenario
 from simulators.scene import Scene
 from simulators.truth import RATE_HZ, Header, Line, PersonLine, Sample, TruthWriter, header
@@ -95,6 +96,8 @@ class Rehearsal:
         devices = Devices(self.rig, self.scene)
         for arrives_s, taken_s, camera in devices.schedule(duration_s):
             now_ns = at_ns(arrives_s)
+            for reading in devices.poses(arrives_s):
+                pipeline.hear_position(reading)
             if camera is not None:
                 note(pipeline.step([devices.picture(camera, taken_s)], (), now_ns), now_ns)
                 continue
@@ -141,7 +144,8 @@ def prepare(
     calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
     text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
-    settings = config.parse(tomllib.loads(text), Path.cwd())
+    place = place_toml(scenario.patrol, "pose:/dev/null" if scenario.patrol.drives else "")
+    settings = config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
     return scene, rig, calibration, settings
 
 
@@ -157,13 +161,28 @@ def at_ns(t_s: float) -> int:
 
 
 class Devices:
-    """Pictures and thermal frames of a scene as they would come out of the drivers."""
+    """Pictures, thermal frames and poses of a scene as they would come out of the drivers."""
 
     def __init__(self, rig: Rig, scene: Scene) -> None:
         self._rig, self._scene = rig, scene
         self._visible = {optic.name: VisibleRenderer(optic, scene.seed) for optic in rig.cameras}
         self._thermal = ThermalRenderer(rig, scene.seed)
         self._seq = itertools.count(1)
+        self._poses_told = 0
+
+    def poses(self, until_s: float) -> list[PositionReading]:
+        """Returns what the base of a robot that drives has told since the last call and until that second; nothing of another's."""
+        patrol, found = self._scene.scenario.patrol, []
+        while patrol.drives and self._pose_arrives_s() <= until_s:
+            arrives_s = self._pose_arrives_s()
+            self._poses_told += 1
+            pose = self._scene.robot_at(arrives_s - POSE_DELAY_S)
+            position = MapPosition(pose.x_m, pose.y_m, pose.heading_deg, POSE_SD_M, patrol.map)
+            found.append(PositionReading(self._poses_told, at_ns(arrives_s), position))
+        return found
+
+    def _pose_arrives_s(self) -> float:
+        return self._poses_told / poses_hz(self._scene.scenario.patrol) - LEAD_IN_S + POSE_DELAY_S
 
     def schedule(self, duration_s: float) -> list[tuple[float, float, str | None]]:
         """Returns (arrives, taken, camera or None for thermal) in the order of arrival; cameras take turns."""

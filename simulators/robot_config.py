@@ -9,7 +9,7 @@ from pathlib import Path
 
 from calibration import files
 from simulators.nameplate import PHYSIOLOGY_SD_C, calibration_of
-from simulators.patrol import PatrolFile, on_earth
+from simulators.patrol import PatrolFile, on_earth, poses_hz
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
@@ -46,7 +46,7 @@ def place_toml(path: PatrolFile, source: str) -> str:
     """Returns the [place] table for a patrol whose positions come from that address; empty where there is none."""
     if not source:
         return ""
-    poses = source.startswith("mqtt:")
+    poses = source.startswith(("mqtt:", "pose:"))
     zones = "".join(
         f"[[place.zones]]\nname = {_text(zone.name)}\nname_zh = {_text(zone.name_zh)}\n"
         + (
@@ -56,7 +56,7 @@ def place_toml(path: PatrolFile, source: str) -> str:
         )
         for zone in path.zone
     )
-    return f"[place]\nsource = {_text(source)}\nrate_hz = {5 if poses else 1}\n{zones}"
+    return f"[place]\nsource = {_text(source)}\nrate_hz = {poses_hz(path) if poses else 1:g}\n{zones}"
 
 
 def robot_toml(

@@ -222,6 +222,10 @@ def check(scenario: Scenario, source: str) -> None:
         check_patrol(scenario.patrol)
     except ConfigError as error:
         problems += error.problems
+    if scenario.patrol.drives and scenario.prop:
+        problems.append(
+            "patrol.drives: calibration targets are for a robot that stands (leave drives out, or [[prop]])"
+        )
     if problems:
         raise ConfigError([f"{source}: {problem}" for problem in problems])
 

@@ -1,6 +1,7 @@
 """The one ground truth: what the station looks like at any moment, for every simulated device and for the score.
 
-The same scenario and seed give the same station at the same second, whatever was asked before.
+The same scenario and seed give the same station at the same second, whatever was asked before. Where the robot drives, people and
+things have their places on the map; whoever asks gets them in the robot's frame all the same.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 import bisect
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from simulators.held import Held
+from simulators.patrol import Pose, pose_at
 from simulators.people import Plan, explicit_person, plans
 from simulators.rig import load_rig
 from simulators.scenario import HotObjectFile, PersonFile, Scenario, check_against
@@ -62,16 +64,23 @@ class Scene:
             _Placed(explicit_person(file, index, scenario.ambient_c), file)
             for index, file in enumerate(scenario.person, start=1)
         ]
-        self._walk = Walk(scenario.crowd, plans(scenario, self.seed) if comers is None else comers)
+        drives = self.robot_at if scenario.patrol.drives else None
+        self._walk = Walk(scenario.crowd, plans(scenario, self.seed) if comers is None else comers, drives)
+
+    def robot_at(self, t_s: float) -> Pose:
+        """Returns where the robot is on the map, in a scenario with a patrol."""
+        return pose_at(self.scenario.patrol, t_s)
 
     def at(self, t_s: float, again: int = 0) -> SceneState:
-        """Returns the station at that second; before 0 it stands still as it is at 0. `again`: how often the tours of calibration
+        """Returns the station at that second, in the robot's frame; before 0 it stands still as it is at 0. `again`: how often the tours of calibration
         targets have been walked before."""
+        robot = self.robot_at(t_s) if self.scenario.patrol.drives else None
         t_s = max(0.0, t_s)
         step = int(t_s / STEP_S)
         self._walk.extend(step + 1)
         tracks = self._present(step)
-        poses = [pose for placed in self._placed if (pose := _placed_pose(placed, t_s)) is not None]
+        robot_m = (0.0, 0.0) if robot is None else (robot.x_m, robot.y_m)
+        poses = [pose for placed in self._placed if (pose := _placed_pose(placed, t_s, robot_m)) is not None]
         poses += [_walking_pose(track, step, t_s) for track in tracks]
         objects = [_hot_object(file) for file in self.scenario.hot_object if _is_there(file, t_s)]
         objects += [
@@ -79,6 +88,9 @@ class Scene:
             for track in tracks
             if track.plan.carries_cup
         ]
+        if robot is not None:
+            poses = [_seen_from(robot, pose) for pose in poses]
+            objects = [_thing_seen_from(robot, item) for item in objects]
         present = {pose.person.person_id for pose in poses}
         return SceneState(
             t_s=t_s,
@@ -87,6 +99,7 @@ class Scene:
             humidity=self.scenario.humidity,
             hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
             props=tuple(shown for held in self.held if (shown := held.at(t_s, again)) is not None),
+            robot=robot,
         )
 
     def _present(self, step: int) -> list[Track]:
@@ -94,6 +107,25 @@ class Scene:
         tracks = self._walk.tracks
         last = bisect.bisect_right(tracks, step, key=lambda track: track.first_step)
         return [track for track in tracks[:last] if step < track.first_step + track.steps]
+
+
+def _seen_from(robot: Pose, pose: PersonPose) -> PersonPose:
+    """Returns somebody on the map as the robot has them."""
+    to_map = robot.rotation
+    return replace(
+        pose,
+        eyes_m=(pose.eyes_m - robot.place_m) @ to_map,
+        velocity_m_s=pose.velocity_m_s @ to_map,
+        facing=pose.facing @ to_map,
+        body_heading=pose.body_heading @ to_map,
+    )
+
+
+def _thing_seen_from(robot: Pose, thing: HotObject) -> HotObject:
+    if thing.carried_by is not None:
+        return thing
+    x, y, z = ((np.array(thing.position_m) - robot.place_m) @ robot.rotation).tolist()
+    return replace(thing, position_m=(x, y, z))
 
 
 def _hot_object(file: HotObjectFile) -> HotObject:
@@ -137,7 +169,7 @@ def _walking_pose(track: Track, step: int, t_s: float) -> PersonPose:
     )
 
 
-def _placed_pose(placed: _Placed, t_s: float) -> PersonPose | None:
+def _placed_pose(placed: _Placed, t_s: float, robot_m: tuple[float, float]) -> PersonPose | None:
     path = placed.file.path
     if not path[0][0] <= t_s <= path[-1][0]:
         return None
@@ -146,7 +178,7 @@ def _placed_pose(placed: _Placed, t_s: float) -> PersonPose | None:
     share = (t_s - t0) / (t1 - t0)
     x, y = x0 + (x1 - x0) * share, y0 + (y1 - y0) * share
     vx, vy = (x1 - x0) / (t1 - t0), (y1 - y0) / (t1 - t0)
-    to_robot = math.atan2(-y, -x)
+    to_robot = math.atan2(-(y - robot_m[1]), -(x - robot_m[0]))
     body = math.atan2(vy, vx) if math.hypot(vx, vy) > 1e-3 else to_robot
     azimuth = (to_robot if placed.file.look == "robot" else body) + math.radians(placed.file.look_off_deg)
     return PersonPose(

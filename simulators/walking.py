@@ -3,18 +3,23 @@
 Forces in the manner of Helbing's social force model: everyone steers for the next point, gives way to the right,
 and keeps away from the robot; a hard circle around the robot is never entered. Steps follow from steps alone, so the
 same plans give the same walk however it is asked for.
+
+Where the robot drives, people walk on the map: each way is laid around where the robot will be at its closest approach, and
+whoever is in the robot's way steps aside.
 """
 
 from __future__ import annotations
 
+import itertools
 import math
 from array import array
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from simulators.people import Plan
+from simulators.patrol import Pose
+from simulators.people import Plan, Point
 from simulators.scenario import CrowdFile
 from simulators.world import F64
 
@@ -37,8 +42,19 @@ HURRY = 1.3
 WARM_UP_STEPS = 200
 """A constant crowd walks for 10 s before the scene begins, so that it begins in the midst of it."""
 
+ASIDE_WITHIN_M = 2.0
+"""Whoever is this near in front of a robot that drives steps aside …"""
+ASIDE_M_S2 = 3.0
+"""… with this acceleration at most."""
+LAY_STEP_S = 0.1
+LAY_WITHIN_S = 60.0
+"""How far ahead a way is laid to meet the robot."""
+
 COLUMNS = 7
 """Of one sample: x, y, vx, vy, body heading, face azimuth, face elevation (m, m/s, rad; angles unwrapped)."""
+
+
+_STANDS = Pose(0.0, 0.0, 0.0, 0.0)
 
 
 @dataclass(slots=True)
@@ -70,8 +86,13 @@ class _Walker:
 class Walk:
     """All walks of one scene, stepped on demand."""
 
-    def __init__(self, crowd: CrowdFile, plans: Iterator[Plan]) -> None:
+    def __init__(
+        self, crowd: CrowdFile, plans: Iterator[Plan], robot_at: Callable[[float], Pose] | None = None
+    ) -> None:
+        """`robot_at`: where the robot is on the map at a second, if it drives; people then walk on the map, else around it."""
         self._crowd = crowd
+        self._robot_at = robot_at
+        self._robot = _STANDS if robot_at is None else robot_at(0.0)
         self._plans = plans
         self._next = next(plans, None)
         self._walkers: list[_Walker] = []
@@ -86,6 +107,8 @@ class Walk:
     def extend(self, step: int) -> None:
         """Walks on until the samples of `step` are there."""
         while self._step <= step:
+            if self._robot_at is not None:
+                self._robot = self._robot_at(self._step * STEP_S)
             self._arrivals()
             self._move()
             for index, walker in enumerate(self._walkers):
@@ -115,6 +138,9 @@ class Walk:
         plan = self._next
         assert plan is not None
         self._next = next(self._plans, None)
+        if self._robot_at is not None:
+            since_s = along * _length_m(plan.route) / plan.speed_m_s
+            plan = replace(plan, route=_laid(plan, self._step * STEP_S - since_s, self._robot_at))
         track = Track(plan, self._step)
         start, leg = _point_along(plan.route, along)
         target = plan.route[leg]
@@ -157,8 +183,9 @@ class Walk:
         speed = np.linalg.norm(velocity, axis=1)
         velocity *= np.minimum(1.0, top / np.maximum(speed, 1e-9))[:, None]
         moved = at + velocity * STEP_S
-        range_m = np.linalg.norm(moved, axis=1)
-        moved *= np.maximum(1.0, self._keep_out_m / np.maximum(range_m, 1e-9))[:, None]
+        robot = self._robot_xy()
+        range_m = np.linalg.norm(moved - robot, axis=1)
+        moved = robot + (moved - robot) * np.maximum(1.0, self._keep_out_m / np.maximum(range_m, 1e-9))[:, None]
         self._velocity = (moved - at) / STEP_S
         self._at = moved
 
@@ -177,15 +204,32 @@ class Walk:
         return force
 
     def _avoid_robot(self) -> F64:
-        range_m = np.linalg.norm(self._at, axis=1)
+        away = self._at - self._robot_xy()
+        range_m = np.linalg.norm(away, axis=1)
         push = 2.0 * np.exp((self._keep_out_m + 0.1 - range_m) / 0.12)
         push[range_m > self._keep_out_m + 1.0] = 0.0
-        outward = self._at / np.maximum(range_m, 1e-6)[:, None]
+        outward = away / np.maximum(range_m, 1e-6)[:, None]
         force: F64 = np.minimum(push, MAX_ACCELERATION_M_S2)[:, None] * outward
+        return force + self._step_aside(away) if self._robot.speed_m_s else force
+
+    def _step_aside(self, away: F64) -> F64:
+        """Accelerations square to the robot's way of whoever is in it, to the side on which they are."""
+        heading = math.radians(self._robot.heading_deg)
+        left = np.array([-math.sin(heading), math.cos(heading)])
+        ahead_m = away @ np.array([math.cos(heading), math.sin(heading)])
+        beside_m = away @ left
+        width_m = self._keep_out_m + 0.1
+        free = np.clip(np.abs(beside_m) / width_m, 0.0, 1.0)
+        near = np.clip(1.0 - (ahead_m - self._keep_out_m) / ASIDE_WITHIN_M, 0.0, 1.0)
+        size = np.where(ahead_m > 0, ASIDE_M_S2 * near * (1.0 - free), 0.0) * np.where(beside_m < 0, -1.0, 1.0)
+        force: F64 = size[:, None] * left
         return force
 
+    def _robot_xy(self) -> F64:
+        return np.array([self._robot.x_m, self._robot.y_m])
+
     def _turn_head(self, index: int, walker: _Walker) -> None:
-        x, y = self._at[index]
+        x, y = self._at[index] - self._robot_xy()
         vx, vy = self._velocity[index]
         plan = walker.track.plan
         range_m = math.hypot(x, y)
@@ -246,6 +290,38 @@ def _glances(plan: Plan) -> tuple[tuple[float, float, float], ...]:
         found.append((t_s, until_s, math.radians(float(rng.uniform(-13, 13)))))
         t_s = until_s + float(rng.uniform(0.4, 1.2))
     return tuple(found)
+
+
+def _laid(plan: Plan, begins_s: float, robot_at: Callable[[float], Pose]) -> tuple[Point, ...]:
+    """Returns the way on the map: turned as the robot will be turned at the closest approach, each of its points as far from where the
+    robot will be when it is reached."""
+    points = np.array(plan.route)
+
+    def placed(index: int, t_s: float, pose: Pose) -> F64:
+        there = robot_at(t_s)
+        place: F64 = np.array([there.x_m, there.y_m]) + points[index] @ pose.rotation[:2, :2].T
+        return place
+
+    # Turned for the closest approach, which is reached when there has been time enough to walk there.
+    latest_s = begins_s + max(LAY_WITHIN_S, 2 * _length_m(plan.route[:2]) / plan.speed_m_s)
+    t_s = begins_s
+    while t_s < latest_s:
+        pose = robot_at(t_s)
+        way_m = float(np.linalg.norm(placed(1, t_s, pose) - placed(0, begins_s, pose)))
+        if way_m <= plan.speed_m_s * (t_s - begins_s):
+            break
+        t_s += LAY_STEP_S
+    pose = robot_at(t_s)
+    laid = [placed(0, begins_s, pose), placed(1, t_s, pose)]
+    t_s += plan.stop_s
+    for index in range(2, len(points)):
+        t_s += float(np.linalg.norm(points[index] - points[index - 1])) / plan.speed_m_s
+        laid.append(placed(index, t_s, pose))
+    return tuple((float(x), float(y)) for x, y in laid)
+
+
+def _length_m(route: tuple[Point, ...]) -> float:
+    return sum(math.dist(one, other) for one, other in itertools.pairwise(route))
 
 
 def _point_along(route: tuple[tuple[float, float], ...], share: float) -> tuple[F64, int]:

@@ -1,6 +1,6 @@
 """Values that describe the simulated station: who is there, where the devices look, what the air is like.
 
-The world's frame is the robot's: x forward, y left, z up, origin on the floor below the mast, metres.
+The world's frame is the robot's: x forward, y left, z up, origin on the floor below the mast, metres; also where the robot drives.
 Optical frames are OpenCV's: x right, y down, z forward. Pure values; motion is in scene.py, pictures in render_*.py.
 """
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from simulators.patrol import Pose
     from simulators.props import PropPose
 
 F64 = NDArray[np.float64]
@@ -47,6 +48,7 @@ class PersonPose:
     person: Person
     eyes_m: F64
     velocity_m_s: F64
+    """Over the ground (not against a robot that drives), along the axes of the robot's frame: it decides on the stride."""
     facing: F64
     """Unit vector out of the face, robot frame; tilt included."""
     body_heading: F64
@@ -79,6 +81,8 @@ class SceneState:
     hot_objects: tuple[HotObject, ...]
     props: tuple[PropPose, ...] = ()
     """Calibration targets held in front of the robot."""
+    robot: Pose | None = None
+    """Where a robot that drives is on the map; None: it stands at the origin, and all is around it."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
