@@ -90,7 +90,7 @@ class Disk:
 
 def disk(folder: Path) -> Disk:
     """Returns room and speed of the disk that holds `folder` (which may not exist yet). Raises StoreError if nothing can be told of it."""
-    there = next((path for path in (folder, *folder.parents) if path.is_dir()), ROOT)
+    there = next((path for path in (folder, *folder.parents) if os.access(path, os.F_OK)), ROOT)
     try:
         usage = shutil.disk_usage(there)
     except OSError as error:

@@ -370,6 +370,13 @@ def disk_write(seconds: float | None, problem: str) -> Finding:
     return Finding(check="disk_write", device="", level=level, found=found, value=seconds, unit="s", limit=WRITE_BAD_S)
 
 
+def evidence(problem: str) -> Finding:
+    """Returns whether what an alarm leaves behind could be kept. The robot screens and alarms without that."""
+    level = Level.WARN if problem else Level.OK
+    found = same(problem) if problem else Text("can be written", "可写入")
+    return Finding(check="evidence", device="", level=level, found=found)
+
+
 def clock(synchronised: bool | None, error_s: float) -> Finding:
     """Returns whether the kernel's clock is disciplined (events carry its time)."""
     if synchronised is None:

@@ -238,6 +238,7 @@ def _computer(settings: Settings) -> list[Finding]:
     return [
         doctor.disk(disk.free_bytes, disk.share),
         doctor.disk_write(disk.write_s, disk.problem),
+        doctor.evidence(computer.disk(Path(settings.evidence.folder)).problem),
         doctor.clock(*computer.clock()),
         doctor.temperature(computer.hottest_c(root)),
         doctor.power(computer.throttled_flags(root)),

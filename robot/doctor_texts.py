@@ -121,6 +121,13 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Disk takes events", "磁盘写入"),
         Text("Replace the card or disk; see whether it is mounted read-only", "更换存储卡；检查是否为只读挂载"),
     ),
+    "evidence": (
+        Text("Evidence of alarms", "警报证据"),
+        Text(
+            "Let the robot's user write to evidence.folder, or name another folder there",
+            "允许机器人账户写入 evidence.folder，或改用其他文件夹",
+        ),
+    ),
     "clock": (
         Text("Clock follows a time server", "时钟同步"),
         Text("Enable systemd-timesyncd or chrony and name a server", "启用 systemd-timesyncd 或 chrony 并配置服务器"),

@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import re
+import tempfile
 import threading
 import time
 import zipfile
@@ -42,6 +43,7 @@ PICTURES = {THERMAL: "image/png", FACE: "image/jpeg"}
 STOPPED = "evidence_stopped"
 """Code of robot/texts.py while nothing can be kept."""
 _WAITING_MAX = 100
+_FOLDER_MODE = 0o750
 _AROUND = 1.2
 """Of a face's width on every side: shoulders and what is beside the head tell whether heat was the person's own."""
 _ENLARGED_PX = 320
@@ -49,6 +51,10 @@ _THUMBNAIL_PX = 240
 _NAME = re.compile(r"^(?P<t>\d{13})-(?P<alarm>[0-9A-Za-z-]{1,64})\.zip$")
 _ALARM = re.compile(r"^[0-9A-Za-z-]{1,64}$")
 _SWEEP_S = 600.0
+"""So often what is too old goes, and it is tried whether anything could be kept: the first alarm is too late to learn that."""
+_TRIAL_BYTES = 100_000
+"""As much as the evidence of an alarm."""
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -161,6 +167,7 @@ class Evidence:
             if time.monotonic() >= sweep_due_s:
                 sweep_due_s = time.monotonic() + _SWEEP_S
                 self.forget(time.time_ns())
+                self._try()
             with self._changed:
                 if not self._waiting and not self._closing:
                     self._changed.wait(max(0.1, sweep_due_s - time.monotonic()))
@@ -169,6 +176,30 @@ class Evidence:
                     return
             if kept is not None:
                 self._save(kept)
+
+    def _try(self) -> None:
+        """Finds out whether an alarm's evidence could be kept now; leaves an empty folder at most."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
+            with tempfile.TemporaryFile(dir=self._folder) as file:
+                file.write(bytes(_TRIAL_BYTES))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            if error.errno not in _FULL or not self._files():  # else the oldest makes room when it is needed
+                self._stop("alarms", error)
+        else:
+            self.problem = ""
+
+    def _stop(self, of: str, error: OSError) -> None:
+        if not self.problem:
+            log.error(
+                "evidence of %s cannot be kept: %s: %s (let the robot's user write there, or set evidence.folder)",
+                of,
+                self._folder,
+                error.strerror,
+            )
+        self.problem = str(error.strerror)
 
     def _save(self, kept: _Kept) -> None:
         name = f"{kept.t_unix_ns // 1_000_000:013}-{kept.alarm_id}.zip"
@@ -181,14 +212,10 @@ class Evidence:
             try:
                 write_whole(self._folder / name, body)
             except OSError as error:
-                if error.errno in (errno.ENOSPC, errno.EDQUOT) and self.forget_oldest():
+                if error.errno in _FULL and self.forget_oldest():
                     continue
                 self.lost += 1
-                if not self.problem:
-                    log.error(
-                        "evidence of alarm %s cannot be kept: %s: %s", kept.alarm_id, self._folder, error.strerror
-                    )
-                self.problem = str(error.strerror)
+                self._stop(f"alarm {kept.alarm_id}", error)
                 return
             self.problem = ""
             return
@@ -280,7 +307,7 @@ def packed(kept: _Kept) -> bytes:
 
 def write_whole(path: Path, body: bytes) -> None:
     """Writes a file that is there whole or not at all, for its owner and group alone; raises OSError and leaves nothing behind."""
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o750)
+    path.parent.mkdir(parents=True, exist_ok=True, mode=_FOLDER_MODE)
     part = path.with_suffix(".part")
     try:
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o640)

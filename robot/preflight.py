@@ -63,17 +63,22 @@ def _stream_problems(stream: StreamSettings) -> list[str]:
 def _folder_problems(settings: Settings) -> list[str]:
     """What is there already under a name that a file or a folder is to have; a disk that only refuses now is not a matter of settings."""
     store = Path(settings.store.path)
-    found = [f"store.path: {store} is a folder (name a file in it)"] if store.is_dir() else []
+    found = [f"store.path: {store} is a folder (name a file in it)"] if _there(store) and store.is_dir() else []
     folders = [("store.path", store.parent)]
     if settings.record.mode != "off":
         folders.append(("record.folder", Path(settings.record.folder)))
     if settings.evidence.thermal or settings.evidence.face:
         folders.append(("evidence.folder", Path(settings.evidence.folder)))
     for where, folder in folders:
-        blocking = next(part for part in (folder, *folder.parents) if part.exists())  # the root does, at least
+        blocking = next(part for part in (folder, *folder.parents) if _there(part))  # the root is, at least
         if not blocking.is_dir():
             found.append(f"{where}: {blocking} is a file, where a folder is needed (name another place)")
     return found
+
+
+def _there(path: Path) -> bool:
+    """Returns whether something is known to be there; Path.exists would raise where this user may not look."""
+    return os.access(path, os.F_OK)
 
 
 def _place_problems(settings: Settings) -> list[str]:

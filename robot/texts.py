@@ -43,7 +43,8 @@ WARNINGS: dict[str, Text] = {
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
     "evidence_stopped": Text(
-        "Evidence of alarms cannot be kept: the disk is full or fails", "无法保存警报证据：磁盘已满或故障"
+        "Evidence of alarms cannot be kept: its folder cannot be written, or the disk is full or fails",
+        "无法保存警报证据：文件夹不可写，或磁盘已满、故障",
     ),
     "events_not_saved": Text(
         "Events cannot be saved: the disk is full, read-only or fails; alarms go on",

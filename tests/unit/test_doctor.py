@@ -216,6 +216,11 @@ def test_usb_speed_is_that_of_the_port_above(tmp_path: Path) -> None:
 def test_a_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     found = computer.disk(tmp_path / "not/yet")
     assert found.free_bytes > 0 and found.write_s is not None and not list(tmp_path.iterdir())
+    (tmp_path / "file").touch()
+    assert "Not a directory" in computer.disk(tmp_path / "file/deeper").problem
+    assert computer.disk(tmp_path / ("n" * 300)).problem == "", (
+        "of a place that may not be looked at the next higher one tells"
+    )
     known, error_s = computer.clock()
     assert known in (True, False, None) and error_s >= 0
 

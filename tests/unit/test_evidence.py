@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 from small_station import Eyes, calibration, camera_shot, settings, thermal_frame
+from waiting import until
 
 from robot import evidence
 from robot.config import EvidenceSettings
@@ -172,6 +173,40 @@ def test_a_full_disk_costs_the_oldest_first_and_then_says_so(
     alarmed.keep(one, time.time_ns() + 1_000_000_000)
     one.close()
     assert one.lost == 1 and one.codes == (evidence.STOPPED,)
+
+
+def test_a_folder_that_cannot_be_made_is_told_before_the_first_alarm_and_until_it_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(evidence, "_SWEEP_S", 0.05)
+    (tmp_path / "evidence").write_text("a file, where a folder is needed")
+    one = made(tmp_path)
+    until(lambda: one.codes == (evidence.STOPPED,))
+    assert one.lost == 0 and str(tmp_path / "evidence") in caplog.text and "evidence.folder" in caplog.text
+    (tmp_path / "evidence").unlink()
+    until(lambda: one.codes == ())
+    one.close()
+    assert files(tmp_path) == [], "the trial leaves nothing"
+    assert len(caplog.records) == 1
+
+
+def test_a_full_disk_with_old_evidence_on_it_is_no_trouble_yet(
+    tmp_path: Path, alarmed: Alarmed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    first = made(tmp_path)
+    alarmed.keep(first, time.time_ns())
+    first.close()
+    monkeypatch.setattr(evidence.tempfile, "TemporaryFile", full)
+    monkeypatch.setattr(evidence, "_SWEEP_S", 0.05)
+    one = made(tmp_path)
+    time.sleep(0.2)
+    assert one.codes == (), "the oldest makes room when it is needed"
+    files(tmp_path)[0].unlink()
+    until(lambda: one.codes == (evidence.STOPPED,))
+    one.close()
 
 
 def test_a_torn_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -215,3 +215,10 @@ def test_files_where_folders_are_to_be_and_the_other_way_round_are_told(tmp_path
     (folder,) = found(station(tmp_path, GOOD + '[store]\npath = "."\n'))
     assert folder.startswith("store.path: ") and "is a folder" in folder
     assert found(station(tmp_path, GOOD + '[store]\npath = "not/yet/there.sqlite3"\n')) == []
+
+
+def test_a_place_that_the_kernel_does_not_let_us_look_at_is_no_reason_to_end(tmp_path: Path) -> None:
+    """As a folder of somebody else's would be; a name that is too long is refused to root, too."""
+    beyond = "n" * 300
+    text = GOOD + f'[store]\npath = "{beyond}/events.sqlite3"\n[record]\nmode = "ring"\nfolder = "{beyond}/r"\n'
+    assert found(station(tmp_path, text + f'[evidence]\nface = true\nfolder = "{beyond}/e"\n')) == []
