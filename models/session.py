@@ -13,6 +13,7 @@ import onnxruntime as ort
 from models.interleaved import COLOURS
 from models.manifest import cache_dir
 from models.prepare import GRID_OUTPUT, IMAGE_INPUT, RECIPE, RECIPE_KEY, SOURCE_SHA256_KEY
+from robot.detect import CHANNELS, SCORES, STRIDES, sigmoid
 from robot.errors import ModelError
 from robot.types import F32, U8
 
@@ -21,10 +22,6 @@ TENSORRT = "TensorrtExecutionProvider"
 CUDA = "CUDAExecutionProvider"
 BEST_FIRST = (TENSORRT, CUDA, CPU)
 """Tried in this order where nobody names others."""
-STRIDES = (8, 16, 32)
-CHANNELS = 16
-"""Of a grid's cell: cls and obj (before the sigmoid), four of the box, ten of the landmarks."""
-SCORE_CHANNELS = slice(0, 2)
 PROOF_TOLERANCE = 0.1
 """How far an accelerator's scores may lie from the CPU's in the proof: half precision does, a broken kernel does not."""
 
@@ -186,12 +183,5 @@ def _difference(session: Any, cpu: Any) -> float:
     image = np.random.default_rng(1).integers(0, 256, shape, np.uint8)
     names = [GRID_OUTPUT.format(stride=stride) for stride in STRIDES]
     pairs = zip(session.run(names, {IMAGE_INPUT: image}), cpu.run(names, {IMAGE_INPUT: image}), strict=True)
-    worst = max(float(np.abs(_scores(a) - _scores(b)).max()) for a, b in pairs)
+    worst = max(float(np.abs(sigmoid(a[:, SCORES]) - sigmoid(b[:, SCORES])).max()) for a, b in pairs)
     return worst if np.isfinite(worst) else float("inf")
-
-
-def _scores(grid: F32) -> F32:
-    """Returns what the sigmoid makes of a grid's score channels; written with tanh it cannot overflow."""
-    half = np.float32(0.5)
-    scores: F32 = half + half * np.tanh(half * grid[:, SCORE_CHANNELS])
-    return scores

@@ -31,7 +31,7 @@ SANE_PX = 1e6
 ROW_SCORE, ROW_BOX, ROW_LANDMARKS = 14, slice(0, 4), slice(4, 14)
 """Columns of a decoded row, FaceDetectorYN's: left, top, width, height, five landmarks (x, y), score."""
 
-CHANNELS, OBJ = 16, 1
+CHANNELS, OBJ, SCORES = 16, 1, slice(0, 2)
 """Of a grid: cls and obj (scores before the sigmoid), the box's middle (x, y) and the logarithm of its size, five landmarks (x, y)."""
 _ORDER = np.array([0, 1, 4, 5, 2, 3, *range(6, 16)])
 """In which a candidate's channels are taken: scores, size, then all places."""
@@ -250,7 +250,7 @@ class GridDecoder:
         origin, stride = places[:, None, :2], places[:, 2:]
         rows = np.empty((len(picture), 15), np.float32)
         with np.errstate(over="ignore", invalid="ignore"):  # garbage is dropped below, not warned about
-            score = _sigmoid(values[:, :2])
+            score = sigmoid(values[:, SCORES])
             score = np.sqrt(score[:, 0] * score[:, 1])
             points = (values[:, 4:].reshape(-1, 6, 2) + origin) * stride[:, None]
             size = np.exp(values[:, 2:4]) * stride
@@ -275,8 +275,8 @@ class GridDecoder:
         return picture, self._cells.take(cell, axis=0), values
 
 
-def _sigmoid(x: F32) -> F32:
-    """Written with tanh it cannot overflow."""
+def sigmoid(x: F32) -> F32:
+    """Returns 1 / (1 + e^−x) of every value, from 0 to 1; written with tanh it cannot overflow."""
     half = np.float32(0.5)
     result: F32 = half + half * np.tanh(half * x)
     return result

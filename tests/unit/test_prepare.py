@@ -20,7 +20,8 @@ from models.interleaved import take_interleaved
 from models.manifest import cache_dir, face_detector
 from models.prepare import prepared
 from models.published import PublishedSession
-from models.session import CHANNELS, CPU, SCORE_CHANNELS, STRIDES, YuNetSession
+from models.session import CPU, YuNetSession
+from robot.detect import CHANNELS, SCORES, STRIDES
 from robot.errors import ModelError
 
 
@@ -86,7 +87,7 @@ def test_outputs_are_those_of_opencv_for_any_size_and_batch(
         expected = dict(zip(names, net.forward(names), strict=True))
         for stride, grid in zip(STRIDES, grids, strict=True):
             values = grid[index].astype(np.float64)
-            values[SCORE_CHANNELS] = 1 / (1 + np.exp(-values[SCORE_CHANNELS]))
+            values[SCORES] = 1 / (1 + np.exp(-values[SCORES]))
             assert values.shape == (CHANNELS, (width_px // stride) * (height_px // stride))
             for kind, channels in PARTS.items():
                 theirs = expected[f"{kind}_{stride}"].reshape(-1, channels.stop - channels.start)
