@@ -98,7 +98,7 @@ class TrackingSettings(Section, frozen=True):
     """Score from which a face may begin a new track; lower ones only continue tracks."""
     confirm_hits: Annotated[int, Meta(ge=1, le=20)] = 2
     lost_s: Positive = 3.0
-    """How long a person who is not seen keeps their identity; without a verdict 5/3 of it, hidden behind others up to 6 s."""
+    """How long a person with an alarm who is not seen keeps their identity; judged normal 4/3 of it, without a verdict 5/3, hidden up to 6 s."""
     colours: bool = True
     """Whether the mean colours of head and clothes tell neighbours apart while their tracks last (docs/tracking.md); false: place alone."""
     ego_motion: bool = True

@@ -269,7 +269,7 @@ class Pipeline:
         """Verdicts reached go into the result, and the alarms that follow from them."""
         for verdict in verdicts:
             result.verdicts.append(self._place(verdict))
-            self._tracker.settle(verdict.track_id)
+            self._tracker.settle(verdict.track_id, verdict.kind is VerdictKind.ELEVATED)
         self._raise(now_ns, t_evidence_ns, self._desk.assess(now_ns, assessments, verdicts), result)
 
     def _part_strangers(self) -> None:

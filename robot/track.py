@@ -44,7 +44,9 @@ class TrackerLimits:
     score_new: float = 0.6
     confirm_hits: int = 2
     lost_s: float = 3.0
-    """A person who has been judged, whom nobody hides, and who is not seen for this long has left."""
+    """A person with an alarm whom nobody hides and who is not seen for this long has left."""
+    normal_share: float = 4 / 3
+    """People judged normal are waited for so many times longer: a fever in their place would still raise an alarm."""
     unjudged_share: float = 5 / 3
     """People without a verdict are waited for so many times longer: whoever is taken for them by mistake will get one all the same."""
     judged_doubt: float = 1.0
@@ -125,9 +127,11 @@ class Tracker:
         direction[:, 2] = np.sin([min(places[track_id], 1.5) for track_id in people["id"].tolist()])
         self._people["vacated"][rows], self._people["vacated_from"][rows] = direction, robot_m[:2]
 
-    def settle(self, track_id: int) -> None:
-        """Takes in who has a verdict."""
-        self._people["judged"][self._people["id"] == track_id] = True
+    def settle(self, track_id: int, elevated: bool = False) -> None:
+        """Takes in who has a verdict, and whether it is one that an alarm follows."""
+        rows = self._people["id"] == track_id
+        self._people["judged"][rows] = True
+        self._people["elevated"][rows] = elevated
 
     def part(self, track_id: int) -> int | None:
         """Gives a new number to whoever is followed under this one, as it turned out to be somebody else; None where it is not known."""
@@ -136,7 +140,7 @@ class Tracker:
             return None
         self._people["id"][rows] = self._next_id
         self._people["first_ns"][rows] = self._people["seen_ns"][rows]
-        self._people["judged"][rows] = False
+        self._people["judged"][rows] = self._people["elevated"][rows] = False
         self._next_id += 1
         return self._next_id - 1
 
@@ -376,7 +380,7 @@ class Tracker:
         heirs, gone = new[columns], rows
         people["id"][heirs], people["first_ns"][heirs] = people["id"][gone], people["first_ns"][gone]
         people["hits"][heirs] += people["hits"][gone]
-        people["judged"][heirs] = people["judged"][gone]
+        people["judged"][heirs], people["elevated"][heirs] = people["judged"][gone], people["elevated"][gone]
         self._people = np.delete(people, gone)
 
     def _returns(self, new: I64, t_ns: int) -> tuple[I64, I64, F64]:
@@ -401,7 +405,8 @@ class Tracker:
     def _forget(self, now_ns: int) -> None:
         limits, people = self.limits, self._people
         unseen_s = (now_ns - people["seen_ns"]) * _NS
-        lost_s = np.where(people["judged"], limits.lost_s, limits.unjudged_share * limits.lost_s)
+        share = np.where(people["judged"], limits.normal_share, limits.unjudged_share)
+        lost_s = limits.lost_s * np.where(people["elevated"], 1.0, share)
         patience_s = np.minimum(lost_s + people["excused_s"], max(limits.hidden_s, limits.lost_s))
         keep = unseen_s <= np.where(people["confirmed"], patience_s, limits.tentative_s)
         if not keep.all():

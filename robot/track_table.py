@@ -29,6 +29,7 @@ PERSON = np.dtype(
         ("hits", np.int64),
         ("confirmed", np.bool_),
         ("judged", np.bool_),
+        ("elevated", np.bool_),
         ("landmarks", np.float64, (5, 3)),
         ("score", np.float64),
         ("yaw", np.float64),

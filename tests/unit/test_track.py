@@ -555,17 +555,19 @@ def test_who_cannot_be_seen_is_waited_for_longer_and_not_for_ever() -> None:
     assert (after(between_s, False), after(between_s, True), after(LIMITS.hidden_s + 0.5, True)) == (0, 1, 0)
 
 
-def test_who_has_a_verdict_is_given_up_sooner() -> None:
-    def there(after_s: float, judged: bool) -> bool:
+def test_who_has_a_verdict_is_given_up_sooner_and_who_has_an_alarm_soonest() -> None:
+    def there(after_s: float, judged: bool, elevated: bool = False) -> bool:
         tracker = Tracker()
         for step in range(10):
             tracker.update(step * STEP_NS, [located_at("front", step * STEP_NS, [[2.0, 0.0, 1.7]])])
         if judged:
-            tracker.settle(1)
+            tracker.settle(1, elevated)
         return len(tracker.update(9 * STEP_NS + round(after_s * S), [])) == 1
 
-    between_s = (LIMITS.lost_s + UNJUDGED_S) / 2
-    assert (there(LIMITS.lost_s - 0.1, True), there(between_s, True)) == (True, False)
+    normal_s = LIMITS.lost_s * LIMITS.normal_share
+    between_s = (normal_s + UNJUDGED_S) / 2
+    assert (there(normal_s - 0.1, True), there(between_s, True)) == (True, False)
+    assert (there(LIMITS.lost_s - 0.1, True, True), there(LIMITS.lost_s + 0.1, True, True)) == (True, False)
     assert (there(between_s, False), there(UNJUDGED_S + 0.1, False)) == (True, False)
 
 
