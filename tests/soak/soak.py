@@ -8,7 +8,6 @@ anybody alarmed on without reason, anything not got over, anything grown. `--acc
 from __future__ import annotations
 
 import argparse
-import bisect
 import contextlib
 import itertools
 import json
@@ -21,7 +20,6 @@ import signal
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -32,6 +30,7 @@ sys.path.extend(str(Path(__file__).parents[1] / folder) for folder in ("soak", "
 
 import misuse
 import msgspec
+import soak_people
 import soak_plan
 import soak_verdict
 from broker import Mosquitto
@@ -41,8 +40,8 @@ from websockets.sync.client import connect
 from whole_station import Event, Robot, Simulators, configure, ends, fault, small_rig
 
 from simulators.plate_pty import PlatePty
-from simulators.score import Truth, match, score
-from simulators.truth import RATE_HZ, Header, Line, PersonLine, Sample
+from simulators.score import score
+from simulators.truth import Header, Line, PersonLine, Sample
 
 CROWD = """
 [crowd]
@@ -57,7 +56,6 @@ FIRST_FAULT_S = 15.0
 ACK_AFTER_S = 3.0
 QUIET_AFTER_S = 12.0
 COLD_C = 24.0
-COLUMNS = ("t_s", "rss_mb", "threads", "descriptors", "cpu_s", "thermal_ms", "camera_ms", "drops", "events", "store_mb")
 
 
 class Soak:
@@ -153,7 +151,7 @@ class Soak:
             if one is None:
                 self._sample()
                 if len(self.rows) % 60 == 0:
-                    show(" ".join(f"{name} {self.rows[-1][name]:g}" for name in COLUMNS))
+                    show(" ".join(f"{name} {self.rows[-1][name]:g}" for name in soak_verdict.COLUMNS))
             elif not one.kind.device:
                 getattr(self, f"_{what}_{one.kind.name}", lambda: None)()
 
@@ -248,7 +246,7 @@ class Soak:
         ]
         ends_s = [one.at_s for one in self.plan[1:]] + [self.seconds]
         came = [soak_verdict.judge(one, states, end_s) for one, end_s in zip(self.plan, ends_s, strict=True)]
-        samples = {name: [row[name] for row in self.rows] for name in COLUMNS}
+        samples = {name: [row[name] for row in self.rows] for name in soak_verdict.COLUMNS}
         quiet = [soak_plan.active(self.plan, t_s, QUIET_AFTER_S) is None for t_s in samples["t_s"]]
         log = self.robot.log_text
         counts = {
@@ -256,8 +254,8 @@ class Soak:
             "false alarms": result.false_alarms,
             "missing numbers in the store": sum(b["seq"] != a["seq"] + 1 for a, b in itertools.pairwise(stored)),
             "events that a listener did not hear": len(stored) - stored.index(heard[0]) - len(heard),
-            "readings taken while not screening": read_while_unavailable(stored),
-            "people passed over in silence": passed_over(lines, stored),
+            "readings taken while not screening": soak_people.read_while_unavailable(stored),
+            "people passed over in silence": soak_people.passed_over(lines, stored),
             "tracebacks in the log": log.count("Traceback"),
         }
         verdict = soak_verdict.verdict(samples, quiet, came, counts)
@@ -284,66 +282,12 @@ class Soak:
             "febrile_in_range": result.febrile_in_range,
             "alarmed": result.alarmed,
             "second_alarms_for_somebody": result.duplicates,
-            "febrile_called_normal": febrile_called_normal(lines, stored),
+            "febrile_called_normal": soak_people.febrile_called_normal(lines, stored),
             "restarts_of_the_station": self._restarts,
-            "by_fault": by_kind(came),
+            "by_fault": soak_verdict.by_kind(came),
             "samples": samples,
             "came": [asdict(one) for one in came],
         }
-
-
-def read_while_unavailable(events: list[Event]) -> int:
-    """Returns how many verdicts with a temperature came more than two seconds after the robot had said that it does not screen."""
-    since_ns, found = None, 0
-    for event in events:
-        if event["type"] == "health.changed":
-            lost = event["data"]["screening"] == "unavailable"
-            since_ns = (since_ns or event["t_mono_ns"]) if lost else None
-        elif event["type"] == "screening.completed" and event["data"]["reading"] is not None:
-            found += since_ns is not None and event["t_mono_ns"] - since_ns > 2e9
-    return found
-
-
-def passed_over(lines: list[Line], events: list[Event]) -> int:
-    """Returns how many people were measurable for a second while the robot said that it screens, and got no word, not even as a
-    warm place without a face."""
-    known = Truth(lines)
-    states = [(e["t_mono_ns"], e["data"]["screening"] == "available") for e in events if e["type"] == "health.changed"]
-    times = [t_ns for t_ns, _ in states]
-    samples: Counter[int] = Counter()
-    for sample in known.samples:
-        said = bisect.bisect_right(times, sample.t_mono_ns) - 1
-        if sample.measurable and said >= 0 and states[said][1]:
-            samples[sample.person_id] += 1
-    told = {match(event, known) for event in events if event["type"] == "screening.completed"}
-    warm = [e["data"]["unmatched_warm"] for e in events if e["type"] == "coverage.summary"]
-    untold = [person for person, count in samples.items() if count >= RATE_HZ and person not in told]
-    return max(0, len(untold) - (warm[-1] if warm else 0))
-
-
-def febrile_called_normal(lines: list[Line], events: list[Event]) -> int:
-    """Returns how many febrile people's last verdict was normal."""
-    known = Truth(lines)
-    last: dict[int, str] = {}
-    for event in events:
-        if event["type"] == "screening.completed" and (person := match(event, known)) is not None:
-            last[person] = event["data"]["verdict"]
-    return sum(said == "normal" and known.persons[person].febrile for person, said in last.items())
-
-
-def by_kind(came: list[soak_verdict.Came]) -> dict[str, dict[str, Any]]:
-    """Returns of each kind of fault how often it struck, and the longest times."""
-    found: dict[str, dict[str, Any]] = {}
-    for one in came:
-        row = found.setdefault(
-            one.planned.kind.title, {"times": 0, "said": 0, "detect_s_max": None, "recover_s_max": None}
-        )
-        row["times"] += 1
-        row["said"] += one.detect_s is not None
-        for name, value in (("detect_s_max", one.detect_s), ("recover_s_max", one.recover_s)):
-            if value is not None:
-                row[name] = value if row[name] is None else max(row[name], value)
-    return found
 
 
 def process_row(pid: int) -> dict[str, float]:

@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+import soak_people
 import soak_plan
 import soak_verdict
 from soak_plan import Planned
@@ -206,19 +207,17 @@ class FastSoak:
         self._measured += result.measured
 
     def _found(self, states: Sequence[tuple[float, bool]], last_seq: int) -> dict[str, Any]:
-        from soak import COLUMNS, by_kind, read_while_unavailable
-
         stored = list(_stored(self.folder))
         ends_s = [one.at_s for one in self.plan[1:]] + [self.seconds]
         came = [soak_verdict.judge(one, states, end_s) for one, end_s in zip(self.plan, ends_s, strict=True)]
-        samples = {name: [row[name] for row in self.rows] for name in COLUMNS}
+        samples = {name: [row[name] for row in self.rows] for name in soak_verdict.COLUMNS}
         quiet = [soak_plan.active(self.plan, t_s, 12.0) is None for t_s in samples["t_s"]]
         counts = {
             "false alarms": self._false_alarms,
             "missing numbers in the store": last_seq
             - len(stored)
             + sum(b["seq"] != a["seq"] + 1 for a, b in itertools.pairwise(stored)),
-            "readings taken while not screening": read_while_unavailable(stored),
+            "readings taken while not screening": soak_people.read_while_unavailable(stored),
         }
         return {
             "mode": "accelerated",
@@ -233,7 +232,7 @@ class FastSoak:
             "recover_s_max": max((one.recover_s for one in came if one.recover_s is not None), default=None),
             "people_in_range": self._in_range,
             "measured": self._measured,
-            "by_fault": by_kind(came),
+            "by_fault": soak_verdict.by_kind(came),
             "samples": samples,
             "came": [dataclasses.asdict(one) for one in came],
         }

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from soak_plan import Planned
 
+COLUMNS = ("t_s", "rss_mb", "threads", "descriptors", "cpu_s", "thermal_ms", "camera_ms", "drops", "events", "store_mb")
+"""What is noted again and again."""
 GROWTH_MB_H = 1.0
 """Most that resident memory may grow after warm-up."""
 JUDGED_S = 1200.0
@@ -139,3 +141,18 @@ def verdict(
         if grown is not None and values and not constant(values):
             problems.append(f"{name} grow: {values[0]:g} at first, {values[-1]:g} at last")
     return figures | {"problems": problems}
+
+
+def by_kind(came: Sequence[Came]) -> dict[str, dict[str, Any]]:
+    """Returns of each kind of fault how often it struck, and the longest times."""
+    found: dict[str, dict[str, Any]] = {}
+    for one in came:
+        row = found.setdefault(
+            one.planned.kind.title, {"times": 0, "said": 0, "detect_s_max": None, "recover_s_max": None}
+        )
+        row["times"] += 1
+        row["said"] += one.detect_s is not None
+        for name, value in (("detect_s_max", one.detect_s), ("recover_s_max", one.recover_s)):
+            if value is not None:
+                row[name] = value if row[name] is None else max(row[name], value)
+    return found

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soak
+import soak_people
 from soak_fast import FastSoak
 from soak_plan import EVERY, Kind, Planned, active, plan
 from soak_verdict import Came, constant, growth, judge, verdict, warm_up_s
@@ -121,9 +122,11 @@ def test_readings_of_an_unavailable_robot_are_counted() -> None:
     )
     still = event(14.0, "health.changed", screening="unavailable")
     read, not_read = event(15.0, "screening.completed", reading={}), event(15.0, "screening.completed", reading=None)
-    assert soak.read_while_unavailable([lost, still, read, not_read, back]) == 1, "a second loss is part of the first"
-    assert soak.read_while_unavailable([lost, event(11.0, "screening.completed", reading={}), back]) == 0
-    assert soak.read_while_unavailable([lost, back, event(21.0, "screening.completed", reading={})]) == 0
+    assert soak_people.read_while_unavailable([lost, still, read, not_read, back]) == 1, (
+        "a second loss is part of the first"
+    )
+    assert soak_people.read_while_unavailable([lost, event(11.0, "screening.completed", reading={}), back]) == 0
+    assert soak_people.read_while_unavailable([lost, back, event(21.0, "screening.completed", reading={})]) == 0
 
 
 def test_nobody_is_passed_over_in_silence() -> None:
@@ -134,12 +137,12 @@ def test_nobody_is_passed_over_in_silence() -> None:
     available = event(1.0, "health.changed", screening="available")
     lost = event(9.0, "health.changed", screening="unavailable")
     truth: list[Any] = [sample(1, index) for index in range(15)]
-    assert soak.passed_over(truth, [available]) == 1
-    assert soak.passed_over(truth, [available, lost]) == 0, "the robot had said that it does not screen"
-    assert soak.passed_over(truth[:5], [available]) == 0, "half a second is no time to be measured"
+    assert soak_people.passed_over(truth, [available]) == 1
+    assert soak_people.passed_over(truth, [available, lost]) == 0, "the robot had said that it does not screen"
+    assert soak_people.passed_over(truth[:5], [available]) == 0, "half a second is no time to be measured"
     told = event(11.0, "screening.completed", position_m=[1.2, 0.0, 1.6], reading=None)
-    assert soak.passed_over(truth, [available, told]) == 0
-    assert soak.passed_over(truth, [available, event(60.0, "coverage.summary", unmatched_warm=1)]) == 0
+    assert soak_people.passed_over(truth, [available, told]) == 0
+    assert soak_people.passed_over(truth, [available, event(60.0, "coverage.summary", unmatched_warm=1)]) == 0
 
 
 def test_a_minute_in_simulated_time(tmp_path: Path) -> None:
