@@ -7,7 +7,6 @@ all its restrictions; its devices are simulated beside it. Minutes a suite, so n
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import platform
@@ -16,34 +15,20 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import steps
 from debian import Debian, base_root
+from installed import CONFIG, REPOSITORY, Robot, change, checkout, left, put_devices
+from steps import Trial, expect, waited
 
-REPOSITORY = Path(__file__).parents[2]
 BUILD = REPOSITORY / "build/prove"
 PYTHONS = {"bookworm": "3.11", "trixie": "3.13"}
 DOCUMENTED = ("python3-venv", "make", "libgl1", "libglib2.0-0")
 """What docs/installation.md has installed beforehand (git apart: the checkout is copied)."""
-CONFIG = "/etc/patrol/robot.toml"
-HEALTH = "http://127.0.0.1:8765/healthz"
-DEVICES = """
-[Unit]
-Description=Devices that a simulator stands in for
-[Service]
-User=patrol
-RuntimeDirectory=patrol-devices
-ExecStart=/usr/local/bin/patrol-sim run quiet --port 9100 --thermal-link /run/patrol-devices/thermal --config /run/patrol-devices
-"""
-DROP_IN = """
-[Service]
-DeviceAllow=char-pts rw
-Environment=GPIOZERO_PIN_FACTORY=mock
-"""
 BROKEN = (
     (
         "which does not understand the sensor",
@@ -62,138 +47,6 @@ BROKEN = (
 READY_MAX_S = STOP_MAX_S = 3.0
 WATCHDOG_S, ABORT_S, RESTART_S = 10.0, 5.0, 2.0
 """Of patrol-robot.service: a stopped process may take the whole time to abort."""
-
-
-slow = 1.0
-"""How many times as long everything may take, on a computer that has other things to do."""
-
-
-class Trial:
-    """The steps on one computer: what was tried, how long it took, what was wrong."""
-
-    def __init__(self, suite: str, kind: str) -> None:
-        self.suite, self.kind = suite, kind
-        self.rows: list[dict[str, Any]] = []
-
-    @contextlib.contextmanager
-    def step(self, what: str) -> Iterator[dict[str, Any]]:
-        """One step; the caller may add figures to what is yielded. A step that fails is noted and ends the trial."""
-        row: dict[str, Any] = {"suite": self.suite, "kind": self.kind, "step": what, "good": False}
-        self.rows.append(row)
-        begin_s = time.monotonic()
-        try:
-            yield row
-            row["good"] = True
-        except Exception as error:
-            row["problem"] = str(error)[-2000:]
-            raise
-        finally:
-            row["seconds"] = round(time.monotonic() - begin_s, 1)
-            figures = {name: row[name] for name in row.keys() - {"suite", "kind", "step", "good", "seconds"}}
-            print(
-                f"{self.suite} {self.kind}: {'good' if row['good'] else 'BAD '} {row['seconds']:6.1f} s  {what} {figures or ''}",
-                flush=True,
-            )
-
-
-def expect(truth: object, what: str) -> None:
-    """Raises RuntimeError unless it is so."""
-    if not truth:
-        raise RuntimeError(what)
-
-
-def waited(what: str, holds: Callable[[], bool], timeout_s: float) -> float:
-    """Returns the seconds until it holds; raises RuntimeError after `timeout_s` (times the slowness of this computer)."""
-    begin_s, timeout_s = time.monotonic(), timeout_s * slow
-    while not holds():
-        expect(time.monotonic() - begin_s < timeout_s, f"{what}: not within {timeout_s:g} s")
-        time.sleep(0.1)
-    return round(time.monotonic() - begin_s, 2)
-
-
-class Robot:
-    """The installed robot on one computer."""
-
-    def __init__(self, machine: Debian) -> None:
-        self.machine = machine
-
-    def shown(self, name: str) -> str:
-        return self.machine.run(f"systemctl show -P {name} patrol-robot.service").stdout.strip()
-
-    @property
-    def active(self) -> bool:
-        return self.shown("ActiveState") == "active"
-
-    @property
-    def restarts(self) -> int:
-        return int(self.shown("NRestarts"))
-
-    @property
-    def release(self) -> str:
-        return Path(self.machine.run("readlink /opt/patrol/current").stdout.strip()).name
-
-    @property
-    def screens(self) -> bool:
-        script = f"python3 -c 'import urllib.request as u; u.urlopen(\"{HEALTH}\", timeout=2)'"
-        return self.machine.run(script, check=False).returncode == 0
-
-    def doctor(self) -> dict[str, Any]:
-        """Returns its answer; a robot that has just started gets some seconds to be steady."""
-        for _ in range(8):
-            done = self.machine.run(f"patrol doctor --config {CONFIG} --json", check=False)
-            if done.returncode == 0:
-                break
-            time.sleep(3.0)
-        expect(done.returncode == 0, f"doctor: {done.stdout}{done.stderr}")
-        said: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-        return said
-
-    def digest(self, *folders: str) -> str:
-        """Returns one digest of every file below these folders."""
-        return self.machine.run(
-            f"find {' '.join(folders)} -type f -o -type l | sort | xargs -d '\\n' cat | sha256sum"
-        ).stdout
-
-
-def put_devices(machine: Debian) -> None:
-    """Puts simulated devices beside the robot, with settings and a calibration that a technician would have made."""
-    (machine.root / "etc/systemd/system/patrol-devices.service").write_text(DEVICES)
-    folder = machine.root / "etc/systemd/system/patrol-robot.service.d"
-    folder.mkdir(exist_ok=True)
-    (folder / "trial.conf").write_text(DROP_IN)
-    machine.run("systemctl daemon-reload; systemctl start patrol-devices")
-    waited(
-        "devices",
-        lambda: (
-            machine.run(
-                "test -e /run/patrol-devices/robot.toml -a -e /run/patrol-devices/thermal", check=False
-            ).returncode
-            == 0
-        ),
-        30,
-    )
-    machine.run(
-        "install -m644 /run/patrol-devices/*.toml /run/patrol-devices/*.json /etc/patrol/; "
-        f'sed -i \'s#"events.sqlite3"#"/var/lib/patrol/events.sqlite3"#\' {CONFIG}'
-    )
-
-
-def checkout(target: Path) -> None:
-    """Copies what a clone of the repository has."""
-    names = subprocess.run(
-        ["git", "ls-files", "-co", "--exclude-standard", "-z"], cwd=REPOSITORY, capture_output=True, check=True
-    ).stdout.split(b"\0")
-    for name in filter(None, map(os.fsdecode, names)):
-        if (REPOSITORY / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(REPOSITORY / name, target / name)
-
-
-def change(path: Path, pattern: str, replacement: str) -> None:
-    """Changes a file of the checkout, as another version would be different."""
-    text, count = re.subn(pattern, replacement, path.read_text("utf-8"), count=1)
-    expect(count, f"{path.name} has no {pattern}")
-    path.write_text(text, "utf-8")
 
 
 def online(trial: Trial, machine: Debian) -> None:
@@ -230,7 +83,7 @@ def runs(trial: Trial, robot: Robot) -> None:
             machine.run("systemctl start patrol-robot")  # returns after READY=1
             took_s.append(time.monotonic() - begin_s)
         row["ready_s"] = round(min(took_s), 2)
-        expect(row["ready_s"] <= READY_MAX_S * slow, f"ready after {row['ready_s']} s")
+        expect(row["ready_s"] <= READY_MAX_S * steps.slow, f"ready after {row['ready_s']} s")
     with trial.step("patrol doctor beside the service finds it fit") as row:
         said = robot.doctor()
         expect(said["fit"] and said["robot_running"], json.dumps(said))
@@ -313,7 +166,7 @@ def survives(trial: Trial, robot: Robot) -> None:
             took_s.append(robot_stop_s(machine))
         row["stop_s"] = round(min(took_s), 2)
         expect(
-            row["stop_s"] <= STOP_MAX_S * slow and robot.shown("Result") == "success",
+            row["stop_s"] <= STOP_MAX_S * steps.slow and robot.shown("Result") == "success",
             f"{row['stop_s']} s, {robot.shown('Result')}",
         )
         expect(not machine.run("pgrep -f 'patrol run'", check=False).stdout, "a process is left")
@@ -372,12 +225,6 @@ def removal(trial: Trial, robot: Robot) -> None:
         expect(machine.run("id patrol", check=False).returncode, "the account is left")
 
 
-def left(machine: Debian) -> set[str]:
-    """Returns what of the robot is on the disk."""
-    script = "find /etc /opt /usr/local /var/lib /var/cache /var/log -iname '*patrol*' -prune"
-    return set(machine.run(script).stdout.split())
-
-
 def offline(trial: Trial, machine: Debian, bundle: Path) -> None:
     """From the bundle, without any network."""
     robot = Robot(machine)
@@ -420,8 +267,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every step and its figures")
     parser.add_argument("--slow", type=float, default=1.0, help="times as long as everything may take (1)")
     options = parser.parse_args()
-    global slow
-    slow = options.slow
+    steps.slow = options.slow
     missing = [name for name in ("debootstrap", "systemd-nspawn", "nsenter") if shutil.which(name) is None]
     if missing or os.geteuid():
         print(
@@ -450,7 +296,7 @@ def main() -> int:
                 rows += trial.rows
     if options.json is not None:
         options.json.write_text(
-            json.dumps({"machine": platform.machine(), "slow": slow, "steps": rows}, indent=1) + "\n"
+            json.dumps({"machine": platform.machine(), "slow": options.slow, "steps": rows}, indent=1) + "\n"
         )
     bad = [row for row in rows if not row["good"]]
     print(f"{len(rows) - len(bad)} of {len(rows)} steps are good")
