@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from test_tape import Station
+from taped_station import Station
 from websockets.sync.client import connect
 from websockets.typing import Subprotocol
 

@@ -1,4 +1,4 @@
-"""Faces painted into thermal images: the sum of the steps, the choice of region, and what must not raise a reading."""
+"""Faces painted into thermal images: the sum of the steps, the choice of region, and the terms of the uncertainty."""
 
 from __future__ import annotations
 
@@ -10,137 +10,26 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from painted_face import (
+    CONDITIONS,
+    SITE,
+    SOURCE,
+    THERMOMETER,
+    VALID,
+    assert_sums,
+    calibration,
+    frame_of,
+    painted,
+    read,
+    reading,
+    reason,
+    roi_at,
+)
 
-from calibration.files import Calibration, OpticCalibration, RadiometryCalibration, SiteOffset
 from robot.corrections import Conditions, SourceCurve, Spread, combined_c, corrected, skin_terms_c
-from robot.errors import CalibrationError
-from robot.face_sampling import HOT_C
 from robot.radiometry import apparent_c, radiance, seen_through_surface_c, transmission
-from robot.reference import ReferenceState
 from robot.thermometry import Plausibility, Thermometer
-from robot.types import F32, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
-
-CONDITIONS = Conditions(ambient_c=23.0, reflected_c=23.0, humidity=0.5, skin_emissivity=0.98)
-VALID = ReferenceState(True, 0.0, 0.06, "")
-SITE = {
-    "upper_face": SiteOffset(0.9, -0.05, 23.0, 0.28),
-    "canthi": SiteOffset(1.2, -0.08, 23.0, 0.35),
-    "forehead": SiteOffset(1.6, -0.16, 23.0, 0.45),
-}
-SOURCE = {
-    "upper_face": [(7.0, 0.95, 0.012), (22.0, 0.99, 0.004), (60.0, 1.0, 0.002)],
-    "canthi": [(7.0, 0.94, 0.015), (22.0, 0.98, 0.005), (60.0, 1.0, 0.002)],
-    "forehead": [(7.0, 0.97, 0.01), (60.0, 1.0, 0.002)],
-}
-
-
-def calibration(
-    source: dict[str, list[tuple[float, float, float]]] | None = None,
-    site: dict[str, SiteOffset] | None = None,
-    noise: bool = True,
-) -> Calibration:
-    lens = OpticCalibration("t", 160, 120, 147.0, 147.0, 79.5, 59.5, (0, 0, 0, 0, 0), (0, 0, 0), (0.1, 0, 1))
-    return Calibration(
-        id="bench",
-        robot="r",
-        created_utc="2026-01-01T00:00:00+00:00",
-        valid_until_utc="2027-01-01T00:00:00+00:00",
-        made_by="m",
-        software="s",
-        cameras={},
-        thermal=lens,
-        radiometry=RadiometryCalibration(
-            netd_c=0.08 if noise else 1e-9,
-            quantum_c=0.1 if noise else 1e-9,
-            fixed_pattern_sd_c=0.15 if noise else 0.0,
-            absolute_sd_c=0.5,
-            size_of_source=SOURCE if source is None else source,
-        ),
-        site=SITE if site is None else site,
-    )
-
-
-THERMOMETER = Thermometer(calibration(), CONDITIONS)
-
-
-def roi_at(
-    x_px: float = 80.0, y_px: float = 60.0, face_px: float = 22.0, tilt_deg: float = 0.0, **more: object
-) -> ThermalRoi:
-    tilt = math.radians(tilt_deg)
-    up = (math.sin(tilt), -math.cos(tilt))
-    values: dict[str, object] = {
-        "track_id": 1,
-        "t_mono_ns": 7,
-        "center_px": (x_px, y_px),
-        "eyes_px": np.array([[x_px - 0.21 * face_px, y_px], [x_px + 0.21 * face_px, y_px]]),
-        "up_px": up,
-        "face_px": face_px,
-        "distance_m": 147.0 * 0.15 / face_px,
-        "position_sd_px": 0.4,
-    }
-    return ThermalRoi(**(values | more))  # type: ignore[arg-type]
-
-
-def painted(roi: ThermalRoi, skin_c: float = 35.0, canthi_c: float | None = 35.6, air_c: float = 23.0) -> F32:
-    """Returns a thermal image of an even face with two warm inner canthi, painted eight times finer than its pixels."""
-    fine = 8
-    image = np.full((120 * fine, 160 * fine), air_c, dtype=np.float32)
-    up = np.array(roi.up_px)
-    right = np.array([-up[1], up[0]])
-    center = np.array(roi.center_px)
-    tilt_deg = math.degrees(math.atan2(right[1], right[0]))
-
-    def ellipse(across: float, above: float, half_across: float, half_up: float, temp_c: float) -> None:
-        place = ((center + roi.face_px * (across * right + above * up) + 0.5) * fine).astype(int)
-        axes = (max(1, round(half_across * roi.face_px * fine)), max(1, round(half_up * roi.face_px * fine)))
-        cv2.ellipse(image, (int(place[0]), int(place[1])), axes, tilt_deg, 0, 360, temp_c, -1)
-
-    ellipse(0.0, -0.05, 0.5, 0.68, skin_c)
-    if canthi_c is not None:
-        for side in (-0.11, 0.11):
-            ellipse(side, 0.0, 0.07, 0.06, canthi_c)
-    small: F32 = cv2.resize(image, (160, 120), interpolation=cv2.INTER_AREA)
-    return small
-
-
-def frame_of(image: F32) -> ThermalFrame:
-    return ThermalFrame(0, 7, image)
-
-
-def read(
-    image: F32, roi: ThermalRoi, thermometer: Thermometer = THERMOMETER, reference: ReferenceState = VALID
-) -> Reading | NotMeasured:
-    (result,) = thermometer.read(frame_of(image), [roi], reference)
-    return result
-
-
-def reading(
-    image: F32, roi: ThermalRoi, thermometer: Thermometer = THERMOMETER, reference: ReferenceState = VALID
-) -> Reading:
-    result = read(image, roi, thermometer, reference)
-    assert isinstance(result, Reading), result
-    return result
-
-
-def reason(
-    image: F32, roi: ThermalRoi, thermometer: Thermometer = THERMOMETER, reference: ReferenceState = VALID
-) -> Reason:
-    result = read(image, roi, thermometer, reference)
-    assert isinstance(result, NotMeasured), result
-    assert (result.track_id, result.t_mono_ns) == (roi.track_id, roi.t_mono_ns)
-    return result.reason
-
-
-def assert_sums(result: Reading) -> None:
-    corrections = (
-        result.reference_correction_c,
-        result.emissivity_correction_c,
-        result.atmosphere_correction_c,
-        result.size_of_source_correction_c,
-    )
-    assert result.raw_c + sum(corrections) == pytest.approx(result.skin_c, abs=1e-6)
-    assert result.skin_c + result.site_offset_c == pytest.approx(result.body_c, abs=1e-6)
-
+from robot.types import NotMeasured, Reading, Reason, RoiName
 
 # The steps.
 
@@ -311,142 +200,6 @@ def test_the_rectangle_shown_lies_about_the_region_read() -> None:
     assert width < roi.face_px
 
 
-# What must not raise a reading.
-
-
-@pytest.mark.parametrize("lamp_c", [HOT_C + 1.5, 80.0, 300.0])
-def test_a_lamp_behind_the_head_does_not_raise_it(lamp_c: float) -> None:
-    roi = roi_at()
-    image = painted(roi)
-    plain = reading(image, roi)
-    lamp = image.copy()
-    cv2.circle(lamp, (94, 46), 4, lamp_c, -1)
-    lamp[image > 30] = image[image > 30]  # behind
-    result = reading(cv2.GaussianBlur(lamp, (0, 0), 0.55), roi)
-    assert result.raw_c <= plain.raw_c + 0.1
-
-
-@pytest.mark.parametrize("tea_c", [HOT_C + 1.5, 70.0])
-def test_hot_tea_in_front_of_the_face_does_not_raise_it(tea_c: float) -> None:
-    roi = roi_at()
-    image = painted(roi)
-    plain = reading(image, roi)
-    cv2.circle(image, (78, 74), 5, tea_c, -1)
-    result = reading(cv2.GaussianBlur(image, (0, 0), 0.55), roi)
-    assert result.raw_c <= plain.raw_c + 0.1
-
-
-def test_a_face_mostly_behind_something_hot_is_implausible() -> None:
-    roi = roi_at()
-    image = painted(roi)
-    cv2.circle(image, (80, 56), 7, 60.0, -1)
-    assert reason(image, roi) is Reason.IMPLAUSIBLE
-
-
-def test_an_unknown_wild_pixel_does_not_own_the_maximum() -> None:
-    roi = roi_at(face_px=40.0)
-    image = painted(roi)
-    plain = reading(image, roi)
-    hot = image.copy()
-    hot[52, 80] = 100.0
-    assert reading(hot, roi).raw_c <= plain.raw_c + 0.01
-    warm = image.copy()
-    warm[52, 80] += 2.0
-    assert reading(warm, roi).raw_c - plain.raw_c < 1.0  # less than half of it
-
-
-@given(st.integers(0, 10**6))
-def test_noise_raises_the_maximum_little(seed: int) -> None:
-    """The maximum of some 200 noisy pixels would read 2.5 NETD high, 0.2 °C; smoothing keeps it to half of that."""
-    roi = roi_at()
-    image = painted(roi, 35.0, None)
-    noise = np.random.default_rng(seed).normal(0, 0.08, (8, *image.shape)).astype(np.float32)
-    mean_c = np.mean([reading(image + frame, roi).raw_c for frame in noise])
-    assert 0.0 < mean_c - 35.0 < 0.13
-
-
-# When there is no reading, or another region's.
-
-
-def with_glasses(image: F32) -> F32:
-    """Returns the image with glasses on a face in its middle: opaque at these wavelengths, and cool."""
-    worn = image.copy()
-    worn[57:65, 69:92] = 27.0
-    return worn
-
-
-def test_covered_eyes_leave_the_forehead() -> None:
-    roi = roi_at()
-    result = reading(with_glasses(painted(roi, 35.0, 35.6)), roi)
-    assert result.roi is RoiName.FOREHEAD
-    assert result.raw_c == pytest.approx(35.0, abs=0.05)
-    assert result.site_offset_c == pytest.approx(SITE["forehead"].offset_c)
-    assert set(result.skin_by_roi_c) == {"forehead"}
-    assert_sums(result)
-
-
-def test_covered_eyes_without_a_table_for_the_forehead_are_glasses() -> None:
-    image, roi = with_glasses(painted(roi_at())), roi_at()
-    source = {name: rows for name, rows in SOURCE.items() if name != "forehead"}
-    site = {name: offset for name, offset in SITE.items() if name != "forehead"}
-    for known in (calibration(source=source), calibration(site=site)):
-        assert reason(image, roi, Thermometer(known, CONDITIONS)) is Reason.GLASSES
-
-
-@pytest.mark.parametrize(
-    "known",
-    [
-        calibration(source={}),
-        calibration(site={}),
-        calibration(source={"upper_face": []}),
-        calibration(source={"ear": [(1.0, 0.0, 0.0)]}),
-    ],
-)
-def test_a_calibration_without_the_upper_face_is_refused_at_the_start(known: Calibration) -> None:
-    with pytest.raises(CalibrationError, match=r"bench.*upper_face"):
-        Thermometer(known, CONDITIONS)
-
-
-@pytest.mark.parametrize("patch_c", [20.0, 23.0, 25.0])
-def test_a_cold_patch_is_no_face(patch_c: float) -> None:
-    roi = roi_at()
-    assert reason(painted(roi, patch_c, None), roi) is Reason.OCCLUDED
-
-
-def test_occlusion_is_judged_after_the_reference_correction() -> None:
-    roi = roi_at()
-    image = painted(roi, 26.5, 27.2)
-    limits = Plausibility(skin_c=(0.0, 60.0))
-    thermometer = Thermometer(calibration(), CONDITIONS, limits)
-    assert isinstance(read(image, roi, thermometer), Reading)
-    assert reason(image, roi, thermometer, replace(VALID, correction_c=-2.0)) is Reason.OCCLUDED
-
-
-@pytest.mark.parametrize(("skin_c", "canthi_c"), [(27.5, 28.0), (41.6, 42.3)])
-def test_no_living_face_has_this_temperature(skin_c: float, canthi_c: float) -> None:
-    roi = roi_at()
-    assert reason(painted(roi, skin_c, canthi_c), roi) is Reason.IMPLAUSIBLE
-
-
-def test_a_wider_plausible_range_is_respected() -> None:
-    roi = roi_at()
-    thermometer = Thermometer(calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0), body_max_c=60.0))
-    assert isinstance(read(painted(roi, 27.5, 28.0), roi, thermometer), Reading)
-
-
-def test_a_face_without_numbers_is_no_reading() -> None:
-    roi = roi_at()
-    image = painted(roi)
-    image[40:80, 60:100] = np.nan
-    assert isinstance(read(image, roi), NotMeasured)
-
-
-def test_a_face_at_the_picture_edge_is_not_read_from_beyond_it() -> None:
-    """What lies outside counts as cut out: too much of it and there is no reading."""
-    roi = roi_at(1.0, 60.0)
-    assert isinstance(read(painted(roi), roi), NotMeasured)
-
-
 # Size of source, excess of the maximum, and the terms of the uncertainty.
 
 
@@ -496,26 +249,3 @@ def test_too_few_pixels_is_told_from_too_far() -> None:
     poor = {name: [(5.0, 0.6, 0.1), (60.0, 1.0, 0.01)] for name in SOURCE}
     thermometer = Thermometer(calibration(source=poor), CONDITIONS)
     assert reason(painted(roi_at(face_px=12.0)), roi, thermometer) is Reason.TOO_FEW_PIXELS
-
-
-def test_a_forehead_that_the_sun_has_warmed_is_not_believed() -> None:
-    roi = roi_at(face_px=40.0)
-    plain = reading(painted(roi, 34.8, 35.6), roi)
-    image = painted(roi, 34.8, 35.6)
-    cv2.ellipse(image, (80, 47), (12, 4), 0, 0, 360, 37.2, -1)
-    found = reading(image, roi)
-    assert found.roi is RoiName.CANTHI
-    assert found.skin_c == pytest.approx(plain.skin_c, abs=0.2)
-
-
-def test_eyes_behind_something_hot_are_not_behind_glasses() -> None:
-    roi = roi_at(face_px=40.0)
-    image = painted(roi)
-    cv2.rectangle(image, (66, 60), (94, 61), 60.0, -1)
-    assert reason(image, roi) is Reason.IMPLAUSIBLE
-
-
-def test_nobody_walks_about_with_such_a_temperature() -> None:
-    roi = roi_at(face_px=30.0)
-    assert isinstance(read(painted(roi, 38.6, 39.0), roi), Reading)
-    assert reason(painted(roi, 39.9, 40.3), roi) is Reason.IMPLAUSIBLE

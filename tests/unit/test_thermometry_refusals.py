@@ -1,0 +1,188 @@
+"""What must not raise a reading, and what is no reading at all."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from painted_face import (
+    CONDITIONS,
+    SITE,
+    SOURCE,
+    VALID,
+    assert_sums,
+    calibration,
+    painted,
+    read,
+    reading,
+    reason,
+    roi_at,
+)
+
+from calibration.files import Calibration
+from robot.errors import CalibrationError
+from robot.face_sampling import HOT_C
+from robot.thermometry import Plausibility, Thermometer
+from robot.types import F32, NotMeasured, Reading, Reason, RoiName
+
+# What must not raise a reading.
+
+
+@pytest.mark.parametrize("lamp_c", [HOT_C + 1.5, 80.0, 300.0])
+def test_a_lamp_behind_the_head_does_not_raise_it(lamp_c: float) -> None:
+    roi = roi_at()
+    image = painted(roi)
+    plain = reading(image, roi)
+    lamp = image.copy()
+    cv2.circle(lamp, (94, 46), 4, lamp_c, -1)
+    lamp[image > 30] = image[image > 30]  # behind
+    result = reading(cv2.GaussianBlur(lamp, (0, 0), 0.55), roi)
+    assert result.raw_c <= plain.raw_c + 0.1
+
+
+@pytest.mark.parametrize("tea_c", [HOT_C + 1.5, 70.0])
+def test_hot_tea_in_front_of_the_face_does_not_raise_it(tea_c: float) -> None:
+    roi = roi_at()
+    image = painted(roi)
+    plain = reading(image, roi)
+    cv2.circle(image, (78, 74), 5, tea_c, -1)
+    result = reading(cv2.GaussianBlur(image, (0, 0), 0.55), roi)
+    assert result.raw_c <= plain.raw_c + 0.1
+
+
+def test_a_face_mostly_behind_something_hot_is_implausible() -> None:
+    roi = roi_at()
+    image = painted(roi)
+    cv2.circle(image, (80, 56), 7, 60.0, -1)
+    assert reason(image, roi) is Reason.IMPLAUSIBLE
+
+
+def test_an_unknown_wild_pixel_does_not_own_the_maximum() -> None:
+    roi = roi_at(face_px=40.0)
+    image = painted(roi)
+    plain = reading(image, roi)
+    hot = image.copy()
+    hot[52, 80] = 100.0
+    assert reading(hot, roi).raw_c <= plain.raw_c + 0.01
+    warm = image.copy()
+    warm[52, 80] += 2.0
+    assert reading(warm, roi).raw_c - plain.raw_c < 1.0  # less than half of it
+
+
+@given(st.integers(0, 10**6))
+def test_noise_raises_the_maximum_little(seed: int) -> None:
+    """The maximum of some 200 noisy pixels would read 2.5 NETD high, 0.2 °C; smoothing keeps it to half of that."""
+    roi = roi_at()
+    image = painted(roi, 35.0, None)
+    noise = np.random.default_rng(seed).normal(0, 0.08, (8, *image.shape)).astype(np.float32)
+    mean_c = np.mean([reading(image + frame, roi).raw_c for frame in noise])
+    assert 0.0 < mean_c - 35.0 < 0.13
+
+
+# When there is no reading, or another region's.
+
+
+def with_glasses(image: F32) -> F32:
+    """Returns the image with glasses on a face in its middle: opaque at these wavelengths, and cool."""
+    worn = image.copy()
+    worn[57:65, 69:92] = 27.0
+    return worn
+
+
+def test_covered_eyes_leave_the_forehead() -> None:
+    roi = roi_at()
+    result = reading(with_glasses(painted(roi, 35.0, 35.6)), roi)
+    assert result.roi is RoiName.FOREHEAD
+    assert result.raw_c == pytest.approx(35.0, abs=0.05)
+    assert result.site_offset_c == pytest.approx(SITE["forehead"].offset_c)
+    assert set(result.skin_by_roi_c) == {"forehead"}
+    assert_sums(result)
+
+
+def test_covered_eyes_without_a_table_for_the_forehead_are_glasses() -> None:
+    image, roi = with_glasses(painted(roi_at())), roi_at()
+    source = {name: rows for name, rows in SOURCE.items() if name != "forehead"}
+    site = {name: offset for name, offset in SITE.items() if name != "forehead"}
+    for known in (calibration(source=source), calibration(site=site)):
+        assert reason(image, roi, Thermometer(known, CONDITIONS)) is Reason.GLASSES
+
+
+@pytest.mark.parametrize(
+    "known",
+    [
+        calibration(source={}),
+        calibration(site={}),
+        calibration(source={"upper_face": []}),
+        calibration(source={"ear": [(1.0, 0.0, 0.0)]}),
+    ],
+)
+def test_a_calibration_without_the_upper_face_is_refused_at_the_start(known: Calibration) -> None:
+    with pytest.raises(CalibrationError, match=r"bench.*upper_face"):
+        Thermometer(known, CONDITIONS)
+
+
+@pytest.mark.parametrize("patch_c", [20.0, 23.0, 25.0])
+def test_a_cold_patch_is_no_face(patch_c: float) -> None:
+    roi = roi_at()
+    assert reason(painted(roi, patch_c, None), roi) is Reason.OCCLUDED
+
+
+def test_occlusion_is_judged_after_the_reference_correction() -> None:
+    roi = roi_at()
+    image = painted(roi, 26.5, 27.2)
+    limits = Plausibility(skin_c=(0.0, 60.0))
+    thermometer = Thermometer(calibration(), CONDITIONS, limits)
+    assert isinstance(read(image, roi, thermometer), Reading)
+    assert reason(image, roi, thermometer, replace(VALID, correction_c=-2.0)) is Reason.OCCLUDED
+
+
+@pytest.mark.parametrize(("skin_c", "canthi_c"), [(27.5, 28.0), (41.6, 42.3)])
+def test_no_living_face_has_this_temperature(skin_c: float, canthi_c: float) -> None:
+    roi = roi_at()
+    assert reason(painted(roi, skin_c, canthi_c), roi) is Reason.IMPLAUSIBLE
+
+
+def test_a_wider_plausible_range_is_respected() -> None:
+    roi = roi_at()
+    thermometer = Thermometer(calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0), body_max_c=60.0))
+    assert isinstance(read(painted(roi, 27.5, 28.0), roi, thermometer), Reading)
+
+
+def test_a_face_without_numbers_is_no_reading() -> None:
+    roi = roi_at()
+    image = painted(roi)
+    image[40:80, 60:100] = np.nan
+    assert isinstance(read(image, roi), NotMeasured)
+
+
+def test_a_face_at_the_picture_edge_is_not_read_from_beyond_it() -> None:
+    """What lies outside counts as cut out: too much of it and there is no reading."""
+    roi = roi_at(1.0, 60.0)
+    assert isinstance(read(painted(roi), roi), NotMeasured)
+
+
+def test_a_forehead_that_the_sun_has_warmed_is_not_believed() -> None:
+    roi = roi_at(face_px=40.0)
+    plain = reading(painted(roi, 34.8, 35.6), roi)
+    image = painted(roi, 34.8, 35.6)
+    cv2.ellipse(image, (80, 47), (12, 4), 0, 0, 360, 37.2, -1)
+    found = reading(image, roi)
+    assert found.roi is RoiName.CANTHI
+    assert found.skin_c == pytest.approx(plain.skin_c, abs=0.2)
+
+
+def test_eyes_behind_something_hot_are_not_behind_glasses() -> None:
+    roi = roi_at(face_px=40.0)
+    image = painted(roi)
+    cv2.rectangle(image, (66, 60), (94, 61), 60.0, -1)
+    assert reason(image, roi) is Reason.IMPLAUSIBLE
+
+
+def test_nobody_walks_about_with_such_a_temperature() -> None:
+    roi = roi_at(face_px=30.0)
+    assert isinstance(read(painted(roi, 38.6, 39.0), roi), Reading)
+    assert reason(painted(roi, 39.9, 40.3), roi) is Reason.IMPLAUSIBLE
