@@ -9,7 +9,8 @@ senxor:/dev/ttyACM0?fps=9                     thermal sensor, Meridian SenXor
 gymcu:/dev/ttyUSB0?baud=460800&rate_hz=8      thermal sensor, GY-MCU90640
 plate:/dev/ttyUSB1                            the reference plate's controller
 nmea:/dev/ttyACM1?baud=9600                   a satellite receiver that speaks NMEA 0183
-mqtt://127.0.0.1:1883/patrol/pose             poses of the robot's base: broker and topic
+pose:/dev/ttyACM1?baud=115200                 poses of the robot's base, one JSON object a line
+mqtt://127.0.0.1:1883/patrol/pose             the same over MQTT: broker and topic
 gpiozero:?red=17&amber=27&green=22&siren=23   lamp and siren, by BCM pin; with buttons: &ack=5&test=6
 gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23
 gpiozero:?pin=24, gpiod:/dev/gpiochip0?pin=24 a pin that cuts a device's supply
@@ -301,6 +302,7 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
         ),
         "plate": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "plate:/dev/ttyUSB1"),
         "nmea": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "nmea:/dev/serial/by-id/…?baud=9600"),
+        "pose": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "pose:/dev/serial/by-id/…?baud=115200"),
         "mqtt": _Scheme("URL", {}, "mqtt://127.0.0.1:1883/patrol/pose"),
         "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23", _pins_differ),
         "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23", _pins_differ),

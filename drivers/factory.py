@@ -15,7 +15,7 @@ from robot.types import ButtonPress, SirenRules
 CAMERA_SCHEMES = ("http", "https", "file", "v4l2", "picamera2", "gstreamer")
 THERMAL_SCHEMES = ("senxor", "gymcu")
 PLATE_SCHEMES = ("plate",)
-POSITION_SCHEMES = ("nmea", "mqtt")
+POSITION_SCHEMES = ("nmea", "pose", "mqtt")
 INDICATOR_SCHEMES = ("gpiozero", "gpiod")
 POWER_SCHEMES = INDICATOR_SCHEMES
 BUTTONS = ("ack", "test")
@@ -91,6 +91,10 @@ def open_position(address_text: str, credentials: Login | None = None) -> Positi
         from drivers.position_nmea import NmeaReceiver
 
         return NmeaReceiver(address)
+    if address.scheme == "pose":
+        from drivers.position_line import PoseLine
+
+        return PoseLine(address)
     from drivers.position_mqtt import MqttPoses
 
     return MqttPoses(address, *((credentials.username, credentials.password) if credentials else ()))

@@ -1,4 +1,4 @@
-"""A pose as the robot's base publishes it, one JSON object a message (docs/wiring.md has the schema):
+"""A pose as the robot's base tells it, one JSON object a message, or a line (docs/wiring.md has the schema):
 
     {"frame": "map", "map": "hall-2", "x_m": 12.3, "y_m": -4.0, "heading_deg": 90.0, "accuracy_m": 0.1, "t_utc": "2026-11-26T20:07:45.118Z"}
     {"frame": "wgs84", "lat_deg": 31.24961, "lon_deg": 121.45573}
@@ -20,6 +20,7 @@ from robot.types import GlobalPosition, MapPosition, NoPosition, PositionReading
 
 LOST = "the base does not know where it is"
 _MAX_BYTES = 65_536
+_LONGEST_LINE_BYTES = 4096
 _Heading = Annotated[float, Meta(ge=-360, le=360)] | None
 _Accuracy = Annotated[float, Meta(ge=0, le=1e6)] | None
 _Metres = Annotated[float, Meta(ge=-1e7, le=1e7)]
@@ -87,3 +88,54 @@ class PoseCodec:
         if isinstance(pose, _OnEarth):
             return GlobalPosition(pose.lat_deg, pose.lon_deg, heading_deg, pose.accuracy_m)
         return MapPosition(pose.x_m, pose.y_m, heading_deg, pose.accuracy_m, pose.map)
+
+
+class PoseLines:
+    """Bytes of a line in, readings out: a message a line. A message behind noise or a torn one on the same line is read, too."""
+
+    def __init__(self) -> None:
+        self._codec = PoseCodec()
+        self._rest = b""
+
+    @property
+    def faults(self) -> Counter[str]:
+        """What was left out, by kind."""
+        return self._codec.faults
+
+    @property
+    def held_bytes(self) -> int:
+        """Bytes of a line that is not complete yet."""
+        return len(self._rest)
+
+    def feed(self, data: bytes, t_mono_ns: int) -> PositionReading | None:
+        """Returns the newest reading that these bytes complete, as of `t_mono_ns`.
+
+        Those before it in the same bytes came at a time that nobody knows, and would have the robot leap: they are counted (`overtaken`).
+        """
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        readings = [reading for line in lines if (reading := self._read(line, t_mono_ns)) is not None]
+        if len(self._rest) > _LONGEST_LINE_BYTES:
+            self.faults["bad_length"] += 1
+            self._rest = _last_object(self._rest[-_LONGEST_LINE_BYTES:])
+        if not readings:
+            return None
+        if len(readings) > 1:
+            self.faults["overtaken"] += len(readings) - 1
+        return readings[-1]
+
+    def _read(self, line: bytes, t_mono_ns: int) -> PositionReading | None:
+        if not line.strip():
+            return None
+        reading = self._codec.feed(line, t_mono_ns)
+        last = _last_object(line)
+        if reading is not None or last in (b"", line):
+            return reading
+        counted = self.faults["bad_message"]
+        reading = self._codec.feed(last, t_mono_ns)
+        self.faults["bad_message"] = counted  # one line is one fault
+        return reading
+
+
+def _last_object(line: bytes) -> bytes:
+    begin = line.rfind(b"{")
+    return line[begin:] if begin >= 0 else b""

@@ -255,7 +255,8 @@ class PlaceSettings(Section, frozen=True):
     """Where a robot that moves gets its position from; without a source robot.place says it all."""
 
     source: str = ""
-    """nmea:PORT?baud=9600 (a receiver) or mqtt://HOST:1883/TOPIC (poses of the robot's base, extra `fleet`); empty: none."""
+    """nmea:PORT?baud=9600 (a receiver), pose:PORT?baud=115200 or mqtt://HOST:1883/TOPIC (poses of the robot's base on a line, or over
+    MQTT with the extra `fleet`); empty: none."""
     rate_hz: Annotated[float, Meta(ge=0.1, le=50)] = 1.0
     stale_s: Annotated[float, Meta(ge=0.5, le=600)] = 3.0
     """A position older than this is told with its age …"""

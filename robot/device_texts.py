@@ -244,6 +244,7 @@ _PINS = (
 _POSITIONS = (
     Text("no pose", "没有位姿"),
     Text("the receiver says nothing that can be read (wrong baud=?)", "接收机没有可读取的数据（baud= 是否有误？）"),
+    Text("the base says nothing that can be read (wrong baud=?)", "底盘没有可读取的数据（baud= 是否有误？）"),
     Text("the broker at {where} cannot be reached: {why}", "无法连接消息服务器 {where}：{why}"),
     Text(
         "the broker refuses: {why} (see place.credentials_file)",

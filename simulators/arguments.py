@@ -48,7 +48,7 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
     run.add_argument("--port", type=_port, default=0, help="port of the cameras (default: a free one)")
     run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
-    run.add_argument("--position-link", type=Path, help="name of the receiver's line, in scenarios with a patrol")
+    run.add_argument("--position-link", type=Path, help="name of the line of the receiver, or of a base that drives")
     run.add_argument(
         "--pose-broker",
         type=_broker,

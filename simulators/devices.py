@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from simulators.camera_faults import CameraWire
 from simulators.firmware_gymcu import GymcuFirmware
 from simulators.firmware_senxor import SenxorFirmware
-from simulators.position_devices import PosePublisher, ReceiverPty
+from simulators.position_devices import BasePty, PosePublisher, ReceiverPty
 from simulators.pty import PtyDevice
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
@@ -62,8 +62,8 @@ class Station:
         position_link: Path | None = None,
         pose_broker: str = "",
     ) -> None:
-        """`rig` stands in for the one that `rig_name` is the drawing of. A scenario with a patrol tells the robot's position through a
-        receiver at `position_link`, or as a base does at `pose_broker` (mqtt://HOST:PORT/TOPIC)."""
+        """`rig` stands in for the one that `rig_name` is the drawing of. A scenario with a patrol tells the robot's position at
+        `position_link`, through a receiver or, where it drives, as a base does; or as a base at `pose_broker` (mqtt://HOST:PORT/TOPIC)."""
         self.rig_name = rig_name or scenario.rig
         self.rig = rig or load_rig(self.rig_name, scenario.seed if seed is None else seed)
         self.scene = Scene(scenario, seed, self.rig)
@@ -217,12 +217,13 @@ class Station:
             return None
         if self._pose_broker:
             return PosePublisher(path, self._pose_broker, self._now_s, faults)
-        return ReceiverPty(path, self._position_link, self._now_s, faults)
+        return (BasePty if path.drives else ReceiverPty)(path, self._position_link, self._now_s, faults)
 
     def _position_address(self) -> str:
-        if not self.scene.scenario.patrol.path_m:
+        path = self.scene.scenario.patrol
+        if not path.path_m:
             return ""
-        return self._pose_broker or f"nmea:{self._position_link}"
+        return self._pose_broker or f"{'pose' if path.drives else 'nmea'}:{self._position_link}"
 
     def _thermal_frame(self) -> NDArray[np.float32] | None:
         try:

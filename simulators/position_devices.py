@@ -1,4 +1,4 @@
-"""[T] What tells a simulated robot where it is: a receiver on a pseudo-terminal, and a base that publishes poses over MQTT."""
+"""[T] What tells a simulated robot where it is: a receiver on a pseudo-terminal, and a base that tells poses on one, or over MQTT."""
 
 from __future__ import annotations
 
@@ -79,15 +79,35 @@ class ReceiverPty:
                 os.write(self._master, self._said(t_s, broken))
 
     def _said(self, t_s: float, broken: set[str]) -> bytes:
-        pose, at = patrol.pose_at(self._path, t_s), dt.datetime.now(dt.UTC)
-        data = patrol.sentences(self._path, pose, at, has_fix="no_fix" not in broken)
+        data = self._true(t_s, has_fix="no_fix" not in broken)
         if "frozen" in broken:
             data = self._frozen = self._frozen or data
         else:
             self._frozen = None
         if "bad_checksum" in broken:
-            data = patrol.damaged(data)
+            data = self._damaged(data)
         return b"" if "silence" in broken else _NOISE if "garbage" in broken else data
+
+    def _true(self, t_s: float, has_fix: bool) -> bytes:
+        return patrol.sentences(self._path, patrol.pose_at(self._path, t_s), dt.datetime.now(dt.UTC), has_fix)
+
+    def _damaged(self, data: bytes) -> bytes:
+        return patrol.damaged(data)
+
+
+class BasePty(ReceiverPty):
+    """A base that writes its pose on a line, one JSON object each time; else as a receiver."""
+
+    def __init__(
+        self, path: PatrolFile, link: Path, now_s: Callable[[], float], faults: tuple[PositionFault, ...] = ()
+    ) -> None:
+        super().__init__(path, link, now_s, faults, 1.0 / patrol.poses_hz(path))
+
+    def _true(self, t_s: float, has_fix: bool) -> bytes:
+        return _pose_message(self._path, t_s, has_fix) + b"\n"
+
+    def _damaged(self, data: bytes) -> bytes:
+        return data.replace(b":", b"", 1)
 
 
 class PosePublisher:

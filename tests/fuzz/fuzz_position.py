@@ -10,7 +10,7 @@ from functools import reduce
 from fuzz_contract import Target, require
 
 from drivers.nmea_codec import NmeaCodec
-from drivers.pose_codec import PoseCodec
+from drivers.pose_codec import PoseCodec, PoseLines
 from robot.types import GlobalPosition, MapPosition, PositionReading
 
 S = 1_000_000_000
@@ -87,6 +87,30 @@ def pose(data: bytes) -> None:
     require(codec.feed(b'{"frame":"map","x_m":1,"y_m":2}', 6) is not None, "a good pose that is not heard")
 
 
+def pose_lines(data: bytes) -> None:
+    """Any bytes in pieces; good lines afterwards are heard."""
+    how, body = data[:1] or b"\0", data[1:]
+    lines, step = PoseLines(), 1 + how[0]
+    last = faults = 0
+    for at in range(0, len(body), step):
+        reading = lines.feed(body[at : at + step], at)
+        if reading is not None:
+            possible(reading)
+            require(reading.seq > last, "a number that was used before")
+            last = reading.seq
+        require(lines.held_bytes <= 4096, "more than a line is held")
+        require(lines.faults.total() >= faults, "faults that are counted backwards")
+        faults = lines.faults.total()
+    heard = lines.feed(b'\n{"frame":"map","x_m":1,"y_m":2}\n', len(body))
+    require(heard is not None, "a good line after damage is not heard")
+
+
+def _pose_lines() -> Iterable[bytes]:
+    for pose in _poses():
+        yield b"\xff" + pose + b"\r\n"
+        yield b"\x07" + pose[:20] + pose + b"\n" + pose + b"\n"
+
+
 def _poses() -> Iterable[bytes]:
     yield from (
         b'{"frame":"map","map":"hall-2","x_m":12.3,"y_m":-4.0,"heading_deg":-90.0,"accuracy_m":0.1,"t_utc":"2026-11-26T20:07:45Z"}',
@@ -99,5 +123,8 @@ def _poses() -> Iterable[bytes]:
 
 TARGETS = (
     Target("nmea", "a satellite receiver's lines", nmea, _lines, (b"$GNGGA,", b"RMC,", b",N,", b",*"), 800),
+    Target(
+        "pose_lines", "poses on a serial line", pose_lines, _pose_lines, (b'"frame":', b'"x_m":', b"}\n{", b"\n"), 800
+    ),
     Target("pose", "poses of the robot's base", pose, _poses, (b'"frame":', b'"wgs84"', b'"x_m":', b"1e308"), 600),
 )

@@ -18,14 +18,14 @@ from hypothesis import strategies as st
 
 from drivers.factory import open_position
 from drivers.nmea_codec import BAD_FIX, NO_FIX, NmeaCodec
-from drivers.pose_codec import LOST, PoseCodec
+from drivers.pose_codec import LOST, PoseCodec, PoseLines
 from robot import doctor, doctor_run
 from robot.config import CalibrationSettings, CameraSettings, PlaceSettings, RobotSettings, Settings, ThermalSettings
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import GlobalPosition, MapPosition, NoPosition, PositionReading
 from simulators import patrol
 from simulators.patrol import PatrolFile, PositionFault
-from simulators.position_devices import ReceiverPty
+from simulators.position_devices import BasePty, ReceiverPty
 
 S = 1_000_000_000
 GGA = b"$GPGGA,092750.000,5321.6802,N,00630.3372,W,1,8,1.03,61.7,M,55.2,M,,*76\r\n"
@@ -276,7 +276,110 @@ def test_any_message(message: bytes) -> None:
     assert (codec.feed(message, 0) is None) == bool(codec.faults)
 
 
+# Poses on a line
+
+POSE = b'{"frame":"map","x_m":1,"y_m":2}'
+
+
+def test_each_line_is_a_pose_however_it_is_cut() -> None:
+    lines = PoseLines()
+    assert lines.feed(POSE[:12], 1) is None
+    assert lines.feed(POSE[12:] + b"\r\n\r\n" + POSE[:3], 2) == PositionReading(1, 2, MapPosition(1, 2))
+    assert lines.feed(POSE[3:] + b"\n", 3) == PositionReading(2, 3, MapPosition(1, 2))
+    nested = b'{"covariance":{"x":1},"frame":"map","x_m":3,"y_m":4}\n'
+    assert lines.feed(nested, 4) == PositionReading(3, 4, MapPosition(3, 4))
+    assert not lines.faults
+
+
+def test_of_several_lines_at_once_the_last_one_counts() -> None:
+    lines = PoseLines()
+    reading = lines.feed(POSE + b"\n" + POSE.replace(b"1", b"5") + b"\n", 7)
+    assert reading == PositionReading(2, 7, MapPosition(5, 2)) and lines.faults == {"overtaken": 1}
+
+
+@pytest.mark.parametrize(
+    ("damaged", "kind"),
+    [
+        (b"\x00\xff\x81", "bad_message"),
+        (POSE[:15], "bad_message"),
+        (b'{"frame":"moon","x_m":1,"y_m":2}\n', "bad_message"),
+        (b"x" * 5000, "bad_length"),
+        (b"{" * 5000, "bad_length"),
+    ],
+)
+def test_damage_on_the_line_is_counted_and_the_pose_behind_it_is_read(damaged: bytes, kind: str) -> None:
+    lines = PoseLines()
+    first = lines.feed(damaged, 0)
+    second = lines.feed(POSE + b"\n", 1)
+    assert first is None and second is not None and second.position == MapPosition(1, 2)
+    assert lines.faults[kind] == 1 and lines.faults.total() <= 2
+
+
+@given(noise=st.binary(max_size=300), cuts=st.lists(st.integers(0, 700), max_size=6))
+def test_noise_and_pieces_cost_no_pose_that_follows(noise: bytes, cuts: list[int]) -> None:
+    lines = PoseLines()
+    places = [b'{"frame":"map","x_m":%d,"y_m":2}\n' % x for x in (1, 2, 3)]
+    edges = sorted({0, len(noise), *(cut for cut in cuts if cut < len(noise))})
+    for a, b in itertools.pairwise(edges):
+        lines.feed(noise[a:b], 0)
+    told = [lines.feed(line, 1) for line in (b"\n" + places[0], *places[1:])]
+    assert [one.position for one in told if one is not None] == [MapPosition(x, 2) for x in (1, 2, 3)]
+    assert lines.held_bytes == 0
+
+
 # Drivers
+
+
+def test_the_base_on_a_pseudo_terminal_through_faults_and_a_replug(tmp_path: Path) -> None:
+    drives = PatrolFile(path_m=((0, 0), (100, 0)), speed_m_s=2.0, drives=True)
+    begin_s = time.monotonic()
+    faults = tuple(
+        PositionFault(kind=kind, device="position", at_s=at_s, for_s=for_s)
+        for kind, at_s, for_s in (("no_fix", 0.5, 0.3), ("garbage", 0.8, 0.3), ("bad_checksum", 1.1, 0.3),
+                                  ("frozen", 1.4, 0.3), ("unplug", 2.0, 0.3))
+    )  # fmt: skip
+    simulated = BasePty(drives, tmp_path / "base", lambda: time.monotonic() - begin_s, faults)
+    simulated.start()
+    told: list[PositionReading] = []
+    try:
+        base = open_position(f"pose:{tmp_path}/base?baud=115200")
+        with pytest.raises(DeviceError, match="gone"):
+            while True:
+                told.append(base.read(1.0))
+        assert base.faults["bad_message"] >= 4 and base.faults["repeated"] >= 3
+        base.close()
+        base.close()
+        while True:
+            try:
+                base = open_position(f"pose:{tmp_path}/base")
+                break
+            except DeviceError:
+                assert time.monotonic() - begin_s < 15
+                time.sleep(0.02)
+        assert isinstance(base.read(1.0).position, MapPosition)
+        base.close()
+    finally:
+        simulated.close()
+    assert [one.position for one in told].count(NoPosition(LOST)) in range(3, 9)
+    on_map = [(one.t_mono_ns, one.position) for one in told if isinstance(one.position, MapPosition)]
+    assert len(on_map) >= 10
+    for t_mono_ns, position in on_map:
+        assert (position.y_m, position.heading_deg, position.map_name) == (0.0, 0.0, "station")
+        # Where it was 20 ms before, and whatever this machine is late by.
+        assert -0.05 <= 2.0 * ((t_mono_ns / 1e9 - begin_s) - 0.02) - position.x_m < 1.0
+
+
+@pytest.mark.parametrize("scheme", ["nmea", "pose"])
+def test_a_line_that_says_nothing_readable_is_a_timeout(tmp_path: Path, scheme: str) -> None:
+    master, slave = os.openpty()
+    tty.setraw(slave)
+    receiver = open_position(f"{scheme}:{os.ttyname(slave)}")
+    os.write(master, b"\x00\x12" * 50)
+    with pytest.raises(DeviceTimeout, match="baud"):
+        receiver.read(0.2)
+    receiver.close()
+    os.close(master)
+    os.close(slave)
 
 
 def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_path: Path) -> None:
@@ -320,18 +423,6 @@ def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_p
     kinds = [type(one).__name__ for one in told]
     assert kinds.count("NoPosition") in (4, 5, 6)
     assert kinds.count("GlobalPosition") >= 8
-
-
-def test_a_line_that_says_nothing_readable_is_a_timeout(tmp_path: Path) -> None:
-    master, slave = os.openpty()
-    tty.setraw(slave)
-    receiver = open_position(f"nmea:{os.ttyname(slave)}")
-    os.write(master, b"\x00\x12" * 50)
-    with pytest.raises(DeviceTimeout, match="baud"):
-        receiver.read(0.2)
-    receiver.close()
-    os.close(master)
-    os.close(slave)
 
 
 def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:

@@ -169,3 +169,16 @@ def test_a_base_and_its_broker(tmp_path: Path, broker: Mosquitto) -> None:
         begin_ns = time.monotonic_ns()
         fresh = told(robot, "fresh", stale["seq"])
         assert (fresh["t_mono_ns"] - begin_ns) / 1e9 < RETURN_S
+
+
+def test_a_base_that_drives_speaks_on_a_line(tmp_path: Path) -> None:
+    rig = small_rig(tmp_path, cameras=["front"])
+    drives = PATROL.replace("speed_m_s = 1.0", "speed_m_s = 0.05\ndrives = true")
+    with station(tmp_path, drives + STANDS, rig=rig, settings=OFTEN) as (simulators, robot):
+        raised = robot.wait(lambda event: event["type"] == "alarm.raised")
+        where = raised["where"]
+        assert (where["state"], where["map"], where["zone"]) == ("fresh", "station", "west square")
+        true_m = 0.05 * (raised["t_mono_ns"] - simulators.t0_mono_ns) / 1e9
+        assert (where["x_m"], where["heading_deg"]) == (pytest.approx(true_m, abs=0.03), 0.0)
+        health = robot.wait(lambda e: e["type"] == "health.changed" and positioned(e), after=0)
+        assert health["data"]["devices"]["position"]["declared_hz"] == 20.0

@@ -89,6 +89,7 @@ def test_sentences_are_found_at_all() -> None:
         camera_gstreamer._advice(Path("/nowhere")),
         "no pose",
         "the receiver says nothing that can be read (wrong baud=?)",
+        "the base says nothing that can be read (wrong baud=?)",
     ],
 )
 def test_words_of_tables_are_there_in_chinese(words: str) -> None:
