@@ -27,14 +27,8 @@ from robot.command import BUG
 from robot.config import CameraSettings, Settings
 from robot.detect import Detector
 from robot.errors import ConfigError, DeviceError, StoreError
-from robot.events import (
-    CalibrationLoadedData,
-    Data,
-    EventFactory,
-    SystemStartedData,
-    SystemStoppingData,
-    rfc3339,
-)
+from robot.event_data import CalibrationLoadedData, Data, SystemStartedData, SystemStoppingData
+from robot.events import EventFactory, rfc3339
 from robot.evidence import Evidence
 from robot.history import History
 from robot.inference import made_with, open_detectors

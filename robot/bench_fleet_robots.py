@@ -19,7 +19,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from robot import events
+from robot import event_data
 from robot.config import UplinkSettings
 from robot.events import EventFactory
 from robot.store import Store
@@ -64,7 +64,7 @@ def _write(robots: list[_Robot], rate_hz: float, total: int, done: threading.Eve
         for robot in waiting:
             while robot.due_s <= now_s and robot.store.last_seq() < total:
                 robot.due_s += 1 / rate_hz
-                data = events.SystemStoppingData(reason=PADDING)
+                data = event_data.SystemStoppingData(reason=PADDING)
                 robot.store.append(robot.make.make(data, t_unix_ns=time.time_ns(), t_mono_ns=time.monotonic_ns()))
                 robot.uplink.wake()
             if ids := [robot.confirmed.popleft() for _ in range(len(robot.confirmed))]:

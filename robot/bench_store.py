@@ -23,7 +23,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from robot import events
+from robot import event_data, events
 from robot.events import EventFactory
 from robot.store import Store
 from robot.store_reader import StoreReader
@@ -44,7 +44,7 @@ def passed(figures: dict[str, Any]) -> bool:
 
 
 def _event(make: EventFactory) -> events.Event:
-    data = events.SystemStoppingData(reason="x" * 1000)
+    data = event_data.SystemStoppingData(reason="x" * 1000)
     return make.make(data, t_unix_ns=time.time_ns(), t_mono_ns=time.monotonic_ns())
 
 

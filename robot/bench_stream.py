@@ -31,7 +31,7 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from robot import events
+from robot import event_data, events
 from robot.bench_station import Parts, Recording, at_size, settle
 from robot.config import StreamSettings
 from robot.detect import Detector
@@ -211,7 +211,7 @@ class _Station:
             now_ns = time.monotonic_ns()
             # As large as an alarm with its reading, and nothing that compresses away.
             event = self._make(
-                events.SystemStoppingData(reason=os.urandom(1000).hex()), t_unix_ns=time.time_ns(), t_mono_ns=now_ns
+                event_data.SystemStoppingData(reason=os.urandom(1000).hex()), t_unix_ns=time.time_ns(), t_mono_ns=now_ns
             )
             self._store.append(event)
             self._stream.publish(event.seq, events.encode(event))

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from robot.events import AlarmAcknowledgedData, AlarmClearedData
+from robot.event_data import AlarmAcknowledgedData, AlarmClearedData
 from robot.live import LiveAlarm
 
 DAY_NS = 24 * 3_600_000_000_000

@@ -14,7 +14,8 @@ import msgspec
 from msgspec import Meta
 
 from robot.errors import ProtocolError
-from robot.events import CoverageData, DeviceData, Point, WhereData
+from robot.event_data import CoverageData, DeviceData, Point
+from robot.events import WhereData
 from robot.health import NO_BASELINE
 
 

@@ -19,7 +19,8 @@ from robot import calibrated
 from robot.capture import CaptureSet
 from robot.carried import Carried
 from robot.errors import PatrolError
-from robot.events import Data, EventFactory, encode, rfc3339
+from robot.event_data import Data
+from robot.events import EventFactory, encode, rfc3339
 from robot.evidence import Evidence
 from robot.interfaces import Indicator
 from robot.metrics import Metrics

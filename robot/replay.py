@@ -17,8 +17,8 @@ import msgspec
 
 from calibration import files
 from calibration.files import Calibration
+from robot import event_data, tape
 from robot import events as schema
-from robot import tape
 from robot.config import Settings
 from robot.detect import Detector
 from robot.errors import CalibrationError, RecordingError
@@ -269,7 +269,7 @@ class _Player:
             event = self._make(data, told.t_unix_ns, told.t_mono_ns)
             self.result.events.append(schema.encode(event))
 
-    def _make(self, data: schema.Data, t_unix_ns: int, t_mono_ns: int) -> schema.Event:
+    def _make(self, data: event_data.Data, t_unix_ns: int, t_mono_ns: int) -> schema.Event:
         place = self._pipeline.place(t_mono_ns)
         return self._events.make(data, t_unix_ns=t_unix_ns, t_mono_ns=t_mono_ns, place=place)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from robot.events import (
+from robot.event_data import (
     AlarmAcknowledgedData,
     AlarmClearedData,
     CoverageData,
@@ -10,9 +10,9 @@ from robot.events import (
     HealthChangedData,
     alarm_raised_data,
     device_data,
-    rfc3339,
     screening_data,
 )
+from robot.events import rfc3339
 from robot.outcome import CoverageReport, StepResult
 
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from robot.alarm import Alarm
 from robot.config import Settings
-from robot.events import CoverageData, device_data, rfc3339
+from robot.event_data import CoverageData, device_data
+from robot.events import rfc3339
 from robot.live import Box, Field, LiveAlarm, LivePerson, LiveState, Preview
 from robot.optics import Optic
 from robot.outcome import View

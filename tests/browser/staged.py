@@ -13,17 +13,10 @@ import msgspec
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from robot import events
+from robot import event_data, events
 from robot.config import ScreeningSettings, StreamSettings
-from robot.events import (
-    AlarmAcknowledgedData,
-    AlarmRaisedData,
-    CoverageData,
-    Data,
-    DeviceData,
-    EventFactory,
-    ReadingData,
-)
+from robot.event_data import AlarmAcknowledgedData, AlarmRaisedData, CoverageData, Data, DeviceData, ReadingData
+from robot.events import EventFactory
 from robot.history import History
 from robot.live import Box, Field, LiveAlarm, LivePerson, LiveState, Preview
 from robot.store import Store
@@ -154,7 +147,7 @@ class Stage:
     def screened(self, body_c: float, t_unix_ns: int) -> None:
         """Somebody was measured then."""
         self.tell(
-            events.ScreeningData(
+            event_data.ScreeningData(
                 person=1, verdict="elevated" if body_c >= 37.3 else "normal", reason=None, policy="absolute",
                 threshold_c=37.3, margin_c=body_c - 37.3, readings=5, reading=reading(body_c), reasons={},
                 calibration_id="cal-1", camera="front", position_m=(1.4, 0.3, 1.6), t_position_ns=1, first_seen_ns=1,

@@ -13,7 +13,8 @@ from staged import CAMERAS, TOKENS, Stage
 from waiting import until
 from watched import Pages
 
-from robot.events import DeviceData, WhereData
+from robot.event_data import DeviceData
+from robot.events import WhereData
 
 pytestmark = pytest.mark.system
 

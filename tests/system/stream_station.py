@@ -17,7 +17,7 @@ from prometheus_client import CollectorRegistry
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
-from robot import events
+from robot import event_data, events
 from robot.config import StreamSettings
 from robot.events import EventFactory
 from robot.live import LiveState, Preview
@@ -90,7 +90,8 @@ class Robot:
 
     def publish(self, count: int = 1, padding: int = 10) -> None:
         batch = [
-            self.make(events.SystemStoppingData(reason="x" * padding), t_unix_ns=0, t_mono_ns=0) for _ in range(count)
+            self.make(event_data.SystemStoppingData(reason="x" * padding), t_unix_ns=0, t_mono_ns=0)
+            for _ in range(count)
         ]
         self.store.append(batch)
         for event in batch:

@@ -16,7 +16,8 @@ import pytest
 from waiting import until
 from whole_station import Event, Robot, Simulators, person, small_rig, station
 
-from robot.events import EventFactory, SystemStoppingData
+from robot.event_data import SystemStoppingData
+from robot.events import EventFactory
 from robot.store import Store
 
 pytestmark = pytest.mark.system

@@ -18,7 +18,8 @@ from test_uplink import Sender, sending
 from waiting import until_so
 
 from robot.bench_fleet_brokers import Node, free_ports
-from robot.events import AlarmRaisedData, ReadingData, encode
+from robot.event_data import AlarmRaisedData, ReadingData
+from robot.events import encode
 from robot.store import Store
 
 pytestmark = pytest.mark.system

@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from whole_station import person, small_rig, station
 
-from robot.events import EventFactory, SystemStoppingData, rfc3339
+from robot.event_data import SystemStoppingData
+from robot.events import EventFactory, rfc3339
 from robot.store import AuditEntry, Store
 
 pytestmark = pytest.mark.system

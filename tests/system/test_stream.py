@@ -18,7 +18,7 @@ from waiting import until
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
-from robot import events
+from robot import event_data, events
 from robot.config import StreamSettings
 from robot.errors import ConfigError
 from robot.live import LiveState
@@ -53,7 +53,7 @@ def test_without_since_live_only(robot: Robot) -> None:
 
 
 def test_events_arrive_as_they_were_encoded(robot: Robot) -> None:
-    event = robot.make(events.AlarmAcknowledgedData(alarm="a", by="王芳"), t_unix_ns=0, t_mono_ns=0)
+    event = robot.make(event_data.AlarmAcknowledgedData(alarm="a", by="王芳"), t_unix_ns=0, t_mono_ns=0)
     robot.store.append(event)
     robot.stream.publish(event.seq, events.encode(event))
 

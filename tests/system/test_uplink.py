@@ -19,7 +19,7 @@ from broker import Mosquitto
 from certificates import Authority
 from waiting import until_so
 
-from robot import events
+from robot import event_data
 from robot.bench_fleet_brokers import subscribe
 from robot.capture import Backoff
 from robot.config import UplinkSettings
@@ -68,7 +68,9 @@ class Sender:
         )
 
     def publish(self, count: int) -> None:
-        batch = [self.make(events.SystemStoppingData(reason=f"r{n}"), t_unix_ns=0, t_mono_ns=0) for n in range(count)]
+        batch = [
+            self.make(event_data.SystemStoppingData(reason=f"r{n}"), t_unix_ns=0, t_mono_ns=0) for n in range(count)
+        ]
         self.store.append(batch)
         self.uplink.wake()
 

@@ -11,7 +11,7 @@ import sys
 import uuid
 from pathlib import Path
 
-from robot import events
+from robot import event_data
 from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.events import EventFactory
@@ -34,7 +34,7 @@ async def main(path: Path, port: int, total: int) -> None:
         task = asyncio.create_task(uplink.run())
         while store.last_seq() < total or store.outbox_pending(1):
             if store.last_seq() < total:
-                store.append(make(events.SystemStoppingData(reason="busy"), t_unix_ns=0, t_mono_ns=0))
+                store.append(make(event_data.SystemStoppingData(reason="busy"), t_unix_ns=0, t_mono_ns=0))
                 uplink.wake()
             await asyncio.sleep(0.001)
         task.cancel()

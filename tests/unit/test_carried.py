@@ -8,16 +8,8 @@ from pathlib import Path
 
 from robot.app import DARK
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
-from robot.events import (
-    AlarmAcknowledgedData,
-    AlarmClearedData,
-    AlarmRaisedData,
-    Data,
-    EventFactory,
-    ReadingData,
-    encode,
-    rfc3339,
-)
+from robot.event_data import AlarmAcknowledgedData, AlarmClearedData, AlarmRaisedData, Data, ReadingData
+from robot.events import EventFactory, encode, rfc3339
 from robot.loop import Lamp
 from robot.metrics import Metrics
 from robot.store import Store

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot import events
+from robot import event_data, events
 from robot.events import EventFactory
 from robot.health import REASONS
 from robot.types import Reading, Reason, RoiName, Verdict, VerdictKind
@@ -67,25 +67,27 @@ UNMEASURED = replace(
 )
 
 
-def every_data() -> list[events.Data]:
+def every_data() -> list[event_data.Data]:
     where: dict[str, Any] = {
         "calibration_id": "c-1",
         "camera": "front",
         "position_m": [1.5, -0.25, 1.6],
         "t_position_ns": 4_900_000_000,
     }
-    device = events.DeviceData(alive=True, rate_ok=True, valid=False, rate_hz=8.7, declared_hz=9.0, detail="frozen")
+    device = event_data.DeviceData(alive=True, rate_ok=True, valid=False, rate_hz=8.7, declared_hz=9.0, detail="frozen")
     at = events.rfc3339(0)
     return [
-        events.screening_data(ELEVATED, **where),
-        events.screening_data(UNMEASURED, **where),
-        events.alarm_raised_data(ELEVATED, alarm="a-1", t_evidence_ns=5_000_000_000, t_lamp_ns=5_021_500_000, **where),
-        events.AlarmAcknowledgedData(alarm="a-1", by="王芳"),
-        events.AlarmClearedData(alarm="a-1", why="left"),
-        events.HealthChangedData(
-            screening="unavailable", reasons=("thermal_lost",), devices=events.device_data({"thermal": device})
+        event_data.screening_data(ELEVATED, **where),
+        event_data.screening_data(UNMEASURED, **where),
+        event_data.alarm_raised_data(
+            ELEVATED, alarm="a-1", t_evidence_ns=5_000_000_000, t_lamp_ns=5_021_500_000, **where
         ),
-        events.CoverageData(
+        event_data.AlarmAcknowledgedData(alarm="a-1", by="王芳"),
+        event_data.AlarmClearedData(alarm="a-1", why="left"),
+        event_data.HealthChangedData(
+            screening="unavailable", reasons=("thermal_lost",), devices=event_data.device_data({"thermal": device})
+        ),
+        event_data.CoverageData(
             since_utc=at,
             until_utc=at,
             seen=9,
@@ -94,11 +96,11 @@ def every_data() -> list[events.Data]:
             not_measured={"glasses": 1},
             in_view_now=2,
         ),
-        events.CalibrationLoadedData(calibration_id="c-1", valid_until=None, warnings=("old",)),
-        events.SystemStartedData(
+        event_data.CalibrationLoadedData(calibration_id="c-1", valid_until=None, warnings=("old",)),
+        event_data.SystemStartedData(
             version="1", config_sha256="0" * 64, detector="yunet", providers=("CPUExecutionProvider",)
         ),
-        events.SystemStoppingData(reason="SIGTERM"),
+        event_data.SystemStoppingData(reason="SIGTERM"),
     ]
 
 
@@ -156,7 +158,7 @@ def test_schema_refuses_what_is_not_an_event() -> None:
 
 
 def test_unknown_fields_are_for_later_versions() -> None:
-    line = events.encode(factory().make(events.SystemStoppingData(reason="x"), t_unix_ns=0, t_mono_ns=0))
+    line = events.encode(factory().make(event_data.SystemStoppingData(reason="x"), t_unix_ns=0, t_mono_ns=0))
     richer = json.dumps(json.loads(line) | {"new": 1})
     assert events.decode(richer) == events.decode(line)
     with pytest.raises(msgspec.ValidationError):
@@ -164,7 +166,7 @@ def test_unknown_fields_are_for_later_versions() -> None:
 
 
 def test_reading_carries_every_step_of_the_sum() -> None:
-    data = events.reading_data(READING)
+    data = event_data.reading_data(READING)
     corrections = (
         data.reference_correction_c
         + data.emissivity_correction_c
@@ -191,7 +193,7 @@ def test_wire_names_and_values_of_an_alarm() -> None:
 @pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
 def test_a_figure_that_is_not_finite_never_becomes_an_event(bad: float) -> None:
     with pytest.raises(ValueError, match="body_c"):
-        events.reading_data(replace(READING, body_c=bad))
+        event_data.reading_data(replace(READING, body_c=bad))
 
 
 def test_who_reads_a_number_for_the_margin_gets_one_always() -> None:
@@ -202,7 +204,7 @@ def test_who_reads_a_number_for_the_margin_gets_one_always() -> None:
 
 def test_an_alarm_needs_a_reading() -> None:
     with pytest.raises(ValueError, match="needs a reading"):
-        events.alarm_raised_data(
+        event_data.alarm_raised_data(
             UNMEASURED,
             alarm="a",
             calibration_id="",
@@ -217,7 +219,7 @@ def test_an_alarm_needs_a_reading() -> None:
 @given(first=st.integers(1, 2**53), count=st.integers(1, 20))
 def test_numbers_are_contiguous_and_ids_fresh(first: int, count: int) -> None:
     make = factory(first)
-    made = [make.make(events.SystemStoppingData(reason="x"), t_unix_ns=0, t_mono_ns=0) for _ in range(count)]
+    made = [make.make(event_data.SystemStoppingData(reason="x"), t_unix_ns=0, t_mono_ns=0) for _ in range(count)]
     assert [event.seq for event in made] == list(range(first, first + count))
     assert len({event.id for event in made}) == count
     assert make.next_seq == first + count

@@ -18,15 +18,15 @@ from hypothesis import strategies as st
 
 from robot import events, history
 from robot.config import ScreeningSettings
-from robot.events import (
+from robot.event_data import (
     AlarmAcknowledgedData,
     Data,
-    EventFactory,
     HealthChangedData,
     ReadingData,
     ScreeningData,
     SystemStoppingData,
 )
+from robot.events import EventFactory
 from robot.history import LIMITS, TYPES, History, question
 from robot.store import Store
 from robot.stream_session import LOCAL

@@ -11,18 +11,16 @@ import pytest
 from small_station import S, verdict
 
 from robot.alarm import Alarm, AlarmState
-from robot.events import (
+from robot.event_data import (
     AlarmAcknowledgedData,
     AlarmClearedData,
     AlarmRaisedData,
     CoverageData,
     Data,
-    EventFactory,
     HealthChangedData,
     ScreeningData,
-    encode,
-    json_schema,
 )
+from robot.events import EventFactory, encode, json_schema
 from robot.health import DeviceHealth, HealthReport
 from robot.outcome import CoverageReport, Placed, Raised, StepResult
 from robot.report import step_data

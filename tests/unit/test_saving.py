@@ -17,7 +17,8 @@ import pytest
 from waiting import until
 
 from robot.errors import StoreError, StoreUnwritable
-from robot.events import Event, EventFactory, SystemStoppingData, encode, rfc3339
+from robot.event_data import SystemStoppingData
+from robot.events import Event, EventFactory, encode, rfc3339
 from robot.saving import LOST, NOT_SAVED, PATIENCE_S, SLOW, SLOW_S, Keeping, Saver
 from robot.store import AuditEntry, Store
 from robot.store_reader import StoreReader

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot import events
+from robot import event_data, events
 from robot.errors import StoreError
 from robot.events import Event, EventFactory
 from robot.store import AuditEntry, EventLog, Store
@@ -28,20 +28,20 @@ _ids = itertools.count()
 
 
 def stop(seq: int, t_unix_ns: int = NOON_NS) -> Event:
-    return wrap(events.SystemStoppingData(reason="test"), seq, t_unix_ns)
+    return wrap(event_data.SystemStoppingData(reason="test"), seq, t_unix_ns)
 
 
-def wrap(data: events.Data, seq: int, t_unix_ns: int = NOON_NS) -> Event:
+def wrap(data: event_data.Data, seq: int, t_unix_ns: int = NOON_NS) -> Event:
     return EventFactory("r", "p", seq, lambda: f"id-{next(_ids)}").make(data, t_unix_ns=t_unix_ns, t_mono_ns=seq)
 
 
 def raised(alarm: str, seq: int, t_unix_ns: int) -> Event:
-    reading = events.ReadingData(
+    reading = event_data.ReadingData(
         raw_c=35, reference_correction_c=0, emissivity_correction_c=0, atmosphere_correction_c=0,
         size_of_source_correction_c=0, skin_c=35, site_offset_c=2.5, body_c=37.5, uncertainty_c=0.2,
         random_uncertainty_c=0.1, roi="canthi", roi_px=(1, 2, 3, 4), face_px_thermal=20, distance_m=1.5,
     )  # fmt: skip
-    data = events.AlarmRaisedData(
+    data = event_data.AlarmRaisedData(
         alarm=alarm, person=1, reading=reading, readings=5, threshold_c=37.3, policy="absolute", margin_c=0.2,
         calibration_id="c", camera="front", position_m=(1, 0, 1.6), t_position_ns=1, t_evidence_ns=1, t_lamp_ns=2, latency_ms=1e-6,
     )  # fmt: skip
@@ -98,7 +98,7 @@ def test_a_batch_is_saved_whole_or_not_at_all(store: Store) -> None:
 
 def test_a_full_outbox_forgets_the_least_important_first_and_alarms_never(path: Path, store: Store) -> None:
     moment = events.rfc3339(NOON_NS)
-    counts = events.CoverageData(
+    counts = event_data.CoverageData(
         since_utc=moment, until_utc=moment, seen=1, measured=1, elevated=0, not_measured={}, in_view_now=0
     )
     store.append(
@@ -117,7 +117,7 @@ def test_a_full_outbox_forgets_the_least_important_first_and_alarms_never(path: 
 
 
 def test_retention_keeps_alarms_that_have_not_been_sent(store: Store) -> None:
-    answered = wrap(events.AlarmAcknowledgedData(alarm="a-1", by="Li"), 2)
+    answered = wrap(event_data.AlarmAcknowledgedData(alarm="a-1", by="Li"), 2)
     store.append([raised("a-1", 1, NOON_NS), answered, stop(3), stop(4)])
     late_ns = NOON_NS + 100 * HOUR_NS
     store.enforce_retention(late_ns, hours=1)
@@ -152,15 +152,15 @@ def test_retention_by_age_keeps_unacknowledged_alarms(store: Store) -> None:
     old, new = NOON_NS - 48 * HOUR_NS, NOON_NS
     store.append([
         stop(1, old), raised("open", 2, old), raised("done", 3, old),
-        wrap(events.AlarmAcknowledgedData(alarm="done", by="Li"), 4, old),
-        wrap(events.AlarmClearedData(alarm="open", why="left"), 5, old),
+        wrap(event_data.AlarmAcknowledgedData(alarm="done", by="Li"), 4, old),
+        wrap(event_data.AlarmClearedData(alarm="open", why="left"), 5, old),
         stop(6, new), stop(7, new),
     ])  # fmt: skip
     store.outbox_done([one.id for one in store.outbox_pending()[:5]])
     assert store.enforce_retention(NOON_NS, hours=24) == 4
     assert seqs(store) == [2, 6, 7]
     assert [one.seq for one in store.outbox_pending()] == [6, 7]
-    store.append(wrap(events.AlarmAcknowledgedData(alarm="open", by="Li"), 8, new))
+    store.append(wrap(event_data.AlarmAcknowledgedData(alarm="open", by="Li"), 8, new))
     assert store.enforce_retention(NOON_NS, hours=24) == 1
     assert seqs(store) == [6, 7, 8]
 
@@ -188,7 +188,7 @@ def test_retention_never_removes_an_open_alarm(
     with Store(tmp_path_factory.mktemp("retention") / "e.sqlite3") as store:
         batch = [raised(f"a{n}", n + 1, NOON_NS - (40 - n) * HOUR_NS) for n in range(20)]
         for n in sorted(acknowledged):
-            data = events.AlarmAcknowledgedData(alarm=f"a{n}", by="Li")
+            data = event_data.AlarmAcknowledgedData(alarm=f"a{n}", by="Li")
             batch.append(wrap(data, len(batch) + 1, NOON_NS - 39 * HOUR_NS + n))
         store.append(batch)
         for _ in range(4):
@@ -330,14 +330,14 @@ def test_damage_twice_keeps_both_files(path: Path) -> None:
 WRITER = """
 import sys, itertools
 from pathlib import Path
-from robot import events
+from robot import event_data, events
 from robot.store import Store
 store = Store(Path(sys.argv[1]), outbox=True)
 run = store.last_seq()
 ids = itertools.count()
 make = events.EventFactory("r", "p" * 300, store.last_seq() + 1, lambda: f"{run}-{next(ids)}").make
 while True:
-    batch = [make(events.SystemStoppingData(reason="x" * 500), t_unix_ns=0, t_mono_ns=0) for _ in range(next(ids) % 7 + 1)]
+    batch = [make(event_data.SystemStoppingData(reason="x" * 500), t_unix_ns=0, t_mono_ns=0) for _ in range(next(ids) % 7 + 1)]
     store.append(batch)
     print(store.last_seq(), flush=True)
 """

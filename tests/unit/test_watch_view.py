@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 from rich.console import Console
 
-from robot.events import CoverageData, DeviceData
+from robot.event_data import CoverageData, DeviceData
 from robot.health import REASONS
 from robot.live import LiveAlarm, LivePerson, LiveState
 from robot.types import Reason
