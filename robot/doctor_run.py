@@ -24,17 +24,20 @@ from robot import computer, credentials, device_texts, doctor, texts
 from robot.config import Settings
 from robot.doctor import Finding, Level, same
 from robot.doctor_devices import CPU, Openers, device_findings
+from robot.ego_motion import GAP_S
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
 from robot.health import NO_BASELINE
 from robot.interfaces import Indicator, PowerSwitch
 from robot.place import Whereabouts
 from robot.texts import UNAVAILABLE, WARNINGS, Text
-from robot.types import NoPosition
+from robot.types import MapPosition, NoPosition, PositionReading
 
 SECONDS = 6.0
 """Long enough for the plate to count as steady and for every rate to be told within a tenth."""
 _RUNS = 5
 _HEALTH_S = 2.0
+_POSES_S = 1.5
+"""For so long the poses of a base are counted."""
 
 
 def examine(
@@ -160,12 +163,13 @@ def _provider(
 
 
 def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding]:
-    """Returns the finding about the source of positions: a warning at most, as the robot screens without."""
+    """Returns the findings about the source of positions: warnings at most, as the robot screens without."""
     place = settings.place
     if not place.source:
         return []
     whereabouts, until_s = Whereabouts(settings.robot, place), time.monotonic() + max(seconds, 3.0 / place.rate_hz)
     level, found, source = Level.WARN, Text("says nothing", "无数据"), None
+    poses: list[PositionReading] = []
     try:
         source = openers.position(place.source, credentials.read(place.credentials_file))
         while level is Level.WARN and (left_s := until_s - time.monotonic()) > 0:
@@ -176,6 +180,9 @@ def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding
                 continue
             here = whereabouts.at(reading.t_mono_ns)
             level, found = Level.OK, Text(here.text, here.where.place_zh or here.text)
+            poses.append(reading)
+        while poses and isinstance(poses[0].position, MapPosition) and _seconds(poses) < _POSES_S:
+            poses.append(source.read(_POSES_S))
     except DeviceTimeout:
         pass
     except DeviceError as error:
@@ -183,7 +190,28 @@ def _place(settings: Settings, openers: Openers, seconds: float) -> list[Finding
     finally:
         if source is not None:
             source.close()
-    return [Finding(check="place", device="position", level=level, found=found)]
+    turns = _turns(poses) if settings.tracking.ego_motion else []
+    return [Finding(check="place", device="position", level=level, found=found), *turns]
+
+
+def _turns(poses: Sequence[PositionReading]) -> list[Finding]:
+    """Returns whether poses of a base tell how the robot turns; nothing where what tells the place is no base."""
+    if not poses or not isinstance(poses[0].position, MapPosition):
+        return []
+    told = [one for one in poses if isinstance(one.position, MapPosition) and one.position.heading_deg is not None]
+    if not told:
+        found = Text("poses without heading_deg", "位姿无 heading_deg")
+    else:
+        hz, least_hz = (len(told) - 1) / max(_seconds(told), 1e-3), 1 / GAP_S
+        found = Text(f"{hz:.1f} poses a second", f"每秒 {hz:.1f} 个位姿")
+        if len(told) > 1 and hz > least_hz:
+            return [Finding(check="turns", device="position", level=Level.OK, found=found)]
+    return [Finding(check="turns", device="position", level=Level.WARN, found=found)]
+
+
+def _seconds(readings: Sequence[PositionReading]) -> float:
+    """Returns the time between the first reading and the last."""
+    return (readings[-1].t_mono_ns - readings[0].t_mono_ns) * 1e-9
 
 
 def _indicator(settings: Settings, openers: Openers) -> Finding:

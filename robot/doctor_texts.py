@@ -48,6 +48,13 @@ CHECKS: dict[str, tuple[Text, Text]] = {
             "天线置于开阔天空下；检查配置中的 baud=、代理与主题；见 docs/wiring.md",
         ),
     ),
+    "turns": (
+        Text("Turns of the robot are followed", "跟踪机器人转向"),
+        Text(
+            "Let the base tell heading_deg ten times a second, or people are mixed up as it turns; docs/wiring.md",
+            "请让底盘每秒发送十次 heading_deg，否则转向时人员会混淆；见 docs/wiring.md",
+        ),
+    ),
     "rate": (
         Text("Frame rate", "帧率"),
         Text(

@@ -436,7 +436,8 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
             CalibrationSettings("x.json"),
             place=PlaceSettings(**{"source": f"nmea:{tmp_path}/gnss", **values}),
         )
-        (finding,) = doctor_run._place(settings, openers, 0.5)
+        finding, *turns = doctor_run._place(settings, openers, 0.5)
+        assert not turns, "a receiver tells no turns"
         return finding
 
     assert "no such device" in asked().found.en
@@ -457,3 +458,40 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
         assert (finding.level, finding.found.en) == (doctor.Level.WARN, NO_FIX)
     finally:
         simulated.close()
+
+
+@pytest.mark.parametrize(
+    ("period_s", "heading_deg", "level", "words"),
+    [
+        (0.05, 90.0, doctor.Level.OK, "poses a second"),
+        (0.5, 90.0, doctor.Level.WARN, "2.0 poses a second"),
+        (0.05, None, doctor.Level.WARN, "without heading"),
+    ],
+    ids=["often", "seldom", "no heading"],
+)
+def test_the_doctor_says_whether_turns_of_the_robot_are_told(
+    period_s: float, heading_deg: float | None, level: doctor.Level, words: str
+) -> None:
+    class Base:
+        told = 0
+
+        def read(self, timeout_s: float) -> PositionReading:
+            self.told += 1
+            return PositionReading(
+                self.told, round(self.told * period_s * S), MapPosition(1.0, 2.0, heading_deg, 0.1, "hall")
+            )
+
+        def close(self) -> None:
+            pass
+
+    openers: Any = SimpleNamespace(position=lambda *_: Base())
+    settings = Settings(
+        RobotSettings("r1"),
+        (CameraSettings("front", "file:x"),),
+        ThermalSettings("senxor:/dev/x"),
+        CalibrationSettings("x.json"),
+        place=PlaceSettings(source="pose:/dev/base", stale_s=600.0),
+    )
+    place, turns = doctor_run._place(settings, openers, 0.5)
+    assert place.level is doctor.Level.OK
+    assert (turns.check, turns.level) == ("turns", level) and words in turns.found.en
