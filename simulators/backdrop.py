@@ -1,7 +1,7 @@
 """The station square without people: what lies in every direction from the robot, in colour and in °C. Pure.
 
 Everything is a function of the direction of sight (and of where the optic stands), so neighbouring cameras agree on where
-the buildings are. Drawn once per optic.
+the buildings are. Drawn once per optic, or all around for a robot that drives (panorama.py).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.projection import rays
-from simulators.world import Optic
+from simulators.world import F64, Optic
 
 F32 = NDArray[np.float32]
 U8 = NDArray[np.uint8]
@@ -25,18 +25,8 @@ def visible(optic: Optic, seed: int) -> U8:
     """Height × width × 3 BGR picture of the empty square."""
     # Half the size is enough for a background that a lens would blur anyway, and four times quicker to draw.
     width, height = optic.width_px // 2, optic.height_px // 2
-    d = rays(optic, width, height)
-    azimuth, rise = _angles(d)
-    eye_z = float(optic.position_m[2])
-    height_m = eye_z + rise * _FACADE_M
-    image = _sky(rise)
-    _paint(image, _facade(azimuth, height_m, seed), (height_m < _roof(azimuth)) & (height_m >= 0))
-    _signs(image, azimuth, height_m)
-    floor = d[..., 2] < -eye_z / _FLOOR_END_M * 0.999
-    _paint(image, _floor(d, optic, seed), floor)
-    _posts(image, azimuth, height_m, rise, eye_z)
-    grain = cv2.resize(_noise(seed, 90, 160), (width, height), interpolation=cv2.INTER_CUBIC)
-    image *= (1.0 + np.where(height_m > _roof(azimuth), 0.006, 0.03) * grain)[..., None]
+    grain = cv2.resize(noise(seed, 90, 160), (width, height), interpolation=cv2.INTER_CUBIC)
+    image = painted(rays(optic, width, height), optic.position_m, grain, seed)
     image = cv2.GaussianBlur(image, (0, 0), 0.6)
     full = cv2.resize(
         np.clip(image, 0, 255).astype(np.uint8), (optic.width_px, optic.height_px), interpolation=cv2.INTER_LINEAR
@@ -44,13 +34,31 @@ def visible(optic: Optic, seed: int) -> U8:
     return np.asarray(full, dtype=np.uint8)
 
 
+def painted(d: F32, place_m: F64, grain: F32, seed: int) -> F32:
+    """Colours (BGR, 0 to 255 and a little beyond) seen from that place in the directions `d` (… × 3), with `grain` on them."""
+    azimuth, rise = _angles(d)
+    eye_z = float(place_m[2])
+    height_m = eye_z + rise * _FACADE_M
+    image = _sky(rise)
+    _paint(image, _facade(azimuth, height_m, seed), (height_m < _roof(azimuth)) & (height_m >= 0))
+    _signs(image, azimuth, height_m)
+    floor = d[..., 2] < -eye_z / _FLOOR_END_M * 0.999
+    _paint(image, _floor(d, place_m, seed), floor)
+    _posts(image, azimuth, height_m, rise, eye_z)
+    image *= (1.0 + np.where(height_m > _roof(azimuth), 0.006, 0.03) * grain)[..., None]
+    return image
+
+
 def thermal(optic: Optic, width_px: int, height_px: int, ambient_c: float, seed: int) -> F32:
     """height_px × width_px true °C of the empty square: walls near ambient, a mottled floor, a cooler sky."""
-    d = rays(optic, width_px, height_px)
+    grain = cv2.resize(noise(seed + 1, 24, 32), (width_px, height_px), interpolation=cv2.INTER_CUBIC)
+    return temperatures(rays(optic, width_px, height_px), float(optic.position_m[2]), ambient_c, grain)
+
+
+def temperatures(d: F32, eye_z: float, ambient_c: float, grain: F32) -> F32:
+    """True °C seen from that height in the directions `d` (… × 3), with `grain` on them."""
     azimuth, rise = _angles(d)
-    eye_z = float(optic.position_m[2])
     height_m = eye_z + rise * _FACADE_M
-    grain = cv2.resize(_noise(seed + 1, 24, 32), (width_px, height_px), interpolation=cv2.INTER_CUBIC)
     out = np.full(rise.shape, ambient_c - 5.0, np.float32)
     wall = (height_m < _roof(azimuth)) & (height_m >= 0)
     out[wall] = ambient_c + 0.4
@@ -67,7 +75,8 @@ def _angles(d: F32) -> tuple[F32, F32]:
     return np.arctan2(d[..., 1], d[..., 0]).astype(np.float32), (d[..., 2] / flat).astype(np.float32)
 
 
-def _noise(seed: int, rows: int, columns: int) -> F32:
+def noise(seed: int, rows: int, columns: int) -> F32:
+    """Returns standard normal grain, always the same for a seed and a size."""
     rng = np.random.default_rng([seed & 0xFFFFFFFF, 0xBAC])
     return np.asarray(rng.standard_normal((rows, columns)), dtype=np.float32)
 
@@ -116,12 +125,12 @@ def _signs(image: F32, azimuth: F32, height_m: F32) -> None:
         image[letters] = (236, 236, 236)
 
 
-def _floor(d: F32, optic: Optic, seed: int) -> F32:
-    x0, y0, z0 = (float(v) for v in optic.position_m)
+def _floor(d: F32, place_m: F64, seed: int) -> F32:
+    x0, y0, z0 = (float(v) for v in place_m)
     reach = z0 / np.maximum(-d[..., 2], 1e-3)
     x, y = x0 + d[..., 0] * reach, y0 + d[..., 1] * reach
     far = np.clip(np.hypot(x, y) / 12.0, 0.0, 1.0)
-    tone = _noise(seed + 7, 64, 64)[np.floor(x / 0.6).astype(np.int32) % 64, np.floor(y / 0.6).astype(np.int32) % 64]
+    tone = noise(seed + 7, 64, 64)[np.floor(x / 0.6).astype(np.int32) % 64, np.floor(y / 0.6).astype(np.int32) % 64]
     value = 146.0 + 7.0 * tone * (1.0 - far)
     joint = np.minimum(np.abs((x / 0.6) % 1.0 - 0.5), np.abs((y / 0.6) % 1.0 - 0.5))
     value -= np.where(np.maximum(np.abs((x / 0.6) % 1.0 - 0.5), np.abs((y / 0.6) % 1.0 - 0.5)) > 0.485, 26.0, 0.0) * (

@@ -1,7 +1,7 @@
 """What the simulated thermal sensor reports of the station, °C per pixel. Pure: the same scene and moment give the same frame.
 
 Rendered in band radiance on a canvas four times finer than the sensor, then what a real sensor adds, in the order in which it
-happens: atmosphere, point spread, veiling glare, averaging over each pixel, reference plate, firmware's conversion to °C
+happens: atmosphere, point spread, veiling glare, averaging over each pixel, smear while the robot turns, reference plate, firmware's conversion to °C
 (emissivity 1), gain error, fixed pattern, common offset with drift, temporal noise, dead pixels. Quantisation happens where
 the frame is encoded. Only a slow pixel remembers: the frame before.
 """
@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import backdrop, figure, radiance
+from simulators import backdrop, figure, panorama, radiance, smear
 from simulators.dead_pixels import DeadPixels
 from simulators.faces import look
 from simulators.faces_thermal import SCALE, thermal_texture
 from simulators.figure import Disc, Figure, Plane
+from simulators.patrol import Pose
 from simulators.projection import Projector
 from simulators.props import PropPose
 from simulators.render_props import PlaneDrawer
@@ -48,7 +49,8 @@ class ThermalRenderer:
         self._pattern = (rng.standard_normal(shape) * rig.traits.fixed_pattern_c).astype(np.float32)
         # The pattern is the deviation from the common offset, which is a trait of its own.
         self._pattern -= self._pattern.mean()
-        self._empty_key: float | None = None
+        self._empty_key: tuple[float, bool] | None = None
+        self._around: panorama.View | None = None
         self._empty = np.zeros((self._optic.height_px, self._optic.width_px), np.float32)
         self._canvas = np.empty_like(self._empty)
         self._dead = DeadPixels(rig.traits, rng)
@@ -80,7 +82,7 @@ class ThermalRenderer:
 
     def _sensor_radiance(self, state: SceneState) -> F32:
         air = round(state.ambient_c, 1)
-        self._canvas[...] = self._background(air)
+        self._canvas[...] = self._background(air, state.robot)
         near: list[PropPose] = []
         for thing in figure.things(state, self._projector):
             tau = radiance.transmission(thing.distance_m, state.ambient_c, state.humidity)
@@ -102,6 +104,11 @@ class ThermalRenderer:
         if veil > 0:
             wide = cv2.GaussianBlur(out, (0, 0), self._rig.traits.veil_sigma_px, borderType=cv2.BORDER_REPLICATE)
             out += veil * (wide - out)
+        if state.robot is not None:
+            focal_px = float(self._rig.thermal.matrix[0, 0])
+            moved_px = smear.turning_px(state.robot.turn_deg_s, focal_px, smear.TIME_CONSTANT_S)
+            if abs(moved_px) > smear.LEAST_PX:
+                out = smear.lagging(out, moved_px)
         self._put_plate(out, state.ambient_c, near)
         return out
 
@@ -123,13 +130,20 @@ class ThermalRenderer:
                 open_share *= 1.0 - mean[top : top + height, left : left + width]
         inside += open_share * (value - inside)
 
-    def _background(self, ambient_c: float) -> F32:
-        if self._empty_key != ambient_c:
+    def _background(self, ambient_c: float, robot: Pose | None) -> F32:
+        key = (ambient_c, robot is not None)
+        if self._empty_key != key and robot is None:
             shape = (self._optic.width_px, self._optic.height_px)
             temp = backdrop.thermal(self._optic, *shape, ambient_c, self._seed)
             self._empty = radiance.of_temp(temp).astype(np.float32)
-            self._empty_key = ambient_c
-        return self._empty
+        elif self._empty_key != key:
+            around = panorama.thermal(self._optic, _BLUR_AT, ambient_c, self._seed)
+            leaving = radiance.of_temp(around.picture).astype(np.float32)
+            self._around = panorama.View(panorama.Panorama(leaving, around.px_per_rad), self._optic)
+        self._empty_key = key
+        if robot is None or self._around is None:
+            return self._empty
+        return np.asarray(self._around.seen(robot.heading_deg), dtype=np.float32)
 
     def _draw_figure(self, seen: Figure, tau: float, ambient_c: float) -> None:
         person = seen.pose.person

@@ -1,7 +1,8 @@
 """What one camera of the robot sees of the simulated station. Pure: the same scene gives the same picture.
 
 Fast by design: the empty square is drawn once, with noise, in a few variants; per frame only people are drawn, each face
-with one perspective warp of the fitting copy of its texture into the rectangle it covers.
+with one perspective warp of the fitting copy of its texture into the rectangle it covers. Of a robot that drives the square is cut out of
+a panorama, the whole picture is smeared while it turns, and noise is laid on last.
 """
 
 from __future__ import annotations
@@ -10,13 +11,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from simulators import backdrop, figure
+from simulators import backdrop, figure, panorama, smear
 from simulators.faces import look
 from simulators.faces_visible import SCALE, visible_texture
 from simulators.figure import Disc, Figure, Plane
+from simulators.patrol import Pose
 from simulators.projection import Projector
 from simulators.props import PropPose
 from simulators.render_props import PlaneDrawer
+from simulators.smear import EXPOSURE_S
 from simulators.world import F64, Optic, SceneState
 
 U8 = NDArray[np.uint8]
@@ -24,30 +27,26 @@ Colour = tuple[float, float, float]
 
 _VARIANTS = 3
 _NOISE_SIGMA = 2.0
-EXPOSURE_S = 0.008
-"""Of a camera in a lit hall; what moves meanwhile is smeared. Only calibration targets are: on them it matters."""
 _LENS_BLUR_PX = 0.6
 _BACK_GREY = 96.0
 
 
 class VisibleRenderer:
-    """Draws scenes for one camera; keeps its backdrops and buffers (about five pictures of memory)."""
+    """Draws scenes for one camera; keeps its backdrops and buffers (about five pictures of memory).
+
+    What moves is smeared where it matters: calibration targets, and everything while the robot turns.
+    """
 
     def __init__(self, optic: Optic, seed: int) -> None:
         self._projector = Projector(optic)
         self._planes = PlaneDrawer(self._projector)
         self._size = (optic.width_px, optic.height_px)
         self._seed = seed & 0xFFFFFFFF
-        rng = np.random.default_rng([self._seed, 0xCA3])
-        empty = backdrop.visible(optic, 0)
-        shape = (optic.height_px, optic.width_px, 3)
-        noise = (rng.standard_normal(shape, dtype=np.float32) * _NOISE_SIGMA).round()
+        noise = self._noise()
         self._brighter = np.clip(noise, 0, 255).astype(np.uint8)
         self._darker = np.clip(-noise, 0, 255).astype(np.uint8)
-        self._empty = []
-        for k in range(_VARIANTS):
-            shifted = np.roll(noise, (37 * (k + 1), 91 * (k + 1)), axis=(0, 1))
-            self._empty.append(np.clip(empty + shifted, 0, 255).astype(np.uint8))
+        self._empty: list[U8] = []
+        self._around: panorama.View | None = None
 
     def render(self, state: SceneState, noise_s: float | None = None) -> U8:
         """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep.
@@ -55,7 +54,7 @@ class VisibleRenderer:
         `noise_s` is the moment that decides on the noise, where the scene itself stands still; else the scene's own.
         """
         moment = round((state.t_s if noise_s is None else noise_s) * 1e6)
-        frame = self._empty[moment * 7919 % 65537 % _VARIANTS].copy()
+        frame = self._still(moment) if state.robot is None else self._turned(state.robot)
         drawn: list[tuple[int, int, int, int]] = []
         for thing in figure.things(state, self._projector):
             if isinstance(thing, Disc):
@@ -65,16 +64,41 @@ class VisibleRenderer:
                 box = self._draw_plane(frame, thing.pose)
                 drawn += [box] if box is not None else []
                 continue
-            self._draw_figure(frame, thing)
+            self._draw_figure(frame, thing, _light_gain(_lit_at(thing.pose.eyes_m, state.robot)))
             if thing.box_px[0] < thing.box_px[2] and thing.box_px[1] < thing.box_px[3]:
                 drawn.append(thing.box_px)
+        if state.robot is not None:
+            moved_px = smear.turning_px(state.robot.turn_deg_s, float(self._projector.optic.matrix[0, 0]), EXPOSURE_S)
+            if abs(moved_px) > smear.LEAST_PX:
+                frame = smear.exposed(frame, moved_px)
+            drawn = [(0, 0, *self._size)]
         for box in _columns(drawn):
             self._add_noise(frame, box, moment)
         return frame
 
-    def _draw_figure(self, frame: U8, seen: Figure) -> None:
+    def _noise(self) -> NDArray[np.float32]:
+        rng = np.random.default_rng([self._seed, 0xCA3])
+        shape = (self._size[1], self._size[0], 3)
+        return (rng.standard_normal(shape, dtype=np.float32) * np.float32(_NOISE_SIGMA)).round()
+
+    def _still(self, moment: int) -> U8:
+        """Returns the empty square with noise on it, as a robot that stands sees it."""
+        if not self._empty:
+            empty, noise = backdrop.visible(self._projector.optic, 0), self._noise()
+            for k in range(_VARIANTS):
+                shifted = np.roll(noise, (37 * (k + 1), 91 * (k + 1)), axis=(0, 1))
+                self._empty.append(np.clip(empty + shifted, 0, 255).astype(np.uint8))
+        return self._empty[moment * 7919 % 65537 % _VARIANTS].copy()
+
+    def _turned(self, robot: Pose) -> U8:
+        """Returns the empty square without noise, as a robot that drives sees it."""
+        if self._around is None:
+            optic = self._projector.optic
+            self._around = panorama.View(panorama.visible(optic, 0), optic, 2)
+        return self._around.seen(robot.heading_deg).copy()
+
+    def _draw_figure(self, frame: U8, seen: Figure, gain: float) -> None:
         of = look(seen.pose.person.face_seed)
-        gain = _light_gain(seen.pose.eyes_m)
         skin = _lit(of.skin_bgr, gain * 0.72)
         hair = skin if of.hair_style == "bald" else _lit(of.hair_bgr, gain * 0.8)
         if seen.pose.person.hat:
@@ -156,6 +180,11 @@ def _columns(boxes: list[tuple[int, int, int, int]]) -> list[tuple[int, int, int
         else:
             joined.append(box)
     return joined
+
+
+def _lit_at(eyes_m: F64, robot: Pose | None) -> F64:
+    """Returns where light falls on somebody: on the map, where the robot drives."""
+    return eyes_m if robot is None else robot.place_m + robot.rotation @ eyes_m
 
 
 def _light_gain(eyes_m: F64) -> float:
