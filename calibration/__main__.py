@@ -283,6 +283,7 @@ def _nominal(options: argparse.Namespace) -> int:
         raise ConfigError(problems)
     known = [camera for camera in cameras if camera is not None]
     calibration = nominal.nominal(options.robot, known, thermal, dt.datetime.now(dt.UTC), plate, offset_m)
+    _keep_measured(options.out)
     files.save(calibration, options.out)
     print(f"{options.out}: {calibration.id}, valid until {calibration.valid_until_utc}")
     print(f"{calibration.note}.")
@@ -292,6 +293,21 @@ def _nominal(options: argparse.Namespace) -> int:
             f"±{2 * calibration.radiometry.absolute_sd_c:g} °C."
         )
     return 0
+
+
+def _keep_measured(path: Path) -> None:
+    """Raises ConfigError if a calibration that somebody measured would be replaced by datasheet values."""
+    from calibration.nominal import MADE_BY
+
+    try:
+        there = files.load(path)
+    except CalibrationError:
+        return  # none, or one that no robot would take
+    if there.made_by != MADE_BY:
+        raise ConfigError(
+            f"--out {path}: holds the calibration {there.id} that {there.made_by} made ({there.created_utc}); datasheet values "
+            "do not take its place (name another file, or move that one away)"
+        )
 
 
 def _parsed(parse: Callable[[str], Parsed], text: str, problems: list[str]) -> Parsed | None:

@@ -259,11 +259,12 @@ def _check_consistency(calibration: Calibration, path: Path) -> None:
     if calibration.reference is not None:
         left, top, width, height = calibration.reference.roi_px
         inside = 0 <= left and 0 <= top and width > 0 and height > 0
-        inside = (
-            inside and left + width <= calibration.thermal.width_px and top + height <= calibration.thermal.height_px
-        )
+        inside = inside and left + width <= thermal.width_px and top + height <= thermal.height_px
         if not inside:
-            raise CalibrationError(f"{path}: reference.roi_px lies outside the thermal image")
+            raise CalibrationError(
+                f"{path}: reference.roi_px lies outside the thermal image of {thermal.width_px}×{thermal.height_px} pixels; "
+                "calibrate the plate again"
+            )
 
 
 def _check_regions(calibration: Calibration, path: Path) -> None:

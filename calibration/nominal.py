@@ -31,6 +31,7 @@ from calibration.files import (
     SiteOffset,
     Triple,
 )
+from robot.config import NAME_IN_WORDS, is_name
 from robot.errors import ConfigError
 
 VALID_DAYS = 30
@@ -43,6 +44,7 @@ PLATE_EMISSIVITY, PLATE_SD_C = 0.95, 0.2
 NOTE = "nominal: from datasheet values, nothing was measured on this robot; for trying out, not for duty"
 
 
+MADE_BY = "patrol-calibrate nominal"
 STEPS_FOR_ALL = ("registration", "radiometry", "site")
 """Steps of the calibration that a nominal one lacks on every robot."""
 
@@ -196,13 +198,19 @@ def nominal(
     camera_offset_m: Triple = (0.0, 0.0, 0.0),
 ) -> Calibration:
     """Returns the calibration, valid for VALID_DAYS from `now_utc`; every camera sits at the same offset from the thermal
-    sensor. Raises ConfigError for cameras without or with the same name."""
+    sensor. Raises ConfigError for names that no settings can have, cameras without or with the same one, and a plate
+    outside the sensor's image."""
     names = [camera.name for camera in cameras]
+    wrong = [f'{where} "{name}": is not {NAME_IN_WORDS}' for where, name in _named(robot, names) if not is_name(name)]
+    if wrong:
+        raise ConfigError(wrong)
     if not names or len(set(names)) < len(names):
         raise ConfigError("--camera: give at least one, each with a name of its own")
     if "thermal" in names:
         raise ConfigError("--camera: the name thermal is taken by the thermal sensor (rename the camera)")
     family = FAMILIES[thermal.family]
+    if plate is not None:
+        _check_plate(plate, family)
     sensor_m = (0.0, 0.0, MOUNT_HEIGHT_M)
     cameras_m = (camera_offset_m[0], camera_offset_m[1], MOUNT_HEIGHT_M + camera_offset_m[2])
     now_utc = now_utc.replace(microsecond=0)
@@ -211,7 +219,7 @@ def nominal(
         robot=robot,
         created_utc=now_utc.isoformat(),
         valid_until_utc=(now_utc + dt.timedelta(days=VALID_DAYS)).isoformat(),
-        made_by="patrol-calibrate nominal",
+        made_by=MADE_BY,
         software=f"patrol-robot {metadata.version('patrol-robot')}",
         cameras={camera.name: _camera_optic(camera, cameras_m) for camera in cameras},
         thermal=_thermal_optic(thermal, family, sensor_m),
@@ -224,6 +232,24 @@ def nominal(
         nominal=[*(f"intrinsics {camera.name}" for camera in cameras), *STEPS_FOR_ALL]
         + (["reference"] if plate is not None else []),
     )
+
+
+def _named(robot: str, cameras: Sequence[str]) -> list[tuple[str, str]]:
+    return [("--robot", robot), *(("--camera", name) for name in cameras)]
+
+
+def _check_plate(plate: PlateSpec, family: Family) -> None:
+    left, top, width, height = plate.roi_px
+    if (
+        min(left, top) < 0
+        or min(width, height) < 1
+        or left + width > family.width_px
+        or top + height > family.height_px
+    ):
+        raise ConfigError(
+            f'--reference "{left},{top},{width},{height}": lies outside the thermal image of {family.width_px}×{family.height_px} '
+            "pixels (give the plate's left and top edge, width and height in them)"
+        )
 
 
 def ideal_optic(

@@ -15,14 +15,24 @@ from msgspec import Meta
 from robot.config_rules import UPLINK_FILES, contradictions, file_address
 from robot.strict_toml import convert, read_table
 
-Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")]
+NAME_IN_WORDS = 'a name of up to 64 letters, digits, ".", "_" and "-" that begins with a letter or digit'
+Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", description=NAME_IN_WORDS)]
 Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
 """Seconds, hours, degrees and pixels alike: nothing sensible is larger, and a million hours still fit a clock of 64 bits."""
 FilePath = Annotated[str, Meta(min_length=1)]
-ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z")]
+ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description='a time of day as "22:00"')]
 NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
+
+
+def is_name(text: str) -> bool:
+    """Returns whether robots, sites and cameras may be called so."""
+    try:
+        msgspec.convert(text, Name)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 class Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -58,8 +58,8 @@ CHECKS: dict[str, tuple[Text, Text]] = {
     "rate": (
         Text("Frame rate", "帧率"),
         Text(
-            "Other USB port, shorter cable, more light, or a smaller picture",
-            "更换 USB 口、缩短线缆、增加照明或减小画面",
+            "Does rate_hz fit what the address asks for (fps, rate_hz, baud)? Other USB port, shorter cable, more light, smaller picture",
+            "核对 rate_hz 与地址中的 fps、rate_hz、baud；更换 USB 口、缩短线缆、增加照明或减小画面",
         ),
     ),
     "size": (

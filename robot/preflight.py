@@ -22,10 +22,12 @@ def problems(settings: Settings) -> list[str]:
     """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell."""
     found: list[str] = []
     for where, address, usable in _addresses(settings):
+        scheme, colon, _ = address.strip().partition(":")
+        if colon and scheme.lower() not in usable:
+            found.append(f"{where}: {scheme}: has no driver here (there are: {', '.join(usable)})")
+            continue
         try:
-            parsed = parse_address(address)
-            if parsed.scheme not in usable:
-                found.append(f"{where}: {parsed.scheme}: has no driver here (there are: {', '.join(usable)})")
+            parse_address(address)
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
     found.extend(factory.device_problems((where, address) for where, address, _ in _addresses(settings)))

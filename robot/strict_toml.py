@@ -26,6 +26,16 @@ Check = Callable[[dict[str, Any]], list[str]]
 _SECRET = re.compile(r"(^|[._])(token|password|secret|sha256)$")
 """Last keys of a path whose values are never repeated in a problem."""
 _SHOWN_CHARS = 60
+_WORDS = {
+    "float": "a number",
+    "int": "a whole number",
+    "str": "text in quotes",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "datetime": "a date",
+}
+"""What people call the types that msgspec names."""
 _DEEPER = re.compile(r" - at `\$(?P<rest>.*)`$")
 
 
@@ -126,6 +136,9 @@ def _check_leaf(value: Any, expected: Any, path: str, problems: list[str]) -> No
         choices = _choices(expected)
         if choices and isinstance(value, str):
             text = f"expected one of {', '.join(map(repr, choices))}; {did_you_mean(value, choices)}"
+        elif "matching regex" in text:
+            text = f"expected {_pattern_in_words(expected) or 'other text'}"
+        text = re.sub(r"`(\w+)`", lambda match: _WORDS.get(match[1], match[0]), text)
         problems.append(f"{where}: {text[:1].lower()}{text[1:]} (it is {_shown(value, path)})")
 
 
@@ -145,6 +158,16 @@ def _shown(value: Any, path: str) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits in a list, tables within tables without end
         return "too large to be shown"
     return text if len(text) <= _SHOWN_CHARS else f"{text[: _SHOWN_CHARS - 1]}…"
+
+
+def _pattern_in_words(expected: Any) -> str:
+    """Returns what the type says of the pattern that its text must match, its items' where it is a list."""
+    for part in typing.get_args(expected):
+        if isinstance(part, msgspec.Meta) and part.pattern is not None:
+            return part.description or ""
+        if found := _pattern_in_words(part):
+            return found
+    return ""
 
 
 def _choices(expected: Any) -> tuple[str, ...]:

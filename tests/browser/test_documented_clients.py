@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,17 @@ def documented(language: str, stage: Stage) -> str:
     return str(code.replace(DEFAULT, stage.url.replace("http", "ws", 1) + "events"))
 
 
+def answer_badly(port: int) -> None:
+    """In the robot's place: hangs up in the middle of a handshake, as a robot that is killed, and answers as a proxy without one."""
+    with socket.create_server(("127.0.0.1", port)) as server:
+        server.settimeout(20)
+        for answer in (b"", b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n"):
+            caller, _ = server.accept()
+            with caller:
+                caller.recv(4096)
+                caller.sendall(answer)
+
+
 def test_the_client_in_python(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     port = stage.stream.port
@@ -37,6 +49,7 @@ def test_the_client_in_python(tmp_path: Path) -> None:
             stage.alarm("second", 38.2)
             assert "estimate 38.2 °C" in client.stdout.readline()
             stage.close()
+            answer_badly(port)
             stage = Stage(tmp_path, port=port)
             stage.alarm("after a restart", 38.3)
             assert "estimate 38.3 °C" in client.stdout.readline(), "nothing twice, nothing lost"

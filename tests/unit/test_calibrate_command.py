@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from small_station import calibration, optic
 
@@ -57,7 +58,26 @@ def test_the_plate_is_written(tmp_path: Path) -> None:
 
 def test_a_plate_outside_the_picture_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = write(tmp_path, "--reference", "155,106,10,10:36.5")
-    assert "outside the thermal image" in capsys.readouterr().err and not path.exists()
+    assert "outside the thermal image of 160×120 pixels" in capsys.readouterr().err and not path.exists()
+
+
+def test_names_that_no_settings_can_have_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["nominal", "--out", str(tmp_path / "c.json"), "--thermal", "mi1602", "--robot", "gate 7"]
+    assert main([*arguments, "--camera", "über:640x480:60"]) == 2
+    robot, camera = capsys.readouterr().err.splitlines()
+    assert '--robot "gate 7"' in robot and '--camera "über"' in camera and "letters" in camera
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_datasheet_values_never_take_the_place_of_measured_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path)
+    measured = msgspec.structs.replace(files.load(path), made_by="Li", id="measured-1")
+    files.save(measured, path)
+    write(tmp_path)
+    assert "measured-1 that Li made" in capsys.readouterr().err
+    assert files.load(path) == measured
 
 
 def test_wrong_arguments_are_told_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

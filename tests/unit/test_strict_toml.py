@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
+from robot.config import Settings
 from robot.errors import ConfigError
 from robot.strict_toml import convert, did_you_mean, parse_table, problems_of, read_table
 
@@ -83,7 +84,19 @@ def test_each_problem_says_what_to_do_or_what_is_there() -> None:
 
 
 def test_a_list_that_is_too_long_is_told() -> None:
-    assert problems({"count": 1, "items": [{"name": "a"}] * 4})[0].startswith("items: expected `array` of length <= 3")
+    assert problems({"count": 1, "items": [{"name": "a"}] * 4})[0].startswith("items: expected a list of length <= 3")
+
+
+def test_types_and_patterns_are_told_in_words() -> None:
+    wrong = parse_table(
+        '[robot]\nname = "gate 7"\n[thermal]\naddress = 7\nrate_hz = "8"\n[indicator]\nnight = ["25:00", "06:00"]', "x"
+    )
+    found = {problem.partition(": ")[0]: problem for problem in problems_of(wrong, Settings)}
+    assert found["robot.name"].endswith("begins with a letter or digit (it is 'gate 7')")
+    assert "expected text in quotes, got a whole number" in found["thermal.address"]
+    assert "expected a number, got text in quotes (it is '8')" in found["thermal.rate_hz"]
+    assert 'expected a time of day as "22:00"' in found["indicator.night[0]"]
+    assert not [problem for problem in found.values() if "regex" in problem or "`" in problem]
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-inf", "1e999"])
