@@ -24,7 +24,7 @@ from calibration.files import Calibration
 from calibration.history import History
 from calibration.kept import KeptSamples
 from calibration.procedure import Procedure, Step, StepContext
-from calibration.refused import Refused
+from calibration.refused import Refused, step_named
 from calibration.results import Say, StepResult
 from calibration.steps import STEPS
 from calibration.texts import Language, name_of, say
@@ -37,6 +37,8 @@ from robot.types import DeviceInfo
 _OPEN_S = 30.0
 _PATIENCE_S = 300.0
 """How long a run without questions (--yes) waits for progress, unless --timeout says otherwise."""
+_YES, _NO = ("", "y", "yes", "是", "好"), ("n", "no", "否", "不")
+"""Answers to whether a calibration is to be installed; anything else is asked again."""
 
 
 def add_common(parser: argparse.ArgumentParser) -> None:
@@ -206,10 +208,11 @@ class _Run:
         """Installs what passed; a step that did not pass changes nothing."""
         failed = [result.title for result in self._results if not result.passed]
         if failed:
+            named = ", ".join(step_named(title, self._language) for title in failed)
             # The same samples would fail again; those of the steps that passed are kept.
             self._kept({}).drop(*failed)
             self._console.print(
-                self._words("live.not_installed", what=", ".join(failed)),
+                self._words("live.not_installed", what=named),
                 style="bold red",
                 markup=False,
                 soft_wrap=True,
@@ -279,8 +282,14 @@ class _Run:
     def _agreed(self) -> bool:
         if self._options.yes or not sys.stdin.isatty():
             return True
-        answer = self._console.input(self._words("live.ask", robot=self._settings.robot.name), markup=False)
-        return not answer.strip().lower().startswith(("n", "否"))
+        asked = self._words("live.ask", robot=self._settings.robot.name)
+        while True:
+            try:
+                answer = self._console.input(asked, markup=False).strip().lower()
+            except EOFError:  # Ctrl-D, or the line is gone: nobody has agreed
+                raise KeyboardInterrupt from None
+            if answer in _YES or answer in _NO:
+                return answer in _YES
 
     def _tell(self, calibration: Calibration | None, reports: Mapping[str, str]) -> None:
         if not self._options.json:

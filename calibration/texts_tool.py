@@ -21,10 +21,10 @@ TEXTS: dict[str, Text] = {
     "live.resumed": Text("going on with samples of {minutes} min ago", "继续使用 {minutes} 分钟前的样本"),
     "live.picture": Text("live picture: {url}", "实时画面：{url}"),
     "live.interrupted": Text(
-        "Interrupted. Everything taken so far is kept: repeat the command to go on.",
+        "Interrupted. The samples taken so far are kept: repeat the command to go on.",
         "已中断。已采集的样本均已保存：重新运行该命令即可继续。",
     ),
-    "live.stop": Text("Ctrl-C: stop; nothing is lost", "Ctrl-C：停止；已采集的样本不会丢失"),
+    "live.stop": Text("Ctrl-C: stop; samples that were taken are kept", "Ctrl-C：停止；已采集的样本不会丢失"),
     "live.passed": Text("passed", "通过"),
     "live.failed": Text("NOT PASSED", "未通过"),
     "live.rejected": Text("left out", "剔除"),

@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from calibration.procedure import Guidance
+from calibration.refused import step_named
 from calibration.results import Grid, Rejected, Say, StepResult, shown
 from calibration.texts import Language, name_of, say
 from robot.types import U8
@@ -157,7 +158,7 @@ def result_text(result: StepResult, language: Language) -> str:
 
     verdict = words("passed") if result.passed else words("failed")
     lines = [
-        f"{result.title}: {verdict} ({result.samples} {words('samples')}, {len(result.rejected)} {words('rejected')})"
+        f"{step_named(result.title, language)}: {verdict} ({result.samples} {words('samples')}, {len(result.rejected)} {words('rejected')})"
     ]
     for name, check in result.checks.items():
         mark = "✓" if check.passed else "✗"

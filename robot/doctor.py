@@ -17,6 +17,7 @@ import numpy as np
 
 from calibration import files
 from calibration.files import Calibration, OpticCalibration
+from calibration.refused import step_named
 from robot import device_texts
 from robot.config import Settings
 from robot.health import RATE_SHARE
@@ -308,13 +309,14 @@ def calibration_findings(calibration: Calibration, settings: Settings, now_utc: 
         f"{calibration.id}：已 {age_days:.0f} 天，有效至 {until.date()}",
     )
     parts = ", ".join(calibration.nominal)
+    parts_zh = "、".join(step_named(part, "zh") for part in calibration.nominal)
     findings = [
         Finding(check="calibration_age", device="", level=level, found=found, value=age_days, unit="days"),
         Finding(
             check="calibration_nominal",
             device="",
             level=Level.WARN if calibration.nominal else Level.OK,
-            found=Text(f"from datasheets: {parts}", f"标称值：{parts}") if parts else Text("measured", "实测"),
+            found=Text(f"from datasheets: {parts}", f"标称值：{parts_zh}") if parts else Text("measured", "实测"),
         ),
     ]
     optics = {

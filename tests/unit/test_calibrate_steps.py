@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import io
 import json
 import os
 import resource
@@ -427,6 +428,49 @@ def test_the_picture_page(tmp_path: Path) -> None:
             assert page.wants_pictures()
         with pytest.raises(urllib.error.HTTPError):
             urllib.request.urlopen(f"{page.url}../etc/passwd", timeout=5)
+
+
+class _Keyboard(io.StringIO):
+    """A technician at a terminal, and what they type; after it the line is gone."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize(
+    ("typed", "installed"),
+    [
+        ("\n", True),
+        ("Y\n", True),
+        ("是\n", True),
+        ("n\n", False),
+        ("否\n", False),
+        ("quit\nno\n", False),
+        ("wait\n\n", True),
+    ],
+)
+def test_only_a_yes_installs(station: Path, monkeypatch: pytest.MonkeyPatch, typed: str, installed: bool) -> None:
+    before = current(station)
+    monkeypatch.setattr(sys, "stdin", _Keyboard(typed))
+    assert run(station, "registration") == (0 if installed else 1)
+    assert (current(station) != before) is installed
+
+
+def test_a_line_that_is_gone_has_agreed_to_nothing(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = current(station)
+    monkeypatch.setattr(sys, "stdin", _Keyboard(""))
+    assert run(station, "registration") == 1
+    assert "samples taken so far are kept" in capsys.readouterr().err
+    assert current(station) == before and (station / "calibration-state" / "registration.json").exists()
+
+
+def test_results_are_named_in_chinese(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(station, "intrinsics", "rear", "--yes", "--language", "zh") == 0
+    assert "镜头内参: rear: 通过" in capsys.readouterr().out
+    assert run(station, "registration", "--yes", "--registration-limit=0.1", "--language", "zh") == 1
+    assert "未安装：可见光与热成像配准 未通过" in capsys.readouterr().out
 
 
 def test_nobody_asks_in_a_pipe(station: Path) -> None:
