@@ -142,8 +142,8 @@ class VisibleRenderer:
 
     def _draw_plane(self, frame: U8, pose: PropPose) -> tuple[int, int, int, int] | None:
         """Draws a calibration target as the lens shows it; returns the rectangle drawn on."""
-        smear = self._planes.moved_px(pose, EXPOSURE_S)
-        box = self._planes.box(pose, margin_px=3 + int(np.abs(smear).max() / 2))
+        moved_px = self._planes.moved_px(pose, EXPOSURE_S)
+        box = self._planes.box(pose, margin_px=3 + int(np.abs(moved_px).max() / 2))
         if box is None:
             return None
         texture = pose.surface.visible()
@@ -152,8 +152,8 @@ class VisibleRenderer:
         patch, cover = self._planes.warp(texture, pose, box)
         seen = np.dstack([patch * np.float32(_plane_gain(pose, self._projector.optic)), cover])
         seen = cv2.GaussianBlur(seen, (0, 0), _LENS_BLUR_PX)
-        if np.hypot(*smear) > 1:
-            seen = cv2.filter2D(seen, -1, _smear_kernel(smear), borderType=cv2.BORDER_REPLICATE)
+        if np.hypot(*moved_px) > 1:
+            seen = cv2.filter2D(seen, -1, _smear_kernel(moved_px), borderType=cv2.BORDER_REPLICATE)
         left, top, right, bottom = box
         region = frame[top:bottom, left:right]
         region[...] = np.clip(region * (1.0 - seen[..., 3:]) + seen[..., :3], 0, 255).round()
