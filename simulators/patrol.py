@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache, reduce
 from typing import Annotated, Literal
 
@@ -55,6 +55,9 @@ class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Whether the robot really moves and turns among the people, who then live on the map; else only its positions are told."""
     turn_deg_s: Annotated[float, Meta(gt=0, le=360)] = 45.0
     """How fast one that drives turns on the spot at each corner."""
+    pose_sd_m: Annotated[float, Meta(ge=0, le=10)] = 0.0
+    heading_sd_deg: Annotated[float, Meta(ge=0, le=90)] = 0.0
+    """By how much a base errs in each pose it tells, east and north each and in its heading, every time anew."""
     origin_deg: tuple[Annotated[float, Meta(ge=-89, le=89)], Annotated[float, Meta(ge=-180, le=180)]] = (
         31.249610,
         121.455730,
@@ -121,6 +124,14 @@ def pose_at(patrol: PatrolFile, t_s: float) -> Pose:
         patrol.speed_m_s if moves and not leg.turn_deg else 0.0,
         math.copysign(patrol.turn_deg_s, leg.turn_deg) if moves and leg.turn_deg else 0.0,
     )
+
+
+def pose_told(patrol: PatrolFile, t_s: float) -> Pose:
+    """Returns the pose that the robot's base takes to be true at that second: it errs, the same way whenever it is asked."""
+    pose = pose_at(patrol, t_s)
+    rng = np.random.default_rng([0x905E, max(0, round((t_s + 1e6) * 1e3))])
+    east_m, north_m, turn_deg = rng.normal(0.0, (patrol.pose_sd_m, patrol.pose_sd_m, patrol.heading_sd_deg)).tolist()
+    return replace(pose, x_m=pose.x_m + east_m, y_m=pose.y_m + north_m, heading_deg=(pose.heading_deg + turn_deg) % 360)
 
 
 def poses_hz(patrol: PatrolFile) -> float:

@@ -162,4 +162,4 @@ class PosePublisher:
 def _pose_message(path: PatrolFile, t_s: float, has_fix: bool) -> bytes:
     """Returns what a base says at that second: where it was a moment ago."""
     at = dt.datetime.now(dt.UTC) - dt.timedelta(seconds=patrol.POSE_DELAY_S)
-    return patrol.message(path, patrol.pose_at(path, t_s - patrol.POSE_DELAY_S), at, has_fix)
+    return patrol.message(path, patrol.pose_told(path, t_s - patrol.POSE_DELAY_S), at, has_fix)

@@ -32,7 +32,7 @@ from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.types import U8, CameraShot, MapPosition, PositionReading, ThermalFrame
 from simulators.nameplate import calibration_of
-from simulators.patrol import POSE_DELAY_S, POSE_SD_M, poses_hz
+from simulators.patrol import POSE_DELAY_S, POSE_SD_M, pose_told, poses_hz
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
@@ -176,7 +176,7 @@ class Devices:
         while patrol.drives and self._pose_arrives_s() <= until_s:
             arrives_s = self._pose_arrives_s()
             self._poses_told += 1
-            pose = self._scene.robot_at(arrives_s - POSE_DELAY_S)
+            pose = pose_told(patrol, arrives_s - POSE_DELAY_S)
             position = MapPosition(pose.x_m, pose.y_m, pose.heading_deg, POSE_SD_M, patrol.map)
             found.append(PositionReading(self._poses_told, at_ns(arrives_s), position))
         return found

@@ -161,6 +161,19 @@ def test_the_base_of_one_that_drives_tells_its_heading_and_that_of_another_does_
     assert "heading_deg" not in json.loads(patrol.message(stands, pose_at(stands, 13.0), at))
 
 
+def test_a_base_errs_as_the_scenario_says_and_not_otherwise() -> None:
+    errs = PatrolFile(path_m=SQUARE.path_m, drives=True, pose_sd_m=0.05, heading_sd_deg=1.0)
+    off = []
+    for k in range(1000):
+        true, told = pose_at(errs, k * 0.05), patrol.pose_told(errs, k * 0.05)
+        assert told == patrol.pose_told(errs, k * 0.05)
+        turned_deg = (told.heading_deg - true.heading_deg + 180) % 360 - 180
+        off.append((told.x_m - true.x_m, told.y_m - true.y_m, turned_deg))
+        assert patrol.pose_told(SQUARE, k * 0.05) == pose_at(SQUARE, k * 0.05)
+    assert np.std(off, axis=0) == pytest.approx([0.05, 0.05, 1.0], rel=0.1)
+    assert np.mean(off, axis=0) == pytest.approx([0.0, 0.0, 0.0], abs=0.1)
+
+
 def test_poses_of_a_rehearsal_come_twenty_times_a_second_and_a_little_late() -> None:
     scene, rig, _, settings = prepare(load_scenario("patrol-square"))
     assert (settings.place.source, settings.place.rate_hz) == ("pose:/dev/null", 20.0)
