@@ -79,5 +79,6 @@ def _sd(covariance: F64, scores: F64) -> F64:
     """Returns standard uncertainties: by the corners' noise, or by how views contradict each other where that is more."""
     views, free = scores.shape
     between = covariance @ (scores.T @ scores) @ covariance * views / max(views - free, 1)
-    sd: F64 = np.sqrt(np.maximum(np.diag(covariance), np.diag(between)))
+    with np.errstate(invalid="ignore"):  # views that contradict each other: no number is the answer, and is refused
+        sd: F64 = np.sqrt(np.maximum(np.diag(covariance), np.diag(between)))
     return sd

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from calibration import board as boards
 from calibration.board import BoardSpec, TagSpec
@@ -20,8 +21,9 @@ BLURRED_PX = 4.5
 """Black to white over more pixels than this is out of focus or smeared; a lens in focus needs about two."""
 _PROFILES = 5
 """Places along each side of a marker where its edge is looked at."""
-_MISFIT = 0.25
-"""Distance from a marker's corner to where the board has it, as a share of the marker's edge."""
+_MISFIT, _FOREIGN = 0.25, 1.0
+"""Distances from a corner to where the board has it, as shares of a marker's edge: of a marker that lies otherwise (a strong lens
+bends a whole board by less), and of one that is another board's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,6 +96,7 @@ class BoardFinder:
     def __init__(self, spec: BoardSpec) -> None:
         self._spec = spec
         self._detector = cv2.aruco.CharucoDetector(spec.charuco())
+        self._corners_m = spec.corners_m()[:, :2]
         self._markers_m = [np.asarray(m, dtype=np.float64).reshape(4, 3)[:, :2] for m in spec.charuco().getObjPoints()]
 
     def find(self, frame: CameraFrame) -> Sighting | Say | None:
@@ -105,35 +108,46 @@ class BoardFinder:
         quads = np.asarray(markers, dtype=np.float64).reshape(-1, 4, 2)
         if len(np.unique(marker_ids)) < len(marker_ids):
             return Say("no.two_boards")
-        if not self._is_ours(np.ravel(marker_ids), quads):
+        place = self._place(np.ravel(marker_ids), quads)
+        if place is None:
             return Say("no.wrong_board", {"columns": self._spec.squares_x, "rows": self._spec.squares_y})
-        count = 0 if ids is None else len(ids)
+        numbers = np.zeros(0, dtype=int) if ids is None else np.ravel(ids).astype(int)
+        found_px = np.zeros((0, 2)) if ids is None else np.asarray(corners, dtype=np.float64).reshape(-1, 2)
+        # A corner or two of a second board whose other markers are hidden: one such corner would spoil the whole lens.
+        ours = self._off_px(numbers, found_px, place) < _FOREIGN * _edge_px(quads)
+        count = int(ours.sum())
         if count < MIN_CORNERS:
             return Say("no.board_hidden", {"corners": count, "least": MIN_CORNERS})
         return Sighting(
-            tuple(int(number) for number in np.ravel(ids)),
-            to_full_size(np.asarray(corners, dtype=np.float64).reshape(-1, 2), frame),
-            _edge_px(quads),
-            _rise_px(grey, quads),
+            tuple(numbers[ours].tolist()), to_full_size(found_px[ours], frame), _edge_px(quads), _rise_px(grey, quads)
         )
 
     def diagnose(self, frame: CameraFrame) -> Say | None:
         """Returns why a picture in which nothing of ours was found may show a board all the same. Slow: not for every picture."""
         return _foreign(grey_of(frame), self._spec.dictionary, set(range(self._spec.marker_count)))
 
-    def _is_ours(self, ids: F64, quads_px: F64) -> bool:
-        """Whether the markers lie as on our board; two cannot tell."""
+    def _place(self, ids: F64, quads_px: F64) -> F64 | None:
+        """Returns the homography from board to picture, None where the markers do not lie as on our board; two cannot tell."""
         if (ids >= len(self._markers_m)).any():
-            return False
-        if len(ids) < 3:
-            return True
+            return None
         on_board = np.concatenate([self._markers_m[int(number)] for number in ids])
         matrix, _ = cv2.findHomography(on_board, quads_px.reshape(-1, 2), cv2.RANSAC, 0.1 * _edge_px(quads_px))
         if matrix is None:
-            return False
-        mapped = cv2.perspectiveTransform(on_board[None], matrix)[0]
-        misfit = np.linalg.norm(mapped - quads_px.reshape(-1, 2), axis=1)
-        return bool(np.mean(misfit < _MISFIT * _edge_px(quads_px)) > 0.8)
+            return None
+        misfit = np.linalg.norm(_mapped(on_board, matrix) - quads_px.reshape(-1, 2), axis=1)
+        fits = len(ids) < 3 or np.mean(misfit < _MISFIT * _edge_px(quads_px)) > 0.8
+        return np.asarray(matrix, dtype=np.float64) if fits else None
+
+    def _off_px(self, ids: NDArray[np.int_], corners_px: F64, place: F64) -> F64:
+        """Returns how far corners lie from where the board has them."""
+        if not len(ids):
+            return np.zeros(0)
+        off: F64 = np.linalg.norm(_mapped(self._corners_m[ids], place) - corners_px, axis=1)
+        return off
+
+
+def _mapped(points_m: F64, matrix: F64) -> F64:
+    return np.asarray(cv2.perspectiveTransform(points_m[None], matrix)[0], dtype=np.float64)
 
 
 def _detector(dictionary: str) -> cv2.aruco.ArucoDetector:

@@ -23,6 +23,9 @@ from simulators.projection import Projector
 from simulators.props import BlackbodySurface, CharucoSurface, PropPose, Surface, TagSurface, facing
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
+from simulators.scenario import load_scenario
+from simulators.scene import Scene
+from simulators.uncalibrated import rig_as_built
 from simulators.world import F64, SceneState
 
 LENS = optic(1280, 720, 70, k1=-0.2)
@@ -77,6 +80,17 @@ def test_board_corners_lie_where_the_lens_puts_them_also_cut_off() -> None:
         middle = np.array([*BOARD.size_m, 0.0]) / 2
         off = found.corners_px - true_px(pose.to_robot(BOARD.corners_m()[list(found.ids)] - middle))
         assert np.sqrt((off**2).sum(axis=1).mean()) < 0.25
+
+
+def test_a_corner_of_another_board_is_not_taken_for_one_of_this() -> None:
+    """Two technicians at once: one board is cut off at the left edge of the picture, and of the other just one column shows at the right."""
+    rig = rig_as_built("mi1602", 31)
+    front = next(optic for optic in rig.cameras if optic.name == "front")
+    scene = Scene(load_scenario("calibrate-intrinsics-at-once"), 31, rig)
+    found = BoardFinder(BOARD).find(frame(VisibleRenderer(front, 31).render(scene.at(47.9, 1))))
+    assert isinstance(found, Sighting) and len(found.ids) == 24
+    x, y = found.corners_px.T
+    assert x.max() - x.min() < 250 and y.max() - y.min() < 250, "the corner of the other board is 1000 pixels away"
 
 
 def test_a_picture_at_half_size_gives_full_size_pixels() -> None:
