@@ -12,7 +12,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,11 @@ from numpy.typing import NDArray
 from robot.ego_motion import STILL, EgoMotion
 from robot.optics import inverted, length
 from robot.registration import Located
-from robot.track_assignment import Pair, assign, matched
+from robot.track_assignment import assign
 from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
+from robot.track_pairs import Pairs, chosen, improbability
+from robot.track_shake import Shake, level, shaken, tilts, upwards
 from robot.track_table import PERSON, Sighted, fixed, joined, shown, together
 from robot.types import F64, I64, Track
 
@@ -33,8 +34,6 @@ _AWAY_S = 0.6
 """Who has not been seen for this long is out of sight, and not just between two looks."""
 _LOST_NS = 150_000_000
 """Who has not been seen for this long may turn up elsewhere."""
-_LOG_2PI = math.log(2 * math.pi)
-_COLUMN = itemgetter(1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +87,7 @@ class Tracker:
         self.limits = limits or TrackerLimits()
         self._ego = ego or EgoMotion()
         self._robot_m = STILL.place_m
+        self._shake = Shake()
         self._motion = self.limits.motion
         self._next_id = 1
         self._people = np.zeros(0, dtype=PERSON)
@@ -112,6 +112,9 @@ class Tracker:
             return []
         ahead_s = (t_ns - people["time_ns"]) * _NS
         place, covariance = self._motion.place(people["state"], people["covariance"], ahead_s)
+        shakes_rad2 = self._shake.variance_rad2
+        if shakes_rad2:
+            covariance += shaken(place - self._ego.at(t_ns).place_m, shakes_rad2)
         return shown(people, t_ns, place, covariance, self._cameras, self._ego)
 
     def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:
@@ -157,14 +160,42 @@ class Tracker:
             return
         everybody = np.arange(len(self._people))
         prior = self._prior(everybody, faces.t_ns)
-        pairs = self._pairs(everybody, prior, faces, np.arange(len(faces)))
         strong = faces.scores >= self.limits.score_new
-        found = _chosen(pairs, strong, faces)
+        faces, found = self._match(everybody, prior, faces, strong)
         self._correct(found, faces, prior)
         self._excuse(faces, prior)
         strong[[column for _, column in found]] = False
         self._welcome(faces, np.flatnonzero(strong))
         self._confirm(faces.t_ns)
+
+    def _match(
+        self, everybody: I64, prior: _Prior, faces: Sighted, strong: NDArray[np.bool_]
+    ) -> tuple[Sighted, list[tuple[int, int]]]:
+        """Returns who is who (rows, faces), and the faces, less sure of their height where the robot shakes.
+
+        How far each picture is tilted then tells who is who, but not where they are: all tracks together would follow it up and down.
+        """
+        columns, shakes_rad2 = np.arange(len(faces)), self._shake.variance_rad2
+        if not shakes_rad2:
+            return faces, chosen(self._pairs(everybody, prior, faces, columns), strong, faces)
+        up = upwards(faces.positions_m - self._robot_m)
+        loose = level(faces, up, np.zeros(len(faces)), np.full(len(faces), shakes_rad2))
+        found = chosen(self._pairs(everybody, prior, loose, columns), strong, faces)
+        sure = [(row, column) for row, column in found if strong[column] and self._people["confirmed"][row]]
+        rows, sure_columns = np.array(sure, dtype=np.int64).reshape(-1, 2).T
+        weight, _ = inverted(prior.covariance[rows, :3, :3] + faces.covariances_m2[sure_columns])
+        off_m = faces.positions_m[sure_columns] - self._expected(prior.of(rows), sure_columns, faces)
+        tilt_rad, left_rad2 = self._shake.tilt(
+            faces.frame[sure_columns], len(faces.frames), *tilts(up[sure_columns], off_m, weight)
+        )
+        steady = level(faces, up, tilt_rad[faces.frame], left_rad2[faces.frame])
+        return loose, chosen(self._pairs(everybody, prior, steady, columns), strong, steady)
+
+    def _expected(self, prior: _Prior, columns: I64, faces: Sighted) -> F64:
+        """Returns where these people (rows of `prior`) should be in the pictures of these faces (n × 3)."""
+        lag_s = (faces.taken_ns[faces.frame[columns]] - prior.times_ns) * _NS
+        places: F64 = prior.state[:, :3] + prior.state[:, 3:] * lag_s[:, None]
+        return places
 
     def _prior(self, rows: I64, t_ns: int) -> _Prior:
         """Returns these people at `t_ns`; who has been moved on beyond that stays there."""
@@ -175,7 +206,7 @@ class Tracker:
         )
         return _Prior(times, state, covariance)
 
-    def _pairs(self, rows: I64, prior: _Prior, faces: Sighted, columns: I64) -> _Pairs:
+    def _pairs(self, rows: I64, prior: _Prior, faces: Sighted, columns: I64) -> Pairs:
         """Returns whom each face may be; `prior` is of these rows."""
         limits = self.limits
         taken_ns = faces.taken_ns[faces.frame[columns]]
@@ -188,14 +219,12 @@ class Tracker:
         near = (distance2 < (limits.gate_m + 3 * np.sqrt(variance)) ** 2) & (distance2 < limits.gate_chi2 * size2)
         row, column = np.nonzero(near)
         spread = faces.covariances_m2[columns[column]] + prior.covariance[row, :3, :3]
-        improbability, apart2 = _improbability(delta[row, column], spread, limits.tail)
+        unlikely, apart2 = improbability(delta[row, column], spread, limits.tail)
         row, face = rows[row], columns[column]
         # Twice the logarithm of how much likelier a newcomer would be than this track.
-        cost = improbability + 2 * self._strangeness(
-            row, faces.positions_m[face], faces.colours[face], taken_ns[column]
-        )
+        cost = unlikely + 2 * self._strangeness(row, faces.positions_m[face], faces.colours[face], taken_ns[column])
         good = (apart2 < limits.gate_chi2) & (cost < 0)
-        return _Pairs(row[good], face[good], cost[good])
+        return Pairs(row[good], face[good], cost[good])
 
     def _strangeness(self, rows: I64, positions_m: F64, colours: F64, t_ns: int | I64) -> F64:
         """Returns how much likelier (n, logarithm) newcomers at these places (n × 3) with these colours (n × COUNT) would be than these people's
@@ -244,10 +273,13 @@ class Tracker:
     def _correct_once(self, rows: I64, columns: I64, faces: Sighted, prior: _Prior) -> None:
         own = self._people[rows]
         taken_ns = faces.taken_ns[faces.frame[columns]]
-        expected = prior.state[:, :3] + prior.state[:, 3:] * ((taken_ns - prior.times_ns) * _NS)[:, None]
-        innovation = faces.positions_m[columns] - expected
-        noise = self._noise(columns, faces, (taken_ns - own["seen_ns"]) * _NS)
-        gain = prior.covariance[:, :, :3] @ inverted(prior.covariance[:, :3, :3] + noise)[0]
+        places = faces.positions_m[columns]
+        innovation = places - self._expected(prior, columns, faces)
+        gap_s = (taken_ns - own["seen_ns"]) * _NS
+        weight, _ = inverted(prior.covariance[:, :3, :3] + self._noise(columns, faces, gap_s))
+        known = own["confirmed"] & (gap_s < _AWAY_S)
+        self._shake.note(faces.frame[columns], places - self._robot_m, innovation, weight, known)
+        gain = prior.covariance[:, :, :3] @ weight
         covariance = prior.covariance - gain @ prior.covariance[:, :3, :]
         own["state"] = prior.state + np.einsum("nij,nj->ni", gain, innovation)
         own["covariance"] = (covariance + covariance.transpose(0, 2, 1)) / 2
@@ -318,7 +350,7 @@ class Tracker:
             if not len(left) or not len(begun):
                 continue
             pairs = self._pairs(begun, self._prior(begun, faces.t_ns), faces, left)
-            found = _chosen(pairs, np.ones(len(faces), dtype=bool), faces)
+            found = chosen(pairs, np.ones(len(faces), dtype=bool), faces)
             self._correct(found, faces, self._prior(np.arange(len(self._people)), faces.t_ns))
             left = left[~np.isin(left, [column for _, column in found])]
 
@@ -395,9 +427,9 @@ class Tracker:
         if not len(row):
             return row, column, np.zeros(0)
         spread = covariance[new[column]] + covariance[lost[row]]
-        cost, _ = _improbability(delta[row, column], spread, limits.tail)
+        cost, _ = improbability(delta[row, column], spread, limits.tail)
         unknown = self._motion.velocity_spread() + covariance[new, 3:, 3:]
-        cost -= _improbability(state[new, 3:], unknown, np.inf)[0][column]
+        cost -= improbability(state[new, 3:], unknown, np.inf)[0][column]
         row, own = lost[row], new[column]
         cost += 2 * self._strangeness(row, state[own, :3], people["colours"][own], t_ns)
         return row, column, cost
@@ -423,36 +455,3 @@ class _Prior:
 
     def of(self, rows: I64) -> _Prior:
         return _Prior(self.times_ns[rows], self.state[rows], self.covariance[rows])
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Pairs:
-    """Tracks and faces that may be one person, and the cost of saying so (below zero: likelier than a newcomer)."""
-
-    row: I64
-    column: I64
-    cost: F64
-
-
-def _chosen(pairs: _Pairs, strong: NDArray[np.bool_], faces: Sighted) -> list[tuple[int, int]]:
-    """Returns rows and faces that are matched, oldest frame first: within a frame each person once, confident faces before faint ones."""
-    count, frame, confident = len(faces.frames), faces.frame.tolist(), strong.tolist()
-    sure: list[Pair] = []
-    faint: list[Pair] = []
-    for row, column, cost in zip(pairs.row.tolist(), pairs.column.tolist(), pairs.cost.tolist(), strict=True):
-        (sure if confident[column] else faint).append((row * count + frame[column], column, cost))
-    found = matched(sure)
-    if faint:
-        taken = {place for place, _ in found}
-        found += matched([pair for pair in faint if pair[0] not in taken])
-    return sorted(((place // count, column) for place, column in found), key=_COLUMN)
-
-
-def _improbability(offsets: F64, spread: F64, tail: float) -> tuple[F64, F64]:
-    """Returns minus twice the logarithm of a density (n), normal or with the tails of a t-distribution of `tail` degrees of freedom,
-    and the squared Mahalanobis distance (n), of offsets (n × k) with covariances (n × k × k)."""
-    size = offsets.shape[1]
-    inverse, volume = inverted(spread) if size == 3 else (np.linalg.inv(spread), np.linalg.det(spread))
-    apart2: F64 = np.einsum("ni,ni->n", (inverse @ offsets[:, :, None])[:, :, 0], offsets)
-    distance2 = (tail + size) * np.log1p(apart2 / tail) if math.isfinite(tail) else apart2
-    return distance2 + np.log(volume) + size * _LOG_2PI, apart2
