@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from simulators import backdrop
 from simulators.backdrop import F32, U8
+from simulators.patrol import Pose
 from simulators.projection import rays
 from simulators.world import Optic
 
@@ -42,7 +43,9 @@ class View:
 
     def __init__(self, panorama: Panorama, optic: Optic, scale: int = 1) -> None:
         self._panorama = panorama
-        self._last: tuple[float, NDArray[Any]] | None = None
+        self._last: tuple[tuple[float, float], NDArray[Any]] | None = None
+        forward = optic.rotation[2]
+        self._azimuth_rad = math.atan2(float(forward[1]), float(forward[0]))
         self._size_px = (optic.width_px, optic.height_px)
         directions = rays(optic, optic.width_px // scale, optic.height_px // scale)
         azimuth = np.arctan2(directions[..., 1], directions[..., 0])
@@ -51,14 +54,19 @@ class View:
         rows = (_TOP_RAD - elevation) * panorama.px_per_rad - 0.5
         self._rows = np.clip(rows, 0, len(panorama.picture) - 1).astype(np.float32)
 
-    def seen(self, heading_deg: float) -> NDArray[Any]:
-        """Returns the part of it that lies before the optic of a robot with that heading, in the optic's pixels; not to be drawn on."""
-        if self._last is None or self._last[0] != heading_deg:
+    def seen(self, robot: Pose) -> NDArray[Any]:
+        """Returns the part of it that lies before the optic of a robot that stands so, in the optic's pixels; not to be drawn on.
+
+        Where the robot is tilted all of it is as much higher as its middle is.
+        """
+        heading_deg, rise_rad = robot.heading_deg, robot.rise_rad(self._azimuth_rad)
+        if self._last is None or self._last[0] != (heading_deg, rise_rad):
             columns = self._columns + np.float32(math.radians(heading_deg) * self._panorama.px_per_rad)
-            found = cv2.remap(self._panorama.picture, columns, self._rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
+            rows = self._rows + np.float32(rise_rad * self._panorama.px_per_rad) if rise_rad else self._rows
+            found = cv2.remap(self._panorama.picture, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP)
             if found.shape[1::-1] != self._size_px:
                 found = cv2.resize(found, self._size_px, interpolation=cv2.INTER_LINEAR)
-            self._last = heading_deg, found
+            self._last = (heading_deg, rise_rad), found
         return self._last[1]
 
 

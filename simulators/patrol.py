@@ -25,6 +25,8 @@ POSES_HZ, DRIVE_POSES_HZ = 5.0, 20.0
 POSE_SD_M = 0.05
 POSE_DELAY_S = 0.02
 """From the moment at which a pose was true to its arrival: what a base takes to find itself."""
+_SWINGS_HZ = (1.3, 2.9, 4.7)
+"""How a mast on wheels swings as they roll over joints."""
 
 _M_PER_DEG = 111_195.0
 _M_S_PER_KNOT = 0.514444
@@ -58,6 +60,8 @@ class PatrolFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     pose_sd_m: Annotated[float, Meta(ge=0, le=10)] = 0.0
     heading_sd_deg: Annotated[float, Meta(ge=0, le=90)] = 0.0
     """By how much a base errs in each pose it tells, east and north each and in its heading, every time anew."""
+    shake_deg: Annotated[float, Meta(ge=0, le=5)] = 0.0
+    """How much one that drives pitches and rolls, as a standard deviation; what that smears is left out."""
     origin_deg: tuple[Annotated[float, Meta(ge=-89, le=89)], Annotated[float, Meta(ge=-180, le=180)]] = (
         31.249610,
         121.455730,
@@ -87,12 +91,29 @@ class Pose:
     speed_m_s: float
     turn_deg_s: float = 0.0
     """Positive turns left."""
+    pitch_deg: float = 0.0
+    """Positive tips forward: what is ahead seems to rise."""
+    roll_deg: float = 0.0
+    """Positive tips to the right: what is to the right seems to rise."""
 
     @property
     def rotation(self) -> F64:
         """3 × 3: directions of the robot's frame to those of the map."""
         sin, cos = math.sin(math.radians(self.heading_deg)), math.cos(math.radians(self.heading_deg))
-        return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        turned = np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
+        if not self.pitch_deg and not self.roll_deg:
+            return turned
+        sin, cos = math.sin(math.radians(self.pitch_deg)), math.cos(math.radians(self.pitch_deg))
+        pitched = np.array([[cos, 0.0, sin], [0.0, 1.0, 0.0], [-sin, 0.0, cos]])
+        sin, cos = math.sin(math.radians(self.roll_deg)), math.cos(math.radians(self.roll_deg))
+        rolled = np.array([[1.0, 0.0, 0.0], [0.0, cos, -sin], [0.0, sin, cos]])
+        tilted: F64 = turned @ pitched @ rolled
+        return tilted
+
+    def rise_rad(self, azimuth_rad: float) -> float:
+        """Returns by how much what lies in that direction of the robot's frame seems to have risen."""
+        rises_deg = self.pitch_deg * math.cos(azimuth_rad) - self.roll_deg * math.sin(azimuth_rad)
+        return math.radians(rises_deg)
 
     @property
     def place_m(self) -> F64:
@@ -104,6 +125,8 @@ def check(patrol: PatrolFile) -> None:
     """Raises ConfigError for a way that leads nowhere."""
     if patrol.path_m and not any(math.dist(*side) for side in _sides(patrol.path_m)):
         raise ConfigError(["patrol.path_m: needs two different places at least"])
+    if patrol.shake_deg and not patrol.drives:
+        raise ConfigError(["patrol.shake_deg: only a robot that drives shakes (set drives = true)"])
     if patrol.drives and not patrol.path_m:
         raise ConfigError(["patrol.drives: there is no way to go (give patrol.path_m)"])
 
@@ -116,6 +139,7 @@ def pose_at(patrol: PatrolFile, t_s: float) -> Pose:
     leg = next(leg for leg in reversed(legs) if leg.begin_s <= since_s)
     share = (since_s - leg.begin_s) / leg.lasts_s
     moves = t_s >= 0 or not patrol.drives
+    pitch_deg, roll_deg = _shaken_deg(patrol, t_s) if moves else (0.0, 0.0)
     (x_m, y_m), (to_x_m, to_y_m) = leg.side
     return Pose(
         x_m + share * (to_x_m - x_m),
@@ -123,6 +147,8 @@ def pose_at(patrol: PatrolFile, t_s: float) -> Pose:
         (leg.heading_deg + share * leg.turn_deg) % 360,
         patrol.speed_m_s if moves and not leg.turn_deg else 0.0,
         math.copysign(patrol.turn_deg_s, leg.turn_deg) if moves and leg.turn_deg else 0.0,
+        pitch_deg,
+        roll_deg,
     )
 
 
@@ -132,6 +158,17 @@ def pose_told(patrol: PatrolFile, t_s: float) -> Pose:
     rng = np.random.default_rng([0x905E, max(0, round((t_s + 1e6) * 1e3))])
     east_m, north_m, turn_deg = rng.normal(0.0, (patrol.pose_sd_m, patrol.pose_sd_m, patrol.heading_sd_deg)).tolist()
     return replace(pose, x_m=pose.x_m + east_m, y_m=pose.y_m + north_m, heading_deg=(pose.heading_deg + turn_deg) % 360)
+
+
+def _shaken_deg(patrol: PatrolFile, t_s: float) -> tuple[float, float]:
+    """Returns pitch and roll of a mast on wheels that roll over paving: a few swings of unequal times, each of the same size."""
+    if not patrol.drives or not patrol.shake_deg:
+        return 0.0, 0.0
+    size_deg = patrol.shake_deg * math.sqrt(2 / len(_SWINGS_HZ))
+    pitch, roll = (
+        sum(math.sin(2 * math.pi * hz * t_s + phase + 1.7 * hz) for hz in _SWINGS_HZ) for phase in (0.0, 2.1)
+    )
+    return size_deg * pitch, size_deg * roll
 
 
 def poses_hz(patrol: PatrolFile) -> float:

@@ -143,7 +143,7 @@ class ThermalRenderer:
         self._empty_key = key
         if robot is None or self._around is None:
             return self._empty
-        return np.asarray(self._around.seen(robot.heading_deg), dtype=np.float32)
+        return np.asarray(self._around.seen(robot), dtype=np.float32)
 
     def _draw_figure(self, seen: Figure, tau: float, ambient_c: float) -> None:
         person = seen.pose.person

@@ -95,7 +95,7 @@ class VisibleRenderer:
         if self._around is None:
             optic = self._projector.optic
             self._around = panorama.View(panorama.visible(optic, 0), optic, 2)
-        return self._around.seen(robot.heading_deg).copy()
+        return self._around.seen(robot).copy()
 
     def _draw_figure(self, frame: U8, seen: Figure, gain: float) -> None:
         of = look(seen.pose.person.face_seed)

@@ -54,8 +54,8 @@ def on_map(state: SceneState, point_m: F64) -> F64:
     return state.robot.place_m + state.robot.rotation @ point_m
 
 
-def moments() -> list[SceneState]:
-    scene = Scene(parse_scenario(DRIVES))
+def moments(more: str = "") -> list[SceneState]:
+    scene = Scene(parse_scenario(DRIVES + more))
     return [scene.at(k * 0.7) for k in range(80)]
 
 
@@ -99,13 +99,35 @@ def test_who_stands_stays_put_on_the_map_and_looks_at_the_robot() -> None:
         assert cup.position_m == (0.25, 0.0, -0.35)
 
 
+def test_a_robot_that_shakes_tips_to_and_fro_and_people_stand() -> None:
+    states = moments("shake_deg = 1.0\n")
+    robots = [state.robot for state in states if state.robot is not None]
+    for swings in ([robot.pitch_deg for robot in robots], [robot.roll_deg for robot in robots]):
+        assert np.std(swings) == pytest.approx(1.0, rel=0.25) and abs(np.mean(swings)) < 0.3
+    for state in states:
+        assert on_map(state, state.poses[0].eyes_m) == pytest.approx([5.0, 1.5, 1.6], abs=1e-9)
+    still = Scene(parse_scenario(DRIVES + "shake_deg = 1.0\n")).at(-1.0).robot
+    assert still is not None and (still.pitch_deg, still.roll_deg) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("azimuth_rad", [0.0, 1.2, -2.5])
+def test_what_rises_when_it_tips(azimuth_rad: float) -> None:
+    robot = Pose(0.0, 0.0, 77.0, 0.0, pitch_deg=0.8, roll_deg=-0.5)
+    far = Pose(0.0, 0.0, 77.0, 0.0).rotation @ np.array([math.cos(azimuth_rad), math.sin(azimuth_rad), 0.0])
+    assert math.asin(float((robot.rotation.T @ far)[2])) == pytest.approx(robot.rise_rad(azimuth_rad), abs=1e-4)
+
+
 @pytest.mark.parametrize("name", ["patrol-crowd", "patrol-square"])
 def test_people_live_on_the_map_around_the_robot(name: str) -> None:
     scenario = load_scenario(name)
     scene = Scene(scenario)
     states = [scene.at(k * 0.1) for k in range(700)]
     places = [{pose.person.person_id: on_map(state, pose.eyes_m) for pose in state.poses} for state in states]
-    ranges_m = [[float(np.hypot(*pose.eyes_m[:2])) for pose in state.poses] for state in states]
+    robots_m = [state.robot.place_m for state in states if state.robot is not None]
+    ranges_m = [
+        [float(np.hypot(*(place - robot_m)[:2])) for place in here.values()]
+        for here, robot_m in zip(places, robots_m, strict=True)
+    ]
     assert min(itertools.chain(*ranges_m)) >= scenario.crowd.closest_m[0]
     steps = [
         float(np.linalg.norm(after[who] - before[who])) / 0.1
@@ -146,6 +168,7 @@ def test_same_seed_same_drive_in_any_order_of_questions() -> None:
             "stands",
         ),
         ("[patrol]\npath_m = [[0, 0], [4, 0]]\nturn_deg_s = 0", "patrol.turn_deg_s"),
+        ("[patrol]\npath_m = [[0, 0], [4, 0]]\nshake_deg = 1", "patrol.shake_deg"),
     ],
 )
 def test_drives_that_cannot_be_are_refused(more: str, why: str) -> None:

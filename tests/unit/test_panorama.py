@@ -29,7 +29,7 @@ def turned(optic: Optic, heading_deg: float) -> Optic:
 @pytest.mark.parametrize("name", ["front", "rear_left"])
 def test_it_shows_what_lies_in_the_direction_in_which_the_robot_looks(name: str, heading_deg: float) -> None:
     optic = next(camera for camera in RIG.cameras if camera.name == name)
-    seen = panorama.View(panorama.visible(optic, 0), optic, 2).seen(heading_deg)
+    seen = panorama.View(panorama.visible(optic, 0), optic, 2).seen(Pose(0.0, 0.0, heading_deg, 0.0))
     drawn = backdrop.visible(turned(optic, heading_deg), 0)
     assert seen.shape == drawn.shape and seen.dtype == np.uint8
     off = np.abs(seen.astype(int) - drawn).mean(axis=2)
@@ -39,9 +39,21 @@ def test_it_shows_what_lies_in_the_direction_in_which_the_robot_looks(name: str,
 
 def test_the_thermal_one_too() -> None:
     optic = RIG.thermal
-    around = panorama.View(panorama.thermal(optic, 1, 23.0, 5), optic).seen(120.0)
+    around = panorama.View(panorama.thermal(optic, 1, 23.0, 5), optic).seen(Pose(0.0, 0.0, 120.0, 0.0))
     drawn = backdrop.thermal(turned(optic, 120.0), optic.width_px, optic.height_px, 23.0, 5)
     assert np.median(np.abs(around - drawn)) < 0.4 and np.mean(np.abs(around - drawn)) < 0.6
+
+
+@pytest.mark.parametrize(("name", "tips"), [("front", {"pitch_deg": 2.0}), ("left", {"roll_deg": -2.0})])
+def test_it_rises_where_the_robot_tips(name: str, tips: dict[str, float]) -> None:
+    optic = next(camera for camera in RIG.cameras if camera.name == name)
+    robot = Pose(0.0, 0.0, 33.0, 0.0, **tips)
+    seen = panorama.View(panorama.visible(optic, 0), optic, 2).seen(robot)
+    middle = replace(optic, position_m=np.array([0.0, 0.0, optic.position_m[2]]))
+    drawn = backdrop.visible(replace(middle, rotation=optic.rotation @ robot.rotation.T), 0)
+    level = backdrop.visible(turned(optic, 33.0), 0)
+    off, other = (np.abs(seen.astype(int) - picture).mean() for picture in (drawn, level))
+    assert off < 0.6 * other
 
 
 def test_there_is_no_seam_where_the_azimuth_begins_anew() -> None:
