@@ -26,6 +26,8 @@ KEPT_S = 3.0
 """No picture that is still looked at was taken longer ago."""
 SPEED_MOST_M_S, TURN_MOST_RAD_S = 3.0, math.radians(240)
 """A robot among people goes and turns more slowly than this; a base that finds itself anew does not."""
+LATE_S = 0.1
+"""Poses arrive by so much sooner or later than they were true to: two may come at once."""
 _NS = 1e-9
 
 
@@ -98,7 +100,8 @@ class EgoMotion:
         if before is None:
             return
         step_s, way = (now_ns - before[0]) * _NS, _way(before[1], position)
-        possible = math.hypot(*way[:2]) <= SPEED_MOST_M_S * step_s and abs(way[2]) <= TURN_MOST_RAD_S * step_s
+        took_s = step_s + LATE_S
+        possible = math.hypot(*way[:2]) <= SPEED_MOST_M_S * took_s and abs(way[2]) <= TURN_MOST_RAD_S * took_s
         if step_s > GAP_S or not possible or position.map_name != before[1].map_name:
             way = 0.0, 0.0, 0.0
         if not self._stances:

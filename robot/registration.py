@@ -7,6 +7,7 @@ range and calibration the parallax between the sensors is right at every distanc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -182,6 +183,11 @@ def _nobody(faces: Faces, optic: Optic) -> Located:
     )
 
 
+TIME_CONSTANT_S = 0.010
+"""Of a microbolometer: 8 to 12 ms in modern cameras (FLIR Systems, "High-speed thermal cameras to get reliable measurements", Industrial
+Engineering News)."""
+
+
 @dataclass(frozen=True, slots=True)
 class RoiLimits:
     """When a face in the thermal image is fit to be read."""
@@ -193,6 +199,8 @@ class RoiLimits:
     edge_px: float = 1.0
     blur_share: float = 0.3
     """Largest uncertainty of the place, as a share of the face's width."""
+    smear_px: float = 1.5
+    """So far a face may go by within the sensor's time constant: the warm spots of a faster one are shown too cool (docs/thermometry.md)."""
 
 
 def default_face_px_min(thermal_width_px: int) -> float:
@@ -312,9 +320,19 @@ def _reason(
         return Reason.OCCLUDED
     if abs(track.yaw_rad) > limits.yaw_max_rad:
         return Reason.EXTREME_POSE
-    if sd_px > max(limits.blur_share * face_px, 1.5):
+    if sd_px > max(limits.blur_share * face_px, 1.5) or _smear_px(track, thermal) > limits.smear_px:
         return Reason.MOVING_BLUR
     return None
+
+
+def _smear_px(track: Track, thermal: Optic) -> float:
+    """Returns how far a face goes across the thermal image within a time constant of the sensor, whoever moves: the person or the robot."""
+    x, y, z = (a - b for a, b in zip(track.position_m.tolist(), thermal.origin_m, strict=True))
+    vx, vy, vz = track.velocity_m_s.tolist()
+    across = math.hypot(y * vz - z * vy, z * vx - x * vz, x * vy - y * vx)
+    rate_rad_s = across / max(x * x + y * y + z * z, 0.01)
+    smear_px: float = thermal.focal_px * TIME_CONSTANT_S * rate_rad_s
+    return smear_px
 
 
 def _touches(x: float, y: float, face_px: float, roi_px: tuple[int, int, int, int]) -> bool:

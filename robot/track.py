@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from robot.track_assignment import assign
 from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
 from robot.track_pairs import Pairs, chosen, improbability
-from robot.track_shake import Shake, level, shaken, tilts, upwards
+from robot.track_shake import Shake, told, turned_back
 from robot.track_table import PERSON, Sighted, fixed, joined, shown, together
 from robot.types import F64, I64, Track
 
@@ -112,9 +112,8 @@ class Tracker:
             return []
         ahead_s = (t_ns - people["time_ns"]) * _NS
         place, covariance = self._motion.place(people["state"], people["covariance"], ahead_s)
-        shakes_rad2 = self._shake.variance_rad2
-        if shakes_rad2:
-            covariance += shaken(place - self._ego.at(t_ns).place_m, shakes_rad2)
+        if self._shake.felt:
+            covariance += self._shake.spread(place - self._ego.at(t_ns).place_m)
         return shown(people, t_ns, place, covariance, self._cameras, self._ego)
 
     def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:
@@ -171,24 +170,26 @@ class Tracker:
     def _match(
         self, everybody: I64, prior: _Prior, faces: Sighted, strong: NDArray[np.bool_]
     ) -> tuple[Sighted, list[tuple[int, int]]]:
-        """Returns who is who (rows, faces), and the faces, less sure of their height where the robot shakes.
+        """Returns who is who (rows, faces), and the faces, less sure of their place where the robot shakes.
 
-        How far each picture is tilted then tells who is who, but not where they are: all tracks together would follow it up and down.
+        How far each picture is turned by that then tells who is who, but not where they are: all tracks together would follow it.
         """
-        columns, shakes_rad2 = np.arange(len(faces)), self._shake.variance_rad2
-        if not shakes_rad2:
+        columns, felt = np.arange(len(faces)), self._shake.felt
+        if not felt:
             return faces, chosen(self._pairs(everybody, prior, faces, columns), strong, faces)
-        up = upwards(faces.positions_m - self._robot_m)
-        loose = level(faces, up, np.zeros(len(faces)), np.full(len(faces), shakes_rad2))
+        spread = self._shake.spread(faces.positions_m - self._robot_m)
+        loose = replace(faces, covariances_m2=faces.covariances_m2 + spread)
         found = chosen(self._pairs(everybody, prior, loose, columns), strong, faces)
         sure = [(row, column) for row, column in found if strong[column] and self._people["confirmed"][row]]
         rows, sure_columns = np.array(sure, dtype=np.int64).reshape(-1, 2).T
         weight, _ = inverted(prior.covariance[rows, :3, :3] + faces.covariances_m2[sure_columns])
         off_m = faces.positions_m[sure_columns] - self._expected(prior.of(rows), sure_columns, faces)
-        tilt_rad, left_rad2 = self._shake.tilt(
-            faces.frame[sure_columns], len(faces.frames), *tilts(up[sure_columns], off_m, weight)
-        )
-        steady = level(faces, up, tilt_rad[faces.frame], left_rad2[faces.frame])
+        steady = faces
+        for axis in felt:
+            moves = axis.moves(faces.positions_m - self._robot_m)
+            said = told(moves[sure_columns], off_m, weight)
+            angle_rad, left_rad2 = axis.angles(faces.frame[sure_columns], len(faces.frames), *said)
+            steady = turned_back(steady, moves, angle_rad[faces.frame], left_rad2[faces.frame])
         return loose, chosen(self._pairs(everybody, prior, steady, columns), strong, steady)
 
     def _expected(self, prior: _Prior, columns: I64, faces: Sighted) -> F64:

@@ -147,6 +147,14 @@ def test_what_is_no_motion(position: GlobalPosition | NoPosition | MapPosition) 
     assert ego.at(S)[:3] == STILL[:3]
 
 
+def test_two_poses_that_arrive_at_once_are_no_jump() -> None:
+    ego = told(turning, 1.0)
+    x_m, y_m, heading_deg = turning(1.05)
+    ego.hear(pose(1.099, x_m, y_m, heading_deg))
+    ego.hear(pose(1.1, *turning(1.1)))
+    assert math.degrees(ego.at(round(1.1 * S)).heading_rad) == pytest.approx(1.1 * 45.0, abs=1e-6)
+
+
 def test_a_pose_out_of_order_is_left_out() -> None:
     ego = told(driving, 1.0)
     before = ego.at(S)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from placed_faces import face_points_m, ideal_track, lens, picture_of, thermal_lens
 
+from robot.ego_motion import Stance
 from robot.registration import (
     FACE_WIDTH_M,
     RANGE_SD_SHARE,
@@ -239,6 +240,20 @@ def test_a_turned_head_is_extreme_pose(sign: int) -> None:
 def test_an_unsure_place_is_moving_blur() -> None:
     track = ideal_track([1.6, 0.0, 1.6], CAMERA, position_covariance_m2=np.eye(3) * 0.15**2)
     assert reason_of(track) is Reason.MOVING_BLUR
+
+
+@pytest.mark.parametrize("turn_deg_s", [-90.0, -50.0, 0.0, 50.0, 90.0])
+def test_a_face_that_goes_by_faster_than_the_sensor_follows_is_not_read(turn_deg_s: float) -> None:
+    place = on_bearing(1.4, 3.0, 1.65)
+    passing = Stance(turn_rad_s=math.radians(turn_deg_s)).apparent(np.zeros((1, 3)), np.array([place]))[0]
+    expected = Reason.MOVING_BLUR if abs(turn_deg_s) > 60 else None
+    assert reason_of(ideal_track(place, CAMERA, velocity_m_s=passing)) is expected
+
+
+def test_who_comes_nearer_is_no_blur() -> None:
+    place = on_bearing(1.4, 3.0, 1.65)
+    towards = -2.0 * np.array(place) / np.linalg.norm(place)
+    assert reason_of(ideal_track(place, CAMERA, velocity_m_s=towards * (1, 1, 0))) is None
 
 
 def test_a_nearer_head_hides_the_farther_one() -> None:

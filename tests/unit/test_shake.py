@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from placed_faces import lens, picture_of
 
 from robot.registration import Located, locate
 from robot.track import Tracker
-from robot.track_shake import FELT_RAD, Shake, level, shaken, tilts, upwards
+from robot.track_shake import FELT_RAD, Shake, sideways, spread_along, told, turned_back, upwards
 from robot.track_table import joined
 from robot.types import F64
 
@@ -46,62 +47,82 @@ def test_a_place_ahead_or_behind_moves_as_the_robot_tips(place: tuple[float, flo
     assert moved - here == pytest.approx(0.01 * upwards(here), abs=2e-4)
 
 
-def test_the_tilt_that_faces_tell_is_the_one_that_moved_them() -> None:
+def test_a_place_moves_sideways_as_the_robot_turns() -> None:
+    here = np.array([[2.5, 0.7, 1.7], [-1.0, 2.0, 1.5]])
+    (c, s) = math.cos(0.01), math.sin(0.01)
+    moved = here @ np.array(((c, -s, 0), (s, c, 0), (0, 0, 1))).T
+    assert moved - here == pytest.approx(0.01 * sideways(here), abs=2e-4)
+
+
+@pytest.mark.parametrize("moves", [upwards, sideways])
+def test_the_angle_that_faces_tell_is_the_one_that_moved_them(moves: Callable[[F64], F64]) -> None:
     places = np.array([[2.0, 0.3, 1.7], [3.0, -1.0, 1.6]])
-    up = upwards(places)
+    along = moves(places)
     weight = np.linalg.inv(np.tile(np.diag((0.04, 0.01, 0.0004)), (2, 1, 1)))
-    told, variance = tilts(up, 0.02 * up, weight)
-    assert told == pytest.approx([0.02, 0.02])
-    # What a tilt adds to the covariance is what it adds to the variance of the tilt.
-    loose = np.linalg.inv(np.linalg.inv(weight) + shaken(places, 0.01**2))
-    told, more = tilts(up, 0.02 * up, loose)
-    assert told == pytest.approx([0.02, 0.02])
+    angle, variance = told(along, 0.02 * along, weight)
+    assert angle == pytest.approx([0.02, 0.02])
+    # What an angle adds to the covariance is what it adds to the variance of the angle.
+    loose = np.linalg.inv(np.linalg.inv(weight) + spread_along(along, 0.01**2))
+    angle, more = told(along, 0.02 * along, loose)
+    assert angle == pytest.approx([0.02, 0.02])
     assert more == pytest.approx(variance + 0.01**2)
 
 
-def test_a_picture_set_level_is_where_it_was() -> None:
+def test_a_picture_turned_back_is_where_it_was() -> None:
     faces = joined([locate(picture_of(CAMERAS[0], [[2.0, 0.3, 1.7], [3.0, -0.4, 1.6]]), CAMERAS[0])], [])
     up = upwards(faces.positions_m)
-    there = level(faces, up, np.full(2, 0.02), np.full(2, 0.01**2))
-    back = level(there, up, np.full(2, -0.02), np.zeros(2))
+    there = turned_back(faces, up, np.full(2, 0.02), np.full(2, 0.01**2))
+    back = turned_back(there, up, np.full(2, -0.02), np.zeros(2))
     assert back.positions_m == pytest.approx(faces.positions_m)
-    assert there.covariances_m2 == pytest.approx(faces.covariances_m2 + shaken(faces.positions_m, 0.01**2))
+    assert there.covariances_m2 == pytest.approx(faces.covariances_m2 + spread_along(up, 0.01**2))
 
 
 # Learning.
 
 
-def learnt(shake_deg: float, people: int, own_deg: float = 0.3, odd: float = 0.0, frames: int = 400) -> float:
-    """Returns the standard deviation (degrees) that is learnt from pictures of so many people; a share of faces is `odd`: metres off."""
+def learnt(
+    shake_deg: float, people: int, own_deg: float = 0.3, odd: float = 0.0, way: int = 0, frames: int = 400
+) -> list[float]:
+    """Returns the standard deviations (degrees) that are learnt up and down and sideways, from pictures of so many people that shake in one
+    `way`; a share of faces is `odd`: half a metre off."""
     rng = np.random.default_rng(7)
     shake = Shake()
+    moves = (upwards, sideways)[way]
     for _ in range(frames):
         angles = rng.uniform(-0.5, 0.5, people)
         places = np.stack([2.5 * np.cos(angles), 2.5 * np.sin(angles), np.full(people, 1.65)], axis=1)
-        tilt_rad = np.radians(rng.normal(0, shake_deg) + rng.normal(0, own_deg, people))
-        tilt_rad[rng.random(people) < odd] += 0.15
-        up = upwards(places)
-        spread = np.tile(np.eye(3) * (0.05**2), (people, 1, 1)) + shaken(places, math.radians(own_deg) ** 2)
-        weight = np.linalg.inv(spread + shaken(places, shake.variance_rad2))
-        off_m = tilt_rad[:, None] * up + rng.normal(0, 0.05, (people, 3))
+        angle_rad = np.radians(rng.normal(0, shake_deg) + rng.normal(0, own_deg, people))
+        angle_rad[rng.random(people) < odd] += 0.15
+        along = moves(places)
+        spread = np.tile(np.eye(3) * (0.05**2), (people, 1, 1)) + spread_along(along, math.radians(own_deg) ** 2)
+        weight = np.linalg.inv(spread + shake.spread(places))
+        off_m = angle_rad[:, None] * along + rng.normal(0, 0.05, (people, 3))
         shake.note(np.zeros(people, dtype=np.int64), places, off_m, weight, np.ones(people, dtype=np.bool_))
-    return math.degrees(math.sqrt(shake.variance_rad2))
+    return [math.degrees(math.sqrt(axis.variance_rad2)) for axis in shake._axes]
 
 
-@pytest.mark.parametrize("people", [1, 4])
+@pytest.mark.parametrize("way", [0, 1], ids=["up and down", "sideways"])
 @pytest.mark.parametrize("shake_deg", [0.6, 1.2])
-def test_how_much_it_shakes_is_learnt(shake_deg: float, people: int) -> None:
-    assert learnt(shake_deg, people) == pytest.approx(shake_deg, rel=0.4)
+def test_how_much_it_shakes_is_learnt(shake_deg: float, way: int) -> None:
+    found = learnt(shake_deg, 4, way=way)
+    assert found[way] == pytest.approx(shake_deg, rel=0.4)
+    assert found[1 - way] <= 2 * math.degrees(FELT_RAD)
+
+
+@pytest.mark.parametrize("shake_deg", [0.6, 1.2])
+def test_one_person_tells_how_much_it_goes_up_and_down_and_not_sideways(shake_deg: float) -> None:
+    assert learnt(shake_deg, 1)[0] == pytest.approx(shake_deg, rel=0.4)
+    assert learnt(shake_deg, 1, way=1)[1] == 0.0
 
 
 @pytest.mark.parametrize("people", [1, 4])
 def test_a_robot_that_stands_firm_is_known_to(people: int) -> None:
-    assert learnt(0.0, people) <= 2 * math.degrees(FELT_RAD)
-    assert learnt(0.0, people, own_deg=0.0) == 0.0
+    assert max(learnt(0.0, people)) <= 2 * math.degrees(FELT_RAD)
+    assert learnt(0.0, people, own_deg=0.0) == [0.0, 0.0]
 
 
 def test_somebody_elses_face_is_no_shaking() -> None:
-    assert learnt(0.5, 4, odd=0.05) < 1.0
+    assert learnt(0.5, 4, odd=0.05)[0] < 1.0
 
 
 def test_faces_nobody_knew_say_nothing() -> None:
@@ -109,13 +130,13 @@ def test_faces_nobody_knew_say_nothing() -> None:
     for _ in range(100):
         places = np.array([[2.0, 0.0, 1.7]])
         shake.note(np.zeros(1, np.int64), places, 0.1 * upwards(places), np.eye(3)[None] * 1e4, np.zeros(1, np.bool_))
-    assert shake.variance_rad2 == 0.0
+    assert not shake.felt
 
 
 # Tracks.
 
 
-def in_the_crowd(shake_deg: float) -> tuple[list[int], Tracker]:
+def in_the_crowd(shake_deg: float, yaw_deg: float = 0.0) -> tuple[list[int], Tracker]:
     """Eight people stand around a robot that shakes, each picture at its own angle; two look aside for two seconds later on. Returns the
     numbers after four seconds, when it is known how much it shakes, and the tracker after twelve."""
     rng = np.random.default_rng(3)
@@ -126,7 +147,9 @@ def in_the_crowd(shake_deg: float) -> tuple[list[int], Tracker]:
         for camera in CAMERAS:
             visible = [p for k, p in enumerate(places) if camera.sees(np.array([p]))[0] and not aside(k, step)]
             seen = locate(picture_of(camera, visible), camera)
-            turn = tipped(*np.radians(rng.normal(0, shake_deg, 2)))
+            yaw = math.radians(rng.normal(0, yaw_deg))
+            aim = np.array(((math.cos(yaw), -math.sin(yaw), 0), (math.sin(yaw), math.cos(yaw), 0), (0, 0, 1)))
+            turn = aim @ tipped(*np.radians(rng.normal(0, shake_deg, 2)))
             located.append(
                 replace(
                     seen,
@@ -146,9 +169,9 @@ def aside(person: int, step: int) -> bool:
     return person % 5 == 0 and 60 <= step < 80
 
 
-@pytest.mark.parametrize("shake_deg", [0.0, 1.0])
-def test_people_keep_their_numbers_while_the_robot_shakes(shake_deg: float) -> None:
-    early, tracker = in_the_crowd(shake_deg)
+@pytest.mark.parametrize(("shake_deg", "yaw_deg"), [(0.0, 0.0), (1.0, 0.0), (0.0, 1.0), (0.7, 0.7)])
+def test_people_keep_their_numbers_while_the_robot_shakes(shake_deg: float, yaw_deg: float) -> None:
+    early, tracker = in_the_crowd(shake_deg, yaw_deg)
     tracks = [track for track in tracker.predict(12 * S) if track.last_seen_ns > 11 * S]
     assert len(tracks) == 8
     assert {track.track_id for track in tracks} <= set(early)
