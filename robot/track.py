@@ -112,8 +112,6 @@ class Tracker:
             return []
         ahead_s = (t_ns - people["time_ns"]) * _NS
         place, covariance = self._motion.place(people["state"], people["covariance"], ahead_s)
-        if self._shake.felt:
-            covariance += self._shake.spread(place - self._ego.at(t_ns).place_m)
         return shown(people, t_ns, place, covariance, self._cameras, self._ego)
 
     def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:

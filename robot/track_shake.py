@@ -19,13 +19,14 @@ from robot.optics import length
 from robot.track_table import Sighted
 from robot.types import F64, I64
 
-FELT_RAD = math.radians(0.2)
+FELT_RAD = math.radians(0.3)
 """Below this (standard deviation) the robot is taken to stand firm, and nothing is done."""
 MEMORY = 60
 """So many faces make the mean: some three seconds in a crowd, less than a minute where few people pass."""
 _CLIP = 2.5
 """A face counts for no more than this many standard deviations of what is usual: it may be somebody else's."""
-_NOTES = 8
+_NOTES_FIRM, _NOTES = 24, 8
+"""So many times faces are noted before anything is made of it: while the robot stands firm this should cost next to nothing."""
 _MOST_RAD2 = math.radians(3.0) ** 2
 
 
@@ -87,12 +88,9 @@ class Shake:
 
     def note(self, frame: I64, places: F64, off_m: F64, weight: F64, known: NDArray[np.bool_]) -> None:
         """Takes in faces (n): in which of the frames, where seen from the robot's place on the floor (n × 3), how far from where they were
-        expected (n × 3), the inverse of the covariance of that (n × 3 × 3), and who was seen a moment ago.
-
-        Only every eighth time is anything made of it: what a robot does while it stands firm should cost next to nothing.
-        """
+        expected (n × 3), the inverse of the covariance of that (n × 3 × 3), and who was seen a moment ago."""
         self._notes.append((frame, places, off_m, weight, known))
-        if len(self._notes) >= _NOTES:
+        if len(self._notes) >= (_NOTES if self.felt else _NOTES_FIRM):
             self._learn()
 
     def spread(self, places: F64) -> F64:

@@ -183,8 +183,3 @@ def test_if_it_did_not_know_numbers_would_be_lost(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(Shake, "note", lambda *_: None)
     early, tracker = in_the_crowd(1.0)
     assert not {track.track_id for track in tracker.predict(12 * S) if track.last_seen_ns > 11 * S} <= set(early)
-
-
-def test_who_is_told_of_a_shaking_robots_tracks_knows_that_they_are_unsure() -> None:
-    (firm, *_), (shaking, *_) = (in_the_crowd(shake_deg)[1].predict(12 * S) for shake_deg in (0.0, 1.0))
-    assert shaking.position_sd_m[2] > firm.position_sd_m[2] + 0.01
