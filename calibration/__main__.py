@@ -234,7 +234,6 @@ def _show(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> int:
     calibration = _load(options.file)
     problems = _own_problems(calibration) if options.config is None else _station_problems(options)
-    problems += _overlap_problems(calibration)
     if problems:
         raise ConfigError([f"{options.file}: {problem}" for problem in problems])
     with_what = "" if options.config is None else f", and fits {options.config}"
@@ -243,9 +242,12 @@ def _check(options: argparse.Namespace) -> int:
 
 
 def _own_problems(calibration: Calibration) -> list[str]:
+    from robot.preflight import view_problems
+
+    found = view_problems(calibration.cameras, calibration)
     if files.expired(calibration, dt.datetime.now(dt.UTC)):
-        return [f"{calibration.id} was valid until {calibration.valid_until_utc}: calibrate again"]
-    return []
+        found.append(f"{calibration.id} was valid until {calibration.valid_until_utc}: calibrate again")
+    return found
 
 
 def _station_problems(options: argparse.Namespace) -> list[str]:
@@ -255,20 +257,6 @@ def _station_problems(options: argparse.Namespace) -> list[str]:
     settings = config.load(options.config)
     here = msgspec.structs.replace(settings.calibration, file=str(options.file))
     return preflight.problems(msgspec.structs.replace(settings, calibration=here))
-
-
-def _overlap_problems(calibration: Calibration) -> list[str]:
-    """Without a camera that sees what the thermal sensor sees, nobody would ever be measured."""
-    from robot.optics import Optic
-    from robot.pipeline import overlapping_cameras
-
-    cameras = {name: Optic(name, optic) for name, optic in calibration.cameras.items()}
-    if overlapping_cameras(cameras, Optic("thermal", calibration.thermal)):
-        return []
-    return [
-        f"no camera ({', '.join(cameras)}) sees what the thermal sensor sees: nobody could be measured; "
-        "check yaw and pitch with patrol-calibrate show"
-    ]
 
 
 def _nominal(options: argparse.Namespace) -> int:

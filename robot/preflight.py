@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+from collections.abc import Iterable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,9 +14,15 @@ from drivers.address import parse as parse_address
 from robot import credentials
 from robot.config import Settings, StreamSettings
 from robot.errors import CalibrationError, ConfigError
+from robot.optics import Optic
 from robot.record import problems as record_problems
 from robot.stream_session import Tokens
 from robot.uplink import problems as uplink_problems
+
+_VIEW_M = 1.5
+"""Where people are measured: how much of the thermal view a camera shares is asked at this distance."""
+_SEEN_SHARE = 0.05
+"""Of the thermal view. A lens of 20° beside the sensor sees 7 % of it, a neighbour that looks elsewhere 2 to 4 %."""
 
 
 def problems(settings: Settings) -> list[str]:
@@ -118,12 +125,31 @@ def _supplies(settings: Settings) -> list[tuple[str, str]]:
     return [(where, address) for where, address in (*found, ("thermal.power", settings.thermal.power)) if address]
 
 
+def view_problems(cameras: Iterable[str], calibration: files.Calibration) -> list[str]:
+    """Returns what is wrong where none of these cameras sees what the thermal sensor sees: all would look well, and nobody be measured."""
+    thermal = Optic("thermal", calibration.thermal)
+    points_m = thermal.grid_points_m(_VIEW_M)
+    shares = {
+        name: float(Optic(name, calibration.cameras[name]).sees(points_m).mean())
+        for name in cameras
+        if name in calibration.cameras
+    }
+    best = max(shares, key=shares.__getitem__, default="")
+    if not best or shares[best] >= _SEEN_SHARE:
+        return []
+    return [
+        f"cameras: none sees what the thermal sensor sees ({best} sees most of it, {100 * shares[best]:.0f} %): nobody could be "
+        "measured; name the camera beside the sensor, or check yaw and pitch with patrol-calibrate show"
+    ]
+
+
 def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
     found = [
         f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
         for index, camera in enumerate(settings.cameras)
         if camera.name not in calibration.cameras
     ]
+    found.extend(view_problems((camera.name for camera in settings.cameras), calibration))
     sizes_px = factory.thermal_sizes_px(settings.thermal.address)
     size_px = calibration.thermal.width_px, calibration.thermal.height_px
     if sizes_px and size_px not in sizes_px:

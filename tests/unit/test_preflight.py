@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from small_station import calibration
 
 from calibration import files
+from calibration.nominal import ideal_optic
 from robot import config
 from robot.__main__ import main
 from robot.detect import decode_scale
@@ -52,6 +53,20 @@ def test_a_good_station_has_no_problems(tmp_path: Path, capsys: pytest.CaptureFi
     assert main(["check-config", str(path)]) == 0
     output = capsys.readouterr()
     assert "2 cameras" in output.out and output.err == ""
+
+
+def test_cameras_that_all_look_elsewhere_are_told(tmp_path: Path) -> None:
+    """A neighbour sees a corner of the thermal view at most: the robot would say that it screens, and measure nobody."""
+    front, thermal = (
+        ideal_optic(size_px, fov_deg, 0.0, 20.0, (0.0, 0.0, 1.0))
+        for size_px, fov_deg in (((1280, 720), 76.0), ((160, 120), 57.0))
+    )
+    aside = ideal_optic((1280, 720), 76.0, 72.0, 20.0, (0.0, 0.0, 1.0))
+    lenses = {"cameras": {"front": front, "rear": aside}, "thermal": thermal}
+    alone = GOOD.replace('[[cameras]]\nname = "front"\naddress = "http://127.0.0.1:9/front.mjpg"\n', "")
+    (told,) = found(station(tmp_path, alone, **lenses))
+    assert told.startswith("cameras: none sees what the thermal sensor sees (rear sees most of it, ")
+    assert found(station(tmp_path, GOOD, **lenses)) == []
 
 
 def test_addresses_calibration_names_and_plate_are_told_together(tmp_path: Path) -> None:
