@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Sequence
 from dataclasses import fields, replace
 from typing import Any
@@ -23,18 +24,31 @@ _OUTLIER_FLOOR_C = 0.15
 _DISAGREEMENT = 2.0
 """Readings that scatter by more than this many times what is expected of them (Birge 1932) do not measure one thing: somebody else's heat
 was in some of them. Their mean is then as uncertain as they scatter. Three good readings exceed it once in fifty times."""
+_BEHIND_GLASS_C = 1.0
+"""Glasses make eyes look colder, and nothing else. By the clinical data (robot/thermometry.py, `forehead_over_canthi_c`) the forehead of
+0.2 % of bare faces says so much more than their canthi."""
 _KEPT_SHARE = {"netd": 0.0, "registration": 0.5}
 """Share of each random term's variance that the readings of one person have in common. Noise is new in every frame; half of the
 variance of a face's place belongs to the face (simulators/truth_faces.py). Every other term is the same in all readings."""
 
 
 def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
-    """Returns the readings of the best region: the upper face where it was read `at_least` times, else the commonest."""
+    """Returns the readings of the best region: the upper face where it was read `at_least` times, else the commonest.
+
+    Not the upper face of somebody whose forehead was read as often and says so much more that there must be glasses: they were told in
+    the frames in which the forehead was read, and overlooked in the others.
+    """
     upper = [reading for reading in readings if reading.roi is not RoiName.FOREHEAD]
-    if len(upper) >= at_least:
-        return upper
     rest = [reading for reading in readings if reading.roi is RoiName.FOREHEAD]
-    return rest if len(rest) > len(upper) else upper
+    if len(upper) < at_least:
+        return rest if len(rest) > len(upper) else upper
+    if len(rest) >= at_least and _middle_c(rest) - _middle_c(upper) > _BEHIND_GLASS_C:
+        return rest
+    return upper
+
+
+def _middle_c(readings: Sequence[Reading]) -> float:
+    return statistics.median(reading.body_c for reading in readings)
 
 
 def fuse(readings: Sequence[Reading]) -> tuple[Reading, int]:

@@ -167,6 +167,18 @@ def test_the_region_that_decides(names: Sequence[str], at_least: int, chosen: Se
     assert [found.t_mono_ns for found in preferred(regions(*names), at_least)] == list(chosen)
 
 
+@pytest.mark.parametrize(
+    ("eyes_c", "forehead_c", "foreheads", "believed"),
+    [(36.9, 38.2, 3, "forehead"), (36.9, 38.2, 2, "canthi"), (37.3, 38.2, 9, "canthi"), (38.2, 36.9, 9, "canthi")],
+)
+def test_eyes_behind_glasses_that_were_overlooked_are_not_preferred(
+    eyes_c: float, forehead_c: float, foreheads: int, believed: str
+) -> None:
+    seen = [reading(eyes_c, roi=RoiName.CANTHI) for _ in range(3)]
+    seen += [reading(forehead_c, roi=RoiName.FOREHEAD) for _ in range(foreheads)]
+    assert {str(found.roi) for found in preferred(seen, 3)} == {believed}
+
+
 def test_readings_that_disagree_are_as_uncertain_as_they_scatter() -> None:
     """Somebody warmer passes in front: half a degree, then a degree and a half within two frames."""
     fused, used = fuse([reading(36.64, 0.08), reading(37.34, 0.08), reading(38.95, 0.08)])
