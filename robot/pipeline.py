@@ -222,7 +222,10 @@ class Pipeline:
         thermal = self._uniformity.correct(thermal)
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
-        self._rois = thermal_rois(tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi)
+        tilt_sd_rad = self._tracker.tilt_sd_rad
+        self._rois = thermal_rois(
+            tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi, tilt_sd_rad
+        )
         seen = {track.track_id for track in tracks if thermal.t_mono_ns - track.last_seen_ns < _FACE_FRESH_NS}
         self._warm.carry(self._ego.at(thermal.t_mono_ns), self._thermal)
         self._warm.update(

@@ -214,10 +214,11 @@ def thermal_rois(
     thermal: Optic,
     limits: RoiLimits,
     reference_roi_px: tuple[int, int, int, int] | None,
+    tilt_sd_rad: float = 0.0,
 ) -> list[ThermalRoi]:
     """Returns where each track's face lies in the thermal frame taken at `t_mono_ns`; faces outside the image are left out.
 
-    A region that cannot be read carries its reason.
+    A region that cannot be read carries its reason. `tilt_sd_rad` is how much the robot shakes.
     """
     if not tracks:
         return []
@@ -258,6 +259,7 @@ def thermal_rois(
                 distance_m=distance_m,
                 position_sd_px=place_sd_px,
                 reason=reason,
+                tilt_sd_px=tilt_sd_rad * thermal.focal_px,
             )
         )
     # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.

@@ -106,7 +106,7 @@ class Thermometer:
     def _reading(
         self, roi: ThermalRoi, samples: Samples, index: int, reference: ReferenceState
     ) -> Reading | NotMeasured:
-        readable = self._readable(samples, index, roi.face_px, reference.correction_c)
+        readable = self._readable(samples, index, roi, reference.correction_c)
         if isinstance(readable, Reason):
             return NotMeasured(roi.track_id, roi.t_mono_ns, readable)
         steps = {region: self._corrected(roi, region, samples, index, reference) for region in readable}
@@ -143,8 +143,9 @@ class Thermometer:
             skin_by_roi_c={region: round(skin_c, 3) for region, skin_c in skins.items()},
         )
 
-    def _readable(self, samples: Samples, index: int, face_px: float, correction_c: float) -> list[RoiName] | Reason:
+    def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> list[RoiName] | Reason:
         """Returns the regions that can be read, the best first, or why none can be."""
+        face_px = roi.face_px
         if samples.hot_share[index] > self._limits.hot_share:
             return Reason.IMPLAUSIBLE
         upper_c = samples.maxima_c[RoiName.UPPER_FACE][index]
@@ -159,7 +160,8 @@ class Thermometer:
         if upper_c - samples.eyes_median_c[index] <= bare_c:
             over_c = samples.maxima_c[RoiName.FOREHEAD][index] - samples.maxima_c[RoiName.CANTHI][index]
             if over_c > self._limits.forehead_over_canthi_c:
-                return self._wide([RoiName.CANTHI], face_px)
+                # Before a robot that shakes they may be the forehead and the nose of a face that lies higher or lower.
+                return Reason.MOVING_BLUR if roi.tilt_sd_px else self._wide([RoiName.CANTHI], face_px)
             regions += [RoiName.UPPER_FACE, RoiName.CANTHI]
         elif hot:
             return Reason.IMPLAUSIBLE  # not glasses, and what is left of the forehead may be mixed with what is hot
@@ -191,7 +193,7 @@ class Thermometer:
 
     def _terms_c(self, raw_c: float, region: RoiName, roi: ThermalRoi, reference: ReferenceState) -> dict[str, float]:
         share, share_sd = self._curves[region].at(roi.face_px)
-        place_share = roi.position_sd_px / max(roi.face_px, 1.0)
+        place_share = math.hypot(roi.position_sd_px, roi.tilt_sd_px) / max(roi.face_px, 1.0)
         spread = Spread(self._temporal_c, self._pattern_c, reference.uncertainty_c, share_sd, place_share)
         return skin_terms_c(
             raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions, spread

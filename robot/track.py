@@ -97,6 +97,11 @@ class Tracker:
     def __len__(self) -> int:
         return len(self._people)
 
+    @property
+    def tilt_sd_rad(self) -> float:
+        """How much the robot shakes up and down: the standard deviation of a picture's tilt; 0 while it stands firm."""
+        return self._shake.tilt_sd_rad
+
     def update(self, now_ns: int, located: Sequence[Located]) -> list[Track]:
         """Returns the tracks at `now_ns` after taking in the faces of some camera frames; lost tracks are gone."""
         for frames in together(located):

@@ -86,6 +86,11 @@ class Shake:
         """The ways in which it shakes at present; none while it stands firm."""
         return [axis for axis in self._axes if axis.variance_rad2]
 
+    @property
+    def tilt_sd_rad(self) -> float:
+        """Standard deviation of the pictures' tilt."""
+        return math.sqrt(self._axes[0].variance_rad2)
+
     def note(self, frame: I64, places: F64, off_m: F64, weight: F64, known: NDArray[np.bool_]) -> None:
         """Takes in faces (n): in which of the frames, where seen from the robot's place on the floor (n × 3), how far from where they were
         expected (n × 3), the inverse of the covariance of that (n × 3 × 3), and who was seen a moment ago."""

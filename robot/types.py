@@ -224,6 +224,8 @@ class ThermalRoi:
     position_sd_px: float
     """Standard uncertainty of the place, in thermal pixels."""
     reason: Reason | None = None
+    tilt_sd_px: float = 0.0
+    """What a robot that shakes adds to it, up and down; 0 while it stands firm."""
 
 
 @dataclass(frozen=True, slots=True)

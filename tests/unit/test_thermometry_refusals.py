@@ -175,6 +175,16 @@ def test_a_forehead_that_the_sun_has_warmed_is_not_believed() -> None:
     assert found.skin_c == pytest.approx(plain.skin_c, abs=0.2)
 
 
+def test_before_a_robot_that_shakes_canthi_alone_may_be_a_nose() -> None:
+    roi = roi_at(face_px=40.0)
+    image = painted(roi, 34.8, 35.6)
+    shaking = replace(roi, tilt_sd_px=1.4)
+    plain = reading(image, shaking)
+    assert plain.roi is RoiName.UPPER_FACE and plain.random_uncertainty_c > reading(image, roi).random_uncertainty_c
+    cv2.ellipse(image, (80, 47), (12, 4), 0, 0, 360, 37.2, -1)
+    assert reason(image, shaking) is Reason.MOVING_BLUR
+
+
 def test_eyes_behind_something_hot_are_not_behind_glasses() -> None:
     roi = roi_at(face_px=40.0)
     image = painted(roi)
