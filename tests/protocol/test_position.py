@@ -22,6 +22,7 @@ from drivers.pose_codec import LOST, PoseCodec, PoseLines
 from robot import doctor, doctor_run
 from robot.config import CalibrationSettings, CameraSettings, PlaceSettings, RobotSettings, Settings, ThermalSettings
 from robot.errors import DeviceError, DeviceTimeout
+from robot.interfaces import PositionSource
 from robot.types import GlobalPosition, MapPosition, NoPosition, PositionReading
 from simulators import patrol
 from simulators.patrol import PatrolFile, PositionFault
@@ -35,6 +36,17 @@ PATH = PatrolFile(path_m=((0, 0), (100, 0)), speed_m_s=2.0)
 
 def framed(body: str) -> bytes:
     return f"${body}*{reduce(lambda total, byte: total ^ byte, body.encode(), 0):02X}\r\n".encode()
+
+
+def opened_again(address: str) -> PositionSource:
+    """Returns the device as soon as it is there again."""
+    until_s = time.monotonic() + 15
+    while True:
+        try:
+            return open_position(address)
+        except DeviceError:
+            assert time.monotonic() < until_s
+            time.sleep(0.02)
 
 
 def gga(time: str = "120000", talker: str = "GP", quality: int = 1, lat: str = "3114.9766", hdop: str = "0.9") -> bytes:
@@ -349,13 +361,7 @@ def test_the_base_on_a_pseudo_terminal_through_faults_and_a_replug(tmp_path: Pat
         assert base.faults["bad_message"] >= 4 and base.faults["repeated"] >= 3
         base.close()
         base.close()
-        while True:
-            try:
-                base = open_position(f"pose:{tmp_path}/base")
-                break
-            except DeviceError:
-                assert time.monotonic() - begin_s < 15
-                time.sleep(0.02)
+        base = opened_again(f"pose:{tmp_path}/base")
         assert isinstance(base.read(1.0).position, MapPosition)
         base.close()
     finally:
@@ -404,13 +410,7 @@ def test_the_receiver_on_a_pseudo_terminal_through_faults_and_another_port(tmp_p
         while all(os.ttyname(slave) != str(first_port) for _, slave in decoys) and time.monotonic() - begin_s < 2.3:
             time.sleep(0.005)
             decoys.append(os.openpty())
-        while True:
-            try:
-                receiver = open_position(f"nmea:{tmp_path}/gnss")
-                break
-            except DeviceError:
-                assert time.monotonic() - begin_s < 15
-                time.sleep(0.02)
+        receiver = opened_again(f"nmea:{tmp_path}/gnss")
         back_s = time.monotonic() - begin_s - 2.4
         assert isinstance(receiver.read(1.0).position, GlobalPosition)
         assert back_s < 3.0

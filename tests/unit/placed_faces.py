@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import cv2
@@ -51,6 +52,20 @@ def lens(
             residual_px=residual_px,
         ),
     )
+
+
+def ring() -> list[Optic]:
+    """Returns five cameras that look all around, as a robot has them."""
+    turns_deg = [72.0 * index for index in range(5)]
+    return [
+        lens(
+            f"camera{index}",
+            yaw_deg=turn_deg,
+            pitch_deg=20.0,
+            position_m=(0.1 * math.cos(math.radians(turn_deg)), 0.1 * math.sin(math.radians(turn_deg)), 1.0),
+        )
+        for index, turn_deg in enumerate(turns_deg)
+    ]
 
 
 def thermal_lens(**changes: object) -> Optic:

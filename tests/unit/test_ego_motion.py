@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from placed_faces import lens, located_at, picture_of
+from placed_faces import located_at, picture_of, ring
 
 from robot.ego_motion import AHEAD_S, GAP_S, KEPT_S, STILL, EgoMotion, Stance
 from robot.registration import Located, locate
@@ -170,15 +170,7 @@ def test_memory_is_bounded() -> None:
 
 # Tracks.
 
-CAMERAS = [
-    lens(
-        f"camera{index}",
-        yaw_deg=72.0 * index,
-        pitch_deg=20.0,
-        position_m=(0.1 * math.cos(1.2566 * index), 0.1 * math.sin(1.2566 * index), 1.0),
-    )
-    for index in range(5)
-]
+CAMERAS = ring()
 
 
 def seen_from(stance: Stance, t_ns: int, places_m: Sequence[Sequence[float]]) -> list[Located]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from placed_faces import lens, picture_of
+from placed_faces import picture_of, ring
 
 from robot.registration import Located, locate
 from robot.track import Tracker
@@ -17,15 +17,7 @@ from robot.track_table import joined
 from robot.types import F64
 
 S = 1_000_000_000
-CAMERAS = [
-    lens(
-        f"camera{index}",
-        yaw_deg=72.0 * index,
-        pitch_deg=20.0,
-        position_m=(0.1 * math.cos(1.2566 * index), 0.1 * math.sin(1.2566 * index), 1.0),
-    )
-    for index in range(5)
-]
+CAMERAS = ring()
 
 
 def tipped(pitch_rad: float, roll_rad: float) -> F64:
