@@ -19,8 +19,9 @@ from robot.optics import length
 from robot.track_table import Sighted
 from robot.types import F64, I64
 
-FELT_RAD = math.radians(0.3)
-"""Below this (standard deviation) the robot is taken to stand firm, and nothing is done."""
+FELT_UP_RAD, FELT_ASIDE_RAD = math.radians(0.3), math.radians(0.6)
+"""Below these (standard deviations) the robot is taken to stand firm, and nothing is done. Sideways people who walk together move alike:
+before a robot that stands firm 0.1 to 0.5° seem to be the robot's."""
 MEMORY = 60
 """So many faces make the mean: some three seconds in a crowd, less than a minute where few people pass."""
 _CLIP = 2.5
@@ -38,6 +39,7 @@ class Axis:
     """How far, and where to, each place (n × 3, seen from the robot's on the floor) seems to move by one radian (n × 3)."""
     alone: bool
     """Whether a face that is the only one in its picture may tell of it."""
+    felt_rad: float
     variance_rad2: float = 0.0
     _mean_rad2: float = 0.0
 
@@ -52,7 +54,7 @@ class Axis:
         found_rad2, faces = self._found(frame, told_rad, spread_rad2)
         self._mean_rad2 += faces / (MEMORY + faces) * (found_rad2 - self._mean_rad2)
         self._mean_rad2 = min(self._mean_rad2, _MOST_RAD2)
-        self.variance_rad2 = self._mean_rad2 if self._mean_rad2 > FELT_RAD**2 else 0.0
+        self.variance_rad2 = self._mean_rad2 if self._mean_rad2 > self.felt_rad**2 else 0.0
 
     def _found(self, frame: I64, told_rad: F64, spread_rad2: F64) -> tuple[float, float]:
         """Returns the variance of the angles of these frames, and how many faces tell it.
@@ -60,7 +62,7 @@ class Axis:
         What faces of one picture have in common is the robot, whatever else is wrong with each; a single one may be off for other reasons.
         """
         expected_rad2 = spread_rad2 - self.variance_rad2
-        usual = expected_rad2 + max(self._mean_rad2, FELT_RAD**2)
+        usual = expected_rad2 + max(self._mean_rad2, self.felt_rad**2)
         most = _CLIP * np.sqrt(usual)
         weight, told_rad = 1 / usual, np.minimum(np.maximum(told_rad, -most), most)
         own = weight * told_rad
@@ -78,7 +80,7 @@ class Shake:
 
     def __init__(self) -> None:
         # Sideways people move themselves: only what several have in common counts.
-        self._axes = (Axis(upwards, True), Axis(sideways, False))
+        self._axes = (Axis(upwards, True, FELT_UP_RAD), Axis(sideways, False, FELT_ASIDE_RAD))
         self._notes: list[tuple[I64, F64, F64, F64, NDArray[np.bool_]]] = []
 
     @property
