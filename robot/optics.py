@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -20,6 +20,8 @@ _CLOSE_PX, _RIM = 5e-3, 0.1
 _SLOPE_MIN = 0.05
 """Where the polynomial is nearly flat it folds, and Newton's step would lead anywhere."""
 
+_MEASURED_AT_M = 1.5
+"""Where people are measured."""
 _ZERO = np.zeros(3)
 Complex = NDArray[np.complex128]
 
@@ -139,6 +141,12 @@ class Optic:
         column = cx + fx * (right * stretch + 2 * p1 * right * down + p2 * (r2 + 2 * right * right))
         row = cy + fy * (down * stretch + p1 * (r2 + 2 * down * down) + 2 * p2 * right * down)
         return bool(0 <= column <= self.width_px - 1 and 0 <= row <= self.height_px - 1)
+
+
+def shares_of_view(cameras: Mapping[str, Optic], thermal: Optic) -> dict[str, float]:
+    """Returns how much (0 to 1) each camera sees of what the thermal sensor sees where people are measured."""
+    points_m = thermal.grid_points_m(_MEASURED_AT_M)
+    return {name: float(camera.sees(points_m).mean()) for name, camera in cameras.items()}
 
 
 def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDArray[np.floating]) -> F64:

@@ -23,7 +23,7 @@ from robot.events import Place
 from robot.health import NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
-from robot.optics import Optic
+from robot.optics import Optic, shares_of_view
 from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
 from robot.place import Whereabouts
 from robot.reference import ReferenceState, ReferenceTracker
@@ -426,8 +426,7 @@ def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[st
     A neighbour that sees no more than a corner of it (less than a quarter of what the best one sees) does not stand in
     for a camera that fails: hardly anybody would be screened while all looked well.
     """
-    points = thermal.grid_points_m(1.5)
-    shares = {name: float(camera.sees(points).mean()) for name, camera in cameras.items()}
+    shares = shares_of_view(cameras, thermal)
     least = _OVERLAP_SHARE * max(shares.values(), default=0.0)
     return [name for name, share in shares.items() if share > 0 and share >= least]
 

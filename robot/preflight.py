@@ -14,13 +14,11 @@ from drivers.address import parse as parse_address
 from robot import credentials
 from robot.config import Settings, StreamSettings
 from robot.errors import CalibrationError, ConfigError
-from robot.optics import Optic
+from robot.optics import Optic, shares_of_view
 from robot.record import problems as record_problems
 from robot.stream_session import Tokens
 from robot.uplink import problems as uplink_problems
 
-_VIEW_M = 1.5
-"""Where people are measured: how much of the thermal view a camera shares is asked at this distance."""
 _SEEN_SHARE = 0.05
 """Of the thermal view. A lens of 20° beside the sensor sees 7 % of it, a neighbour that looks elsewhere 2 to 4 %."""
 
@@ -127,13 +125,8 @@ def _supplies(settings: Settings) -> list[tuple[str, str]]:
 
 def view_problems(cameras: Iterable[str], calibration: files.Calibration) -> list[str]:
     """Returns what is wrong where none of these cameras sees what the thermal sensor sees: all would look well, and nobody be measured."""
-    thermal = Optic("thermal", calibration.thermal)
-    points_m = thermal.grid_points_m(_VIEW_M)
-    shares = {
-        name: float(Optic(name, calibration.cameras[name]).sees(points_m).mean())
-        for name in cameras
-        if name in calibration.cameras
-    }
+    optics = {name: Optic(name, calibration.cameras[name]) for name in cameras if name in calibration.cameras}
+    shares = shares_of_view(optics, Optic("thermal", calibration.thermal))
     best = max(shares, key=shares.__getitem__, default="")
     if not best or shares[best] >= _SEEN_SHARE:
         return []
