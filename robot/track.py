@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,7 @@ from robot.track_assignment import assign
 from robot.track_colours import Palette, blended
 from robot.track_motion import Motion
 from robot.track_pairs import Pairs, chosen, improbability
-from robot.track_shake import Shake, told, turned_back
+from robot.track_shake import Shake
 from robot.track_table import PERSON, Sighted, fixed, joined, shown, together
 from robot.types import F64, I64, Track
 
@@ -177,22 +177,17 @@ class Tracker:
 
         How far each picture is turned by that then tells who is who, but not where they are: all tracks together would follow it.
         """
-        columns, felt = np.arange(len(faces)), self._shake.felt
-        if not felt:
+        columns = np.arange(len(faces))
+        if not self._shake.felt:
             return faces, chosen(self._pairs(everybody, prior, faces, columns), strong, faces)
-        spread = self._shake.spread(faces.positions_m - self._robot_m)
-        loose = replace(faces, covariances_m2=faces.covariances_m2 + spread)
+        places = faces.positions_m - self._robot_m
+        loose = self._shake.loosened(faces, places)
         found = chosen(self._pairs(everybody, prior, loose, columns), strong, faces)
         sure = [(row, column) for row, column in found if strong[column] and self._people["confirmed"][row]]
         rows, sure_columns = np.array(sure, dtype=np.int64).reshape(-1, 2).T
         weight, _ = inverted(prior.covariance[rows, :3, :3] + faces.covariances_m2[sure_columns])
         off_m = faces.positions_m[sure_columns] - self._expected(prior.of(rows), sure_columns, faces)
-        steady = faces
-        for axis in felt:
-            moves = axis.moves(faces.positions_m - self._robot_m)
-            said = told(moves[sure_columns], off_m, weight)
-            angle_rad, left_rad2 = axis.angles(faces.frame[sure_columns], len(faces.frames), *said)
-            steady = turned_back(steady, moves, angle_rad[faces.frame], left_rad2[faces.frame])
+        steady = self._shake.steadied(faces, places, sure_columns, off_m, weight)
         return loose, chosen(self._pairs(everybody, prior, steady, columns), strong, steady)
 
     def _expected(self, prior: _Prior, columns: I64, faces: Sighted) -> F64:

@@ -107,6 +107,20 @@ class Shake:
             spread += spread_along(axis.moves(places), axis.variance_rad2)
         return spread
 
+    def loosened(self, faces: Sighted, places: F64) -> Sighted:
+        """Returns the faces, at these places seen from the robot's, less sure of where they are by how much it shakes."""
+        return replace(faces, covariances_m2=faces.covariances_m2 + self.spread(places))
+
+    def steadied(self, faces: Sighted, places: F64, sure: I64, off_m: F64, weight: F64) -> Sighted:
+        """Returns the faces, at these places seen from the robot's, as they would be if it did not shake; `sure` (n) of them are so far off
+        (n × 3) where they were expected, with the inverse covariances `weight` (n × 3 × 3)."""
+        steady = faces
+        for axis in self.felt:
+            moves = axis.moves(places)
+            angle_rad, left_rad2 = axis.angles(faces.frame[sure], len(faces.frames), *told(moves[sure], off_m, weight))
+            steady = turned_back(steady, moves, angle_rad[faces.frame], left_rad2[faces.frame])
+        return steady
+
     def _learn(self) -> None:
         first = np.cumsum([0, *(frame.max() + 1 for frame, *_ in self._notes[:-1])])
         frame = np.concatenate([note[0] + begin for note, begin in zip(self._notes, first, strict=True)])
