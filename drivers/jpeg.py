@@ -41,13 +41,20 @@ class JpegWalker:
         if self.scan_start is not None:
             self.scan_start -= by
 
-    def advance(self, buf: bytes | bytearray, end: int) -> int:
-        """Index just after the end of the image within `buf[:end]`, MORE if it has not arrived, BROKEN if this is no JPEG."""
+    def to_data(self, buf: bytes | bytearray, end: int) -> int:
+        """Walks the segments in `buf[:end]` only: first byte of compressed data (may lie past `end`), MORE or BROKEN."""
         while self.scan_start is None:
             step = self._segment(buf, end)
             if step <= 0:
                 return step
             self.pos += step
+        return self.scan_start
+
+    def advance(self, buf: bytes | bytearray, end: int) -> int:
+        """Index just after the end of the image within `buf[:end]`, MORE if it has not arrived, BROKEN if this is no JPEG."""
+        reached = self.to_data(buf, end)
+        if reached <= 0:
+            return reached
         # Inside compressed data FF is always followed by 00 or a restart marker, so FF D9 can only be the end.
         found = buf.find(EOI, self.pos, end)
         if found < 0:

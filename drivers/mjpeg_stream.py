@@ -185,6 +185,8 @@ class MjpegParser:
         if self._end < stop:
             return False
         honest = buf[start : start + 3] == SOI and buf[stop - 2 : stop] == EOI
+        # A length a few bytes short may end exactly at a thumbnail's end marker: the picture's own comes after its data began.
+        honest = honest and 0 < JpegWalker(start).to_data(buf, stop) <= stop - len(EOI)
         if honest and buf.find(self._delimiter, start, stop) < 0:
             self._hand_out(stop, parts)
         else:

@@ -93,6 +93,13 @@ def test_every_whole_picture_comes_out_and_nothing_else(
         assert faults["truncated_jpeg"] + faults["bad_part"] >= 1
 
 
+def test_length_that_ends_at_a_thumbnails_end_marker_cuts_nothing_off() -> None:
+    whole = jpeg(b"", thumbnail=True)
+    end_of_thumbnail = len(b"\xff\xd8" + APP1_WITH_THUMBNAIL)
+    parts, _, _ = run(part(whole, end_of_thumbnail) + part(FLUSH[0]), [])
+    assert [one.payload for one in parts] == [whole, FLUSH[0]]
+
+
 TOKENS = st.sampled_from(
     [
         b"--frame",
