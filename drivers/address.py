@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -46,7 +47,8 @@ class Address:
         if self.scheme in _URLS:
             return _without_secrets(self.target)
         query = "&".join(f"{name}={_spell(value)}" for name, value in self.params.items())
-        return f"{self.scheme}:{self.target}" + (f"?{query}" if query else "")
+        target = pipeline_shown(self.target) if self.scheme == "gstreamer" else self.target
+        return f"{self.scheme}:{target}" + (f"?{query}" if query else "")
 
     def integer(self, name: str, default: int) -> int:
         """Returns the parameter as int, or the default when the text does not name it."""
@@ -186,6 +188,23 @@ def _without_secrets(url: str) -> str:
     netloc = f"***@{host}" if "@" in parts.netloc else host
     query = "&".join(f"{item.partition('=')[0]}=***" for item in parts.query.split("&")) if parts.query else ""
     return urlunsplit((parts.scheme, netloc, parts.path, query, ""))
+
+
+_URL = re.compile(r"""[A-Za-z][A-Za-z0-9+.-]*://[^\s"']+""")
+_SECRET = re.compile(r"""(?i)([\w-]*(?:user|pw|pass|secret|token|key)[\w-]*\s*=\s*)(?:"[^"]*"|'[^']*'|[^\s"']+)""")
+"""A property of an element that names or lets in somebody, as user-id and user-pw of GStreamer's sources."""
+
+
+def pipeline_shown(pipeline: str) -> str:
+    """Returns a GStreamer pipeline for logs and messages: what its URLs and properties hold of secrets is replaced by `***`."""
+    return _SECRET.sub(r"\1***", _URL.sub(lambda url: _url_shown(url[0]), pipeline))
+
+
+def _url_shown(url: str) -> str:
+    try:
+        return _without_secrets(url)
+    except ValueError:
+        return f"{url.partition('://')[0]}://***"
 
 
 def _spell(value: Value) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from drivers.address import Address
+from drivers.address import Address, pipeline_shown
 from robot.errors import DeviceError
 from robot.types import U8, CameraShot, DeviceInfo
 
@@ -51,7 +51,7 @@ class GstreamerCamera:
         if self._first is None:
             self._capture.release()
             raise DeviceError(
-                f"{self._shown}: the pipeline does not start; try it with `gst-launch-1.0 {pipeline_of(address)}`"
+                f"{self._shown}: the pipeline does not start; try it with `gst-launch-1.0 {pipeline_shown(pipeline_of(address))}`"
             )
         rows, columns = self._first.shape[:2]
         self._info = DeviceInfo(self._shown, "GStreamer", "", columns, rows)

@@ -19,6 +19,7 @@ import msgspec
 
 from calibration import files
 from drivers import factory
+from drivers.address import parse as parse_address
 from models.manifest import face_detector
 from robot import calibrated, config, credentials
 from robot.capture import CaptureSet, Reader, ReaderStatus
@@ -247,14 +248,15 @@ class App:
         settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()
         if not settings.record.wanted:
             return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close)
+        recorded = without_secrets(settings)
         about = begin_run(
             run,
             settings.robot.name,
             started_ns,
             self._events.next_seq,
-            settings,
+            recorded,
             Path(settings.calibration.file),
-            made_with(settings, calibration),
+            made_with(recorded, calibration),
         )
         self._recorder = Recorder(settings.record, about, calibration)
         return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder)
@@ -359,6 +361,12 @@ class App:
                 "/evidence": self._evidence.answer,
             },
         )
+
+
+def without_secrets(settings: Settings) -> Settings:
+    """Returns the settings as a recording may hold them: a camera's address may carry a name and a password."""
+    shown = (msgspec.structs.replace(one, address=parse_address(one.address).shown) for one in settings.cameras)
+    return msgspec.structs.replace(settings, cameras=tuple(shown))
 
 
 def _known(device: DeviceT, name: str, optic: files.OpticCalibration) -> DeviceT:

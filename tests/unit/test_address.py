@@ -111,6 +111,21 @@ def test_secrets_are_not_shown() -> None:
         assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "pipeline",
+    [
+        "rtspsrc location=rtsp://admin:hunter2@10.0.0.5:554/h264 latency=0 ! rtph264depay ! avdec_h264 ! appsink",
+        'rtspsrc location="rtsp://10.0.0.5/h264" user-id=admin user-pw=hunter2 ! decodebin ! appsink',
+        "souphttpsrc location=http://10.0.0.5/cam user-pw=\"hunter2 admin\" ! jpegdec ! appsink",
+        "rtspsrc location=rtsp://admin:hunter2@[bad/x ! appsink",
+    ],
+)
+def test_secrets_in_a_pipeline_are_not_shown(pipeline: str) -> None:
+    address = parse(f"gstreamer:{pipeline}")
+    assert address.target == pipeline
+    assert "hunter2" not in address.shown and "admin" not in address.shown and address.shown.endswith("appsink")
+
+
 def test_shown_parses_to_the_same_address() -> None:
     address = parse("file:/path/dir?rate_hz=10&loop=1")
     assert parse(address.shown) == address

@@ -9,12 +9,15 @@ import time
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from small_station import settings
 from taped_station import Station, parts
 from waiting import until
 
 from robot import record, record_files
-from robot.config import RecordSettings
+from robot.app import without_secrets
+from robot.config import CameraSettings, RecordSettings, Settings
 from robot.errors import RecordingError
 from robot.recording import Recording
 from robot.replay import replay
@@ -195,3 +198,14 @@ def test_without_the_package_the_settings_say_so(monkeypatch: pytest.MonkeyPatch
     assert record.problems(RecordSettings()) == []
     assert "patrol-robot[record]" in record.problems(RecordSettings(mode="ring"))[0]
     assert "patrol-robot[record]" in record.problems(RecordSettings(live_port=8766))[0]
+
+
+def test_the_settings_in_a_recording_let_nobody_into_a_camera() -> None:
+    address = "http://admin:hunter2@10.0.0.2:81/cam.mjpg?pwd=hunter2"
+    cameras = CameraSettings("front", address), CameraSettings("rear", "v4l2:/dev/video1")
+    known = msgspec.structs.replace(settings(), cameras=cameras)
+    recorded = without_secrets(known)
+    text = msgspec.json.encode(recorded)
+    assert b"hunter2" not in text and b"admin" not in text
+    assert msgspec.json.decode(text, type=Settings) == recorded, "a replay reads them"
+    assert recorded.cameras[1] == known.cameras[1]
