@@ -35,9 +35,13 @@ variance of a face's place belongs to the face (simulators/truth_faces.py). Ever
 def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
     """Returns the readings of the best region: the upper face where it was read `at_least` times, else the commonest.
 
-    Not the upper face of somebody whose forehead was read as often and says so much more that there must be glasses: they were told in
+    With the plate or without: never both together, for the sensor's own error lies between them. Not the upper face of somebody whose forehead was read as often and says so much more that there must be glasses: they were told in
     the frames in which the forehead was read, and overlooked in the others.
     """
+    with_plate = [reading for reading in readings if reading.referenced]
+    if len(with_plate) < len(readings):
+        without = [reading for reading in readings if not reading.referenced]
+        readings = without if len(with_plate) < at_least and len(without) > len(with_plate) else with_plate
     upper = [reading for reading in readings if reading.roi is not RoiName.FOREHEAD]
     rest = [reading for reading in readings if reading.roi is RoiName.FOREHEAD]
     if len(upper) < at_least:

@@ -239,7 +239,7 @@ class Pipeline:
             self._results = self._thermometer.read(thermal, self._rois, self._reference_state)
         else:
             self._results = _blocked(self._rois, block)
-        assessments, verdicts = self._screener.measure(now_ns, self._results)
+        assessments, verdicts = self._screener.measure(now_ns, self._results, self._reference_state.valid)
         self._remember_places(tracks, thermal.t_mono_ns)
         self._part_strangers()
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
@@ -336,7 +336,7 @@ class Pipeline:
         thermal = self._report.devices["thermal"]
         if not (thermal.alive and thermal.valid):
             blind = thermal_rois(self._confirmed(now_ns), now_ns, self._thermal, self._limits, self._reference_roi)
-            self._screener.measure(now_ns, _blocked(blind, Reason.NO_THERMAL))
+            self._screener.measure(now_ns, _blocked(blind, Reason.NO_THERMAL), self._reference_state.valid)
         self._tracks = self._tracker.update(now_ns, ())
         present = [track.track_id for track in self._tracks]
         self._conclude(now_ns, now_ns, (), self._screener.settle(now_ns, present), result)

@@ -96,8 +96,11 @@ class Screener:
         self.policy = policy
         self.coverage = Coverage()
         self._people: dict[int, _Person] = {}
-        self._cohort = Cohort(policy.cohort_people, policy.cohort_age_s)
+        self._cohorts = {with_plate: Cohort(policy.cohort_people, policy.cohort_age_s) for with_plate in (True, False)}
+        """People read with the plate and without: the sensor's own error lies between them, so that they are never compared."""
+        self._baselines_c: dict[bool, float | None] = dict.fromkeys(self._cohorts)
         self.baseline_c: float | None = None
+        """For whoever is read as people are read now."""
 
     def see(self, tracks: Iterable[Track]) -> None:
         """Takes in who is in view of the cameras; a person counts as seen once the track is confirmed."""
@@ -148,7 +151,8 @@ class Screener:
         before, least = person.before, self.policy.readings_min
         if before is None:
             return False
-        since = [reading for reading in person.readings if reading.roi is before.roi]
+        alike = before.roi, before.referenced
+        since = [reading for reading in person.readings if (reading.roi, reading.referenced) == alike]
         if len(since) >= least:
             now, used = fuse(since)
             random_c = math.hypot(now.random_uncertainty_c, before.random_uncertainty_c)
@@ -158,9 +162,15 @@ class Screener:
             person.before = None  # it is them, or cannot be told: another region is read now
         return False
 
-    def measure(self, now_ns: int, results: Sequence[Reading | NotMeasured]) -> tuple[list[Assessment], list[Verdict]]:
-        """Takes in one thermal frame's results; returns how those people stand and the verdicts reached by it."""
-        self.baseline_c = self._cohort.baseline_c(now_ns)
+    def measure(
+        self, now_ns: int, results: Sequence[Reading | NotMeasured], with_plate: bool = True
+    ) -> tuple[list[Assessment], list[Verdict]]:
+        """Takes in one thermal frame's results; returns how those people stand and the verdicts reached by it.
+
+        `with_plate`: the reference is valid in this frame.
+        """
+        self._baselines_c = {kind: cohort.baseline_c(now_ns) for kind, cohort in self._cohorts.items()}
+        self.baseline_c = self._baselines_c[with_plate]
         assessments: list[Assessment] = []
         verdicts: list[Verdict] = []
         for result in results:
@@ -237,16 +247,17 @@ class Screener:
         reading, used = fuse(chosen)
         if used < self.policy.readings_min:
             return None
-        margins = self._margins(reading.body_c)
+        margins = self._margins(reading)
         margin = self._margin(margins)
         bound = self.policy.sure_sd * reading.random_uncertainty_c + self.policy.sure_c
         sure = margin is not None and abs(margin) > bound
         return Assessment(track_id, reading, used, margin, margins, sure)
 
-    def _margins(self, body_c: float) -> dict[str, float]:
-        margins = {"absolute": body_c - self.policy.threshold_c}
-        if self.baseline_c is not None:
-            margins["cohort"] = body_c - self.baseline_c - self.policy.cohort_delta_c
+    def _margins(self, reading: Reading) -> dict[str, float]:
+        margins = {"absolute": reading.body_c - self.policy.threshold_c}
+        baseline_c = self._baselines_c[reading.referenced]
+        if baseline_c is not None:
+            margins["cohort"] = reading.body_c - baseline_c - self.policy.cohort_delta_c
         return margins
 
     def _margin(self, margins: dict[str, float]) -> float | None:
@@ -318,7 +329,7 @@ class Screener:
             else:
                 self.coverage.measured += 1
             if assessment is not None:
-                self._cohort.add(now_ns, assessment.reading.body_c)
+                self._cohorts[assessment.reading.referenced].add(now_ns, assessment.reading.body_c)
         if kind is VerdictKind.ELEVATED:
             self.coverage.elevated += 1
 

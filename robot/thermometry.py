@@ -141,6 +141,7 @@ class Thermometer:
             distance_m=roi.distance_m,
             roi_px=bounds_px(roi, name),
             skin_by_roi_c={region: round(skin_c, 3) for region, skin_c in skins.items()},
+            referenced=reference.valid,
         )
 
     def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> list[RoiName] | Reason:

@@ -255,6 +255,8 @@ class Reading:
     """Left, top, width, height in the thermal image."""
     skin_by_roi_c: dict[str, float] = field(default_factory=dict)
     """`skin_c` of every region that could be read on this face, the one used included."""
+    referenced: bool = True
+    """A valid plate stood behind it; else the sensor's own error, which may be a degree and more, is in it."""
 
 
 @dataclass(frozen=True, slots=True)

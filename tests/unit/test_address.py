@@ -116,7 +116,7 @@ def test_secrets_are_not_shown() -> None:
     [
         "rtspsrc location=rtsp://admin:hunter2@10.0.0.5:554/h264 latency=0 ! rtph264depay ! avdec_h264 ! appsink",
         'rtspsrc location="rtsp://10.0.0.5/h264" user-id=admin user-pw=hunter2 ! decodebin ! appsink',
-        "souphttpsrc location=http://10.0.0.5/cam user-pw=\"hunter2 admin\" ! jpegdec ! appsink",
+        'souphttpsrc location=http://10.0.0.5/cam user-pw="hunter2 admin" ! jpegdec ! appsink',
         "rtspsrc location=rtsp://admin:hunter2@[bad/x ! appsink",
     ],
 )

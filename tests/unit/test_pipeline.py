@@ -409,6 +409,29 @@ def test_without_a_cohort_nobody_is_said_to_be_screened_and_with_one_the_next_is
     assert reasons == [Reason.NO_BASELINE] * 5 + [None] and len(run.raised) == 1
 
 
+@pytest.mark.parametrize("error_c", [1.2, -1.2])
+def test_a_plate_lost_under_cohort_neither_hides_a_fever_nor_makes_one(error_c: float) -> None:
+    """What the plate said of the sensor is missing from then on: who is read now is compared with others read now."""
+    febrile = 12
+
+    def people(t_s: float) -> list[Person]:
+        number, since_s = divmod(t_s, 3.0)
+        return [person(FEBRILE_C - 1.2 if number >= febrile else NORMAL_C)] if since_s < 2.0 else []
+
+    run = Run(people, screening={"policy": "cohort", "cohort_people": 6}, tracking={"lost_s": 0.6})
+    run.thermal = lambda frame: replace(frame, temp_c=frame.temp_c + np.float32(error_c))
+    run.run(26.0)
+    assert run.reasons == ()
+    run.plate_c = None
+    run.run(1.0)
+    assert run.reasons == ("no_baseline",) and run.results[-1][1].signal.unavailable
+    run.run(9.0)
+    assert not run.raised and run.verdicts[-1].verdict.reason is Reason.NO_BASELINE
+    run.plate_c = PLATE_C
+    run.run(5.0)
+    assert len(run.raised) == 1, "the cohort read with the plate is there as before"
+
+
 def test_outside_the_ambient_window_nobody_is_judged() -> None:
     run = Run(lambda t_s: [person(FEBRILE_C)], screening={"ambient_window_c": [24.0, 30.0]})
     run.run(7.0)

@@ -249,6 +249,31 @@ def test_the_baseline_ages() -> None:
     assert gate.screener.baseline_c is None
 
 
+def test_people_read_without_the_plate_are_not_compared_with_those_read_with_it() -> None:
+    """The sensor reads 1.2 °C low, which the plate told until it was lost: a fever must not hide behind that."""
+    gate = Gate(COHORT)
+    crowd(gate, [36.4] * 5)
+    for index in range(4):
+        gate.screener.see([track(1, index)])
+        lower = replace(reading(1, index, 37.8 - 1.2), referenced=False)
+        _, verdicts = gate.screener.measure(gate.now_ns, [lower], with_plate=False)
+        assert [(verdict.kind, verdict.reason) for verdict in verdicts] == (
+            [(VerdictKind.NOT_MEASURED, Reason.NO_BASELINE)] if index == 2 else []
+        )
+    assert gate.screener.baseline_c is None, "health must say so"
+    (elevated,) = crowd(gate, [37.8], 200)
+    assert elevated.kind is VerdictKind.ELEVATED, "with the plate the cohort is there as before"
+
+
+def test_readings_with_and_without_the_plate_are_not_mixed() -> None:
+    gate = Gate()
+    gate.screener.see([track(1, 0)])
+    for index in range(4):
+        one = replace(reading(1, index, 36.5), referenced=index % 2 == 0)
+        _, verdicts = gate.screener.measure(index, [one], with_plate=index % 2 == 0)
+        assert verdicts == [], "two of each are not three of one"
+
+
 def test_either_policy_raises_under_both() -> None:
     gate = Gate(replace(COHORT, name="both"))
     assert {verdict.kind for verdict in crowd(gate, [35.5] * 5)} == {VerdictKind.NORMAL}
