@@ -31,7 +31,7 @@ from robot.config import EvidenceSettings
 from robot.events import rfc3339
 from robot.optics import Optic
 from robot.outcome import Raised, View
-from robot.preview import blur, whose
+from robot.preview import blur, missed, whose
 from robot.stream_session import Principal
 from robot.types import U8, CameraFrame, ThermalFrame
 from robot.web import Answer
@@ -272,13 +272,14 @@ def crop_of(view: View, track_id: int, thermal: ThermalFrame) -> tuple[U8, dict[
 def thumbnail_of(view: View, track_id: int, frame: CameraFrame, optic: Optic) -> U8 | None:
     """Returns a small picture around a person with the face made unrecognisable; None if the face is not in the newest picture."""
     faces = view.pictures[frame.camera][1]
-    owners = whose(faces, frame.t_mono_ns, view.tracks, optic.of_size(*frame.full_size_px))
+    lens = optic.of_size(*frame.full_size_px)
+    owners = whose(faces, frame.t_mono_ns, view.tracks, lens)
     if track_id not in owners:
         return None
     image = frame.image_bgr.copy()
     to_image = image.shape[1] / frame.full_size_px[0]
     boxes = faces.boxes_px * to_image
-    for box in boxes:
+    for box in (*boxes, *(missed(owners, frame.t_mono_ns, view.tracks, lens) * to_image)):
         blur(image, box)
     left, top, width, height = boxes[owners.index(track_id)]
     rows = slice(max(0, int(top - height)), int(top + 3 * height))

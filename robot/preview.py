@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from robot.live import Box, Preview
 from robot.optics import Optic
+from robot.registration import FACE_WIDTH_M
 from robot.types import F64, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi, Track
 
 WIDTH_PX = 480
@@ -27,22 +28,29 @@ _FACES_MAX_C = 42.0
 """No face is warmer: a lamp or an engine in the picture must not take the colours away from people. What is hotter is white."""
 _SAME_FACE = 0.6
 """A track belongs to a face if its place is no further from between the eyes than this share of the face's width."""
+_NEAREST_M = 0.2
 _NOWHERE = (0.0, 0.0, 0.0, 0.0)
 
 
 def camera_preview(
-    frame: CameraFrame, faces: Faces | None, may_see_faces: bool, labels: Sequence[Box | None] = ()
+    frame: CameraFrame,
+    faces: Faces | None,
+    may_see_faces: bool,
+    labels: Sequence[Box | None] = (),
+    missed_px: F64 | None = None,
 ) -> Preview:
     """Returns a camera's picture with the boxes of its newest faces, in the preview's pixels.
 
-    `labels` tell what is known of each face, in the order of `faces` (their box_px does not matter).
+    `labels` tell what is known of each face, in the order of `faces` (their box_px does not matter). `missed_px` are places (n × 4, full
+    size) where faces must be that nobody found in this picture (`missed`): they are blurred as well.
     """
     height, width = frame.image_bgr.shape[:2]
     size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
     image: U8 = cv2.resize(frame.image_bgr, size, interpolation=cv2.INTER_AREA)
     boxes = np.zeros((0, 4)) if faces is None else faces.boxes_px * (WIDTH_PX / frame.full_size_px[0])
     if not may_see_faces:
-        for box in boxes:
+        hidden = boxes if missed_px is None else np.concatenate([boxes, missed_px * (WIDTH_PX / frame.full_size_px[0])])
+        for box in hidden:
             blur(image, box)
     return Preview(
         name=frame.camera,
@@ -61,10 +69,7 @@ def whose(faces: Faces, t_mono_ns: int, tracks: Sequence[Track], optic: Optic) -
     owners: list[int | None] = [None] * len(faces)
     if not len(faces) or not tracks:
         return owners
-    ahead_s = np.array([(t_mono_ns - track.t_mono_ns) / 1e9 for track in tracks])
-    places_m = np.array([track.position_m for track in tracks])
-    places_m = places_m + np.array([track.velocity_m_s for track in tracks]) * ahead_s[:, None]
-    pixels, _ = optic.project(places_m)
+    pixels, _ = _projected(t_mono_ns, tracks, optic)
     eyes_px = faces.landmarks_px[:, :2].mean(axis=1)
     away = np.hypot(*(eyes_px[:, None] - pixels[None]).transpose(2, 0, 1)) / faces.boxes_px[:, 2:3]
     away = np.where(np.isfinite(away), away, np.inf)
@@ -73,6 +78,29 @@ def whose(faces: Faces, t_mono_ns: int, tracks: Sequence[Track], optic: Optic) -
         owners[face] = tracks[track].track_id
         away[face, :] = away[:, track] = np.inf
     return owners
+
+
+def missed(owners: Sequence[int | None], t_mono_ns: int, tracks: Sequence[Track], optic: Optic) -> F64:
+    """Returns where in a picture (n × 4: left, top, width, height) the faces of tracks are that own none of those found in it (`whose`).
+
+    Who turns the head for a moment is not found, and known all the same to a passer-by.
+    """
+    others = [track for track in tracks if track.track_id not in owners]
+    if not others:
+        return np.zeros((0, 4))
+    pixels, depths = _projected(t_mono_ns, others, optic)
+    seen = np.isfinite(pixels).all(axis=1)
+    width_px = optic.focal_px * FACE_WIDTH_M / np.maximum(depths[seen], _NEAREST_M)
+    corner = pixels[seen] - np.stack([0.5 * width_px, 0.6 * width_px], axis=1)
+    boxes: F64 = np.column_stack([corner, width_px, 1.4 * width_px])
+    return boxes
+
+
+def _projected(t_mono_ns: int, tracks: Sequence[Track], optic: Optic) -> tuple[F64, F64]:
+    """Returns where tracks (at least one) were in a picture taken at `t_mono_ns`: pixels and depths."""
+    ahead_s = np.array([(t_mono_ns - track.t_mono_ns) / 1e9 for track in tracks])
+    places_m = np.array([track.position_m for track in tracks])
+    return optic.project(places_m + np.array([track.velocity_m_s for track in tracks]) * ahead_s[:, None])
 
 
 def blur(image: U8, box_px: NDArray[np.floating]) -> None:

@@ -18,7 +18,7 @@ from robot.live import Box, Field, LiveAlarm, LivePerson, LiveState, Preview
 from robot.optics import Optic
 from robot.outcome import View
 from robot.pipeline import Pipeline
-from robot.preview import camera_preview, thermal_preview, whose
+from robot.preview import camera_preview, missed, thermal_preview, whose
 from robot.types import CameraFrame, Faces, NotMeasured, ThermalFrame, Track
 
 _EVERY_NS = 250_000_000
@@ -77,9 +77,10 @@ class Showing:
             return None
         frame, faces = picture
         optic = self._pipeline.optics[name].of_size(*frame.full_size_px)
-        owners = whose(faces, frame.t_mono_ns, self._view.tracks, optic)
+        tracks = self._view.tracks
+        owners = whose(faces, frame.t_mono_ns, tracks, optic)
         labels = [None if owner is None else people.get(owner) for owner in owners]
-        return camera_preview(frame, faces, may_see_faces, labels)
+        return camera_preview(frame, faces, may_see_faces, labels, missed(owners, frame.t_mono_ns, tracks, optic))
 
     def _state(self, now_ns: int) -> LiveState:
         view = self._view = self._pipeline.view()

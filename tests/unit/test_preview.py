@@ -11,7 +11,7 @@ from small_station import calibration
 
 from robot.live import Box, Preview
 from robot.optics import Optic
-from robot.preview import WIDTH_PX, blur, camera_preview, thermal_preview, whose
+from robot.preview import WIDTH_PX, blur, camera_preview, missed, thermal_preview, whose
 from robot.types import F32, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi, Track
 
 FULL = (1280, 720)
@@ -262,6 +262,18 @@ def test_faces_are_given_to_the_tracks_that_stand_there() -> None:
     assert whose(people, 10**9, [track(6, -1.5, 0.3)], optic) == [None, None], "who is behind the camera is not in it"
     assert whose(people, 10**9, [], optic) == [None, None]
     assert whose(seen(optic), 10**9, [left], optic) == []
+
+
+def test_faces_that_nobody_found_are_where_their_people_stand() -> None:
+    optic = Optic("front", calibration().cameras["front"])
+    found, turned, behind = track(4, 1.5, 0.3), track(9, 2.0, -0.4, speed_m_s=1.0), track(6, -1.5, 0.3)
+    owners = whose(seen(optic, (1.5, 0.3)), 9 * 10**8, [found, turned, behind], optic)
+    (box,) = missed(owners, 9 * 10**8, [found, turned, behind], optic)
+    ((u, v),), (depth,) = optic.project(np.array([[2.0, -0.5, 1.5]]))
+    left, top, width, height = box
+    assert width == pytest.approx(optic.focal_px * 0.15 / depth, rel=0.01)
+    assert left + width / 2 == pytest.approx(u, abs=0.5) and top + 0.3 * height < v < top + 0.6 * height
+    assert missed([None], 10**9, [], optic).shape == (0, 4)
 
 
 def test_the_picture_is_older_than_the_track() -> None:

@@ -145,6 +145,24 @@ def test_pictures_are_blurred_unless_they_may_be_seen() -> None:
     assert stage.showing.preview("rear", True) is None
 
 
+def test_who_is_not_found_for_a_moment_stays_blurred() -> None:
+    """They turned the head: the detector finds no face, and people would know them all the same."""
+    stage = Stage()
+    stage.people = [NORMAL]
+    stage.run(1.0)
+    found = stage.showing.preview("front", False)
+    assert found is not None
+    left, top, width, height = (round(side) for side in found.boxes[0].box_px)
+    stage.people = []
+    stage.run(0.6)
+    seen, blurred = stage.showing.preview("front", True), stage.showing.preview("front", False)
+    assert seen is not None and blurred is not None and seen.seq == blurred.seq and seen.boxes == blurred.boxes == ()
+    pictures = [cv2.imdecode(np.frombuffer(one.jpeg, np.uint8), cv2.IMREAD_COLOR) for one in (seen, blurred)]
+    contrast = [picture[top : top + height, left : left + width].std() for picture in pictures]
+    assert contrast[1] < contrast[0] / 3
+    assert np.abs(pictures[0][:40].astype(int) - pictures[1][:40]).mean() < 1, "nothing else is changed"
+
+
 def test_every_reason_a_person_can_do_something_about_says_what() -> None:
     helpless = {
         Reason.OUT_OF_AMBIENT_WINDOW,
