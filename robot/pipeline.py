@@ -29,6 +29,7 @@ from robot.place import Whereabouts
 from robot.reference import ReferenceState, ReferenceTracker
 from robot.registration import locate_all, thermal_rois
 from robot.screening import BEYOND_RANGE, Assessment, Coverage, Screener
+from robot.stuck import flooded
 from robot.texts import DETAILS
 from robot.thermometry import Thermometer
 from robot.track import Tracker
@@ -211,11 +212,9 @@ class Pipeline:
     def _measure(self, thermal: ThermalFrame, now_ns: int, result: StepResult) -> None:
         """Faces are read in one thermal frame; verdicts and alarms follow from it."""
         self._health.beat("thermal", thermal.t_mono_ns)
-        expected = (self._thermal.height_px, self._thermal.width_px)
-        fits = thermal.temp_c.shape == expected
-        size = "×".join(str(side) for side in thermal.temp_c.shape[::-1])
-        self._health.set_valid("thermal", fits, "" if fits else f"{DETAILS['other_sensor'].en} ({size})")
-        if not fits:
+        trouble = self._thermal_trouble(thermal)
+        self._health.set_valid("thermal", not trouble, trouble)
+        if trouble:
             return
         if self._first_thermal_ns is None:
             self._first_thermal_ns = thermal.t_mono_ns
@@ -243,6 +242,13 @@ class Pipeline:
         self._remember_places(tracks, thermal.t_mono_ns)
         self._part_strangers()
         self._conclude(now_ns, thermal.t_received_ns or thermal.t_mono_ns, assessments, verdicts, result)
+
+    def _thermal_trouble(self, thermal: ThermalFrame) -> str:
+        """Returns why a frame is of no use, in words; empty for one that is. Without a plate nothing else would tell of a flooded one."""
+        if thermal.temp_c.shape != (self._thermal.height_px, self._thermal.width_px):
+            size = "×".join(str(side) for side in thermal.temp_c.shape[::-1])
+            return f"{DETAILS['other_sensor'].en} ({size})"
+        return DETAILS["flooded"].en if flooded(thermal) else ""
 
     def _explain(self, tracks: Sequence[Track], thermal: ThermalFrame) -> None:
         """The tracker learns why people are not seen: their place is empty, or their heads are above every picture."""

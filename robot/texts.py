@@ -135,6 +135,7 @@ DETAILS: dict[str, Text] = {
     "blind": Text("pictures show nothing: lens covered, fogged, or no light", "画面无内容：镜头被遮挡、起雾或无光照"),
     "late": Text("pictures come more than 1 s late", "画面延迟超过 1 秒"),
     "other_sensor": Text("another sensor than was calibrated", "与标定时的传感器不同"),
+    "flooded": Text("no temperature in its picture is possible", "画面中的温度均不可能"),
     "silent": Text("opened, but it sends nothing", "已打开，但无数据"),
     "no_position": Text("no position", "无位置数据"),
     "no_fix": Text("no fix", "未定位"),

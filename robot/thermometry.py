@@ -150,6 +150,8 @@ class Thermometer:
         if samples.hot_share[index] > self._limits.hot_share:
             return Reason.IMPLAUSIBLE
         upper_c = samples.maxima_c[RoiName.UPPER_FACE][index]
+        if not math.isfinite(upper_c):
+            return Reason.IMPLAUSIBLE  # over a hole of dead pixels
         excess_c = upper_c + correction_c - self.conditions.ambient_c
         if excess_c < self._limits.face_over_ambient_c:
             return Reason.OCCLUDED

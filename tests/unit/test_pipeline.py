@@ -559,12 +559,22 @@ def test_a_far_person_is_too_far_also_while_warming_up() -> None:
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.TOO_FAR]
 
 
-def test_a_picture_without_numbers_is_no_measurement() -> None:
-    run = ready()
+@pytest.mark.parametrize("plate", [True, False])
+@pytest.mark.parametrize("value", [np.nan, 300.0, -273.15])
+def test_a_picture_without_possible_temperatures_is_no_measurement(value: float, plate: bool) -> None:
+    """Also where there is no plate to tell: a flooded sensor finds nobody, which must not look like nobody being there."""
+    without: dict[str, Any] = {"known": calibration(reference=None), "reference": {"required": False}}
+    run = Run(**({} if plate else without))
+    run.run(7.0)
+    assert run.reasons == ()
     run.people = lambda t_s: [person(FEBRILE_C)]
-    run.thermal = lambda frame: replace(frame, temp_c=np.full_like(frame.temp_c, np.nan))
+    run.thermal = lambda frame: replace(frame, temp_c=np.full_like(frame.temp_c, value))
     run.run(2.0)
-    assert run.reasons == ("reference_lost",) and not run.verdicts
+    assert run.reasons == ("thermal_invalid",) and not run.verdicts
+    assert "no temperature" in run.pipeline.view().health.devices["thermal"].detail
+    run.thermal = lambda frame: frame
+    run.run(RECOVERY_S + 2.0)
+    assert run.reasons == () and len(run.raised) == 1
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
