@@ -158,6 +158,7 @@ def _run(options: argparse.Namespace) -> int:
     app = App(config.load(options.config))
     memory.settle()
     app.supervisor.catch_signals()
+    app.supervisor.catch_bugs()
     return app.run()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import logging
 import threading
@@ -110,7 +111,11 @@ class App:
         self._carried = self._carry()
         self._lamp = Lamp(self._open_indicator(), settings.indicator.night, self._carried, self.metrics)
         self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
-        try:
+        with contextlib.ExitStack() as ends:  # one that fails keeps no other from its end
+            ends.callback(self._saver.close, _SAVE_S)
+            ends.callback(self._close_recorder)
+            ends.callback(self._supplies.close)
+            ends.callback(self._lamp.close)
             self._lamp.show(DARK)
             detector, close, self._inference = open_detectors(settings)
             self._capture = self._make_capture()
@@ -133,12 +138,6 @@ class App:
             self.stream.start()
             log.info("page and events at %s", self.stream.url)
             return self._work()
-        finally:
-            self._lamp.close()
-            self._supplies.close()
-            if self._recorder is not None:
-                self._recorder.close()
-            self._saver.close(_SAVE_S)
 
     def _work(self) -> int:
         try:
@@ -156,17 +155,28 @@ class App:
             if thread.is_alive():
                 log.critical("the pipeline does not end; leaving it")
                 return BUG
-            self._capture.stop(timeout_s=5.0)
+            self._stop_devices()
             self._evidence.close()
             self._vitals.close()
-            for beside in (self._plate, self._position):
-                if beside is not None:
-                    beside.stop(timeout_s=2.0)
             self._loop.teller.tell([SystemStoppingData(reason=self.supervisor.reason)])
             self._saver.flush(_SAVE_S / 2)
         finally:
             self.stream.stop(3.0)
         return BUG if self.supervisor.failed else 0
+
+    def _stop_devices(self) -> None:
+        """A driver that does not come back is left behind: the last events and evidence wait to be saved."""
+        stops = [partial(self._capture.stop, 5.0)]
+        stops += [partial(beside.stop, 2.0) for beside in (self._plate, self._position) if beside is not None]
+        for stop in stops:
+            try:
+                stop()
+            except DeviceError as error:
+                log.error("%s; it is left behind", error)
+
+    def _close_recorder(self) -> None:
+        if self._recorder is not None:
+            self._recorder.close()
 
     def _carry(self) -> Carried:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""

@@ -8,6 +8,7 @@ import os
 import queue
 import signal
 import socket
+import threading
 import traceback
 from collections.abc import Mapping
 from types import FrameType
@@ -72,6 +73,14 @@ class Supervisor:
         """SIGINT and SIGTERM stop the robot; main thread only."""
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
+
+    def catch_bugs(self) -> None:
+        """From now on a thread of this process that ends with a bug ends the process: nothing of the robot is missing without a word."""
+        threading.excepthook = self._on_bug
+
+    def _on_bug(self, died: threading.ExceptHookArgs) -> None:
+        if died.exc_value is not None and not issubclass(died.exc_type, SystemExit):
+            self.fail(died.thread.name if died.thread else "a thread", died.exc_value)
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         self.stop(signal.Signals(number).name)

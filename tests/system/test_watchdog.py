@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import socket
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from whole_station import Simulators, configure, ends, small_rig
 
 from robot.bench_start import Managed
+from robot.command import BUG
+from robot.store_reader import StoreReader
 
 pytestmark = pytest.mark.system
 
@@ -42,6 +47,30 @@ app.supervisor.catch_signals()
 code = app.run()
 Path(sys.argv[2]).write_text("\\n".join(thread.name for thread in threading.enumerate()))
 sys.exit(code)
+"""
+
+
+BROKEN_PREVIEW = """
+import sys
+from robot.showing import Showing
+from robot.__main__ import main
+def broken(*arguments):
+    raise ZeroDivisionError("no preview")
+Showing.preview = broken
+sys.exit(main(["run", "--config", sys.argv[1]]))
+"""
+BLOCKING_DRIVER = """
+import sys, threading
+from drivers.camera_mjpeg_http import MjpegHttpCamera
+from robot.__main__ import main
+read, left = MjpegHttpCamera.read, [20]
+def blocking_read(*arguments):
+    left[0] -= 1
+    if left[0] < 0:
+        threading.Event().wait()
+    return read(*arguments)
+MjpegHttpCamera.read = blocking_read
+sys.exit(main(["run", "--config", sys.argv[1]]))
 """
 
 
@@ -116,6 +145,49 @@ def test_a_missing_device_never_restarts_the_robot(tmp_path: Path) -> None:
         manager.robot.stop()
     finally:
         manager.robot.close()
+
+
+def test_a_stream_that_fails_ends_the_robot(tmp_path: Path) -> None:
+    """A page that nobody can reach any more would be missing without a word: the service manager starts the robot anew."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    arguments = ["--config", str(tmp_path), "--stream-port", str(port)]
+    with ends(Simulators(tmp_path, "", *arguments, rig=small_rig(tmp_path, cameras=["front"]))):
+        command = [sys.executable, "-c", BROKEN_PREVIEW, str(tmp_path / "robot.toml")]
+        robot = Managed(command, tmp_path, {"GPIOZERO_PIN_FACTORY": "mock"})
+        try:
+            robot.until("READY=1")
+            with suppress(ConnectionClosed), connect(f"ws://127.0.0.1:{port}/live") as page:
+                while True:
+                    page.recv(timeout=20.0)
+            assert robot.process.wait(20.0) == BUG
+        finally:
+            robot.close()
+    assert _stopping(tmp_path)["reason"].startswith("bug in stream")
+
+
+def test_a_driver_that_blocks_keeps_nothing_from_being_saved(folder: Path) -> None:
+    robot = Managed(
+        [sys.executable, "-c", BLOCKING_DRIVER, str(folder / "robot.toml")], folder, {"GPIOZERO_PIN_FACTORY": "mock"}
+    )
+    try:
+        robot.until("READY=1")
+        time.sleep(3.0)  # the driver blocks by now
+        robot.stop()
+    finally:
+        robot.close()
+    assert _stopping(folder) == {"reason": "SIGTERM"}
+
+
+def _stopping(folder: Path) -> dict[str, str]:
+    """Returns the data of the last event, which must be `system.stopping`."""
+    reader = StoreReader(folder / "state" / "events.sqlite3")
+    last = json.loads(reader.since(reader.last_seq() - 1)[-1].json)
+    reader.close()
+    assert last["type"] == "system.stopping"
+    data: dict[str, str] = last["data"]
+    return data
 
 
 EVERYTHING = """

@@ -147,3 +147,23 @@ def test_signals_stop_the_robot(number: signal.Signals) -> None:
         for each, handler in before.items():
             signal.signal(each, handler)
     assert (supervisor.reason, supervisor.failed) == (number.name, False)
+
+
+def test_a_thread_that_ends_with_a_bug_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    supervisor = Supervisor()
+    supervisor.catch_bugs()
+
+    def run(what: BaseException) -> None:
+        def end() -> None:
+            raise what
+
+        thread = threading.Thread(target=end, name="evidence")
+        thread.start()
+        thread.join()
+
+    run(SystemExit())
+    assert not supervisor.stopping and not supervisor.failed
+    run(ZeroDivisionError("no body"))
+    assert supervisor.stopping and supervisor.failed and supervisor.wait(0.0)
+    assert supervisor.reason == "bug in evidence: ZeroDivisionError('no body')"
