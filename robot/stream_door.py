@@ -45,6 +45,7 @@ _WAITING_MAX = 4
 _PER_S, _BURST = 10.0, 40
 """Requests at all desks together; each one is a line in the audit log, which the pipeline's thread writes."""
 _LOGGED_CHARS = 200
+_NOTED_S, _READERS_MAX = 3600.0, 256
 _SECRET = re.compile(r"(?i)([?&][^=&]*(?:token|password|secret)[^=&]*=)[^&]*")
 """A token belongs into a header; where somebody puts it into an address all the same, the audit log does not keep it."""
 
@@ -121,6 +122,8 @@ class Door:
         self._thread = ThreadPoolExecutor(1, "stream-desk")
         self._rate = RateLimit(_PER_S, _BURST)
         self._waiting = 0
+        self._figures_noted: dict[tuple[str, str], float] = {}
+        """Who has read the figures from where, and when that is to be noted again."""
 
     def close(self) -> None:
         """Ends the desks' thread once it has answered."""
@@ -147,11 +150,26 @@ class Door:
             return self._at_desk(desk, ws, request, path, query)
         try:
             principal = self._principal(request)
-            answer = self._site.answer(request.method, path, principal is not None and principal.role.may_watch)
+            may_watch = principal is not None and principal.role.may_watch
+            if self._tokens and principal is not None and may_watch and path == "/metrics":
+                self._note_figures(principal, address_of(ws), path)
+            answer = self._site.answer(request.method, path, may_watch)
         except Exception:
             log.exception("no answer for %s", path)
             raise
         return _response(answer, head=request.method == "HEAD")
+
+    def _note_figures(self, principal: Principal, address: str, path: str) -> None:
+        """Figures are asked for every few seconds: whoever comes again within the hour is not noted again."""
+        due = self._figures_noted.pop((principal.name, address), None)
+        now_s = time.monotonic()
+        if due is None or now_s >= due:
+            due = now_s + _NOTED_S
+            if self._on_access is not None:
+                self._on_access(Access(principal, address, path))
+        self._figures_noted[principal.name, address] = due  # at the end: the one heard last
+        if len(self._figures_noted) > _READERS_MAX:
+            del self._figures_noted[next(iter(self._figures_noted))]
 
     async def _at_desk(self, desk: Desk, ws: ServerConnection, request: Request, path: str, query: str) -> Response:
         principal = self._principal(request)

@@ -258,6 +258,7 @@ class Uplink:
                         await asyncio.sleep(self._backoff.next_s())
             finally:
                 self._reader.close()
+                self.problem = self.problem or "ended"  # after a bug, too, nothing leaves any more
 
     def _client(self) -> aiomqtt.Client:
         import aiomqtt

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
@@ -95,6 +96,20 @@ def test_every_look_is_recorded(desk: Guarded) -> None:
     assert (first.principal.name, first.address, first.path) == ("viewer-1", "127.0.0.1", "/history?q=wang&limit=5")
     assert len(second.path) == 200
     assert not any(token in access.path for token in TOKENS.values() for access in desk.robot.accesses)
+
+
+def test_who_reads_the_figures_is_recorded_once_an_hour(desk: Guarded) -> None:
+    for role in ("viewer", "viewer", "technician", "viewer"):
+        assert desk.get("/metrics", TOKENS[role])[0] == 200
+    assert desk.get("/metrics", DISPLAY)[0] == desk.get("/metrics", None)[0] == 401
+    told = [(access.principal.name, access.path) for access in desk.robot.accesses]
+    assert told == [("viewer-1", "/metrics"), ("technician-1", "/metrics")]
+    noted = desk.robot.stream._door._figures_noted
+    assert all(3590 < due_s - time.monotonic() <= 3600 for due_s in noted.values())
+    noted[next(iter(noted))] -= 3600.0
+    for role in ("viewer", "technician"):
+        assert desk.get("/metrics", TOKENS[role])[0] == 200
+    assert len(desk.robot.accesses) == 3
 
 
 def test_methods(desk: Guarded) -> None:

@@ -128,6 +128,19 @@ def test_events_arrive_in_order_and_leave_the_outbox(mosquitto: Mosquitto, store
     asyncio.run(run())
 
 
+def test_an_uplink_that_ends_with_a_bug_is_not_said_to_be_up(mosquitto: Mosquitto, store: Store) -> None:
+    async def run() -> None:
+        sender = Sender(store, mosquitto.port)
+        task = asyncio.create_task(sender.uplink.run())
+        await until_so(lambda: not sender.uplink.problem)
+        sender.uplink._get_status = lambda: 1 // 0  # type: ignore[assignment]
+        with pytest.raises(ZeroDivisionError):
+            await task
+        assert sender.uplink.problem
+
+    asyncio.run(run())
+
+
 def test_the_status_is_kept_told_anew_and_turned_by_the_last_will(mosquitto: Mosquitto, store: Store) -> None:
     async def run() -> None:
         sender = Sender(store, mosquitto.port)
