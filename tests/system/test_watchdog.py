@@ -182,7 +182,7 @@ def test_a_driver_that_blocks_keeps_nothing_from_being_saved(folder: Path) -> No
 
 def _stopping(folder: Path) -> dict[str, str]:
     """Returns the data of the last event, which must be `system.stopping`."""
-    reader = StoreReader(folder / "state" / "events.sqlite3")
+    reader = StoreReader(folder / "events.sqlite3")
     last = json.loads(reader.since(reader.last_seq() - 1)[-1].json)
     reader.close()
     assert last["type"] == "system.stopping"
