@@ -22,7 +22,7 @@ from calibration import files
 from drivers import factory
 from drivers.address import parse as parse_address
 from models.manifest import face_detector
-from robot import calibrated, config, credentials
+from robot import calibrated, config, credentials, kept_warmth
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
 from robot.command import BUG
@@ -35,6 +35,7 @@ from robot.evidence import Evidence
 from robot.history import History
 from robot.inference import made_with, open_detectors
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
+from robot.kept_warmth import KeptWarmth
 from robot.live import as_of
 from robot.loop import Lamp, Loop, Teller
 from robot.metrics import Metrics
@@ -123,6 +124,7 @@ class App:
             self._position_said, self._position = self._make_position()
             self._pipeline = self._make_pipeline(run, detector, close)
             self._vitals = Vitals(settings.computer.hot_c, Path(settings.computer.root))
+            self._warmth = KeptWarmth(self._warmth_path, self._thermal_ran)
             self._showing = Showing(
                 self._pipeline,
                 settings,
@@ -158,6 +160,7 @@ class App:
             self._stop_devices()
             self._evidence.close()
             self._vitals.close()
+            self._warmth.close()
             self._loop.teller.tell([SystemStoppingData(reason=self.supervisor.reason)])
             self._saver.flush(_SAVE_S / 2)
         finally:
@@ -256,8 +259,11 @@ class App:
 
     def _make_pipeline(self, run: str, detector: Detector, close: Detector | None) -> Pipeline:
         settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()
+        ran_s = kept_warmth.read(self._warmth_path)
+        if ran_s:
+            log.info("the thermal sensor has run for %.0f minutes already", ran_s / 60)
         if not settings.record.wanted:
-            return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close)
+            return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, ran_s)
         recorded = without_secrets(settings)
         about = begin_run(
             run,
@@ -267,9 +273,19 @@ class App:
             recorded,
             Path(settings.calibration.file),
             made_with(recorded, calibration),
+            ran_s,
         )
         self._recorder = Recorder(settings.record, about, calibration)
-        return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder)
+        return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder, ran_s)
+
+    @property
+    def _warmth_path(self) -> Path:
+        return Path(self.settings.store.path).with_name(kept_warmth.NAME)
+
+    def _thermal_ran(self) -> tuple[float, float] | None:
+        """Returns for how long the thermal sensor had run with its last frame, and how many seconds ago that was."""
+        ran_s, last_ns = self._pipeline.warm_up.last
+        return (ran_s, (time.monotonic_ns() - last_ns) * 1e-9) if last_ns else None
 
     def _make_saver(self) -> Saver:
         settings = self.settings

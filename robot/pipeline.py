@@ -51,6 +51,7 @@ from robot.types import (
 )
 from robot.uniformity import Uniformity
 from robot.warm import BlobFinder, WarmWatch
+from robot.warm_up import WarmUp
 
 _HEALTH_NS = 250_000_000
 """Health is evaluated four times a second: a loss shows within two seconds with room to spare."""
@@ -79,7 +80,7 @@ PIPELINE_HZ = 4.0
 
 
 class Pipeline:
-    """Owns the state of all stages. `new_id` gives a name to each alarm, unique for ever."""
+    """Owns the state of all stages. `new_id` gives a name to each alarm, unique for ever. `thermal_ran_s`: see robot/warm_up.py."""
 
     def __init__(
         self,
@@ -89,6 +90,7 @@ class Pipeline:
         started_ns: int,
         new_id: Callable[[], str],
         close_detector: FaceDetector | None = None,
+        thermal_ran_s: float = 0.0,
     ) -> None:
         self._settings = settings
         self._new_id = new_id
@@ -137,7 +139,7 @@ class Pipeline:
         self._reported: HealthReport | None = None
         self._health_due_ns = started_ns
         self._coverage_told_ns = started_ns
-        self._first_thermal_ns: int | None = None
+        self.warm_up = WarmUp(thermal_ran_s)
         self._warnings: tuple[str, ...] = ()
 
     def step(
@@ -216,8 +218,7 @@ class Pipeline:
         self._health.set_valid("thermal", not trouble, trouble)
         if trouble:
             return
-        if self._first_thermal_ns is None:
-            self._first_thermal_ns = thermal.t_mono_ns
+        self.warm_up.frame(thermal.t_mono_ns)
         thermal = self._uniformity.correct(thermal)
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
@@ -319,9 +320,7 @@ class Pipeline:
         return self._settings.reference.required and self._settings.screening.policy != "cohort"
 
     def _warming_up(self, t_ns: int) -> bool:
-        if self._first_thermal_ns is None:
-            return True
-        return (t_ns - self._first_thermal_ns) * 1e-9 < self._settings.thermal.warm_up_s
+        return not self.warm_up.begun or self.warm_up.ran_s(t_ns) < self._settings.thermal.warm_up_s
 
     def _close_step(self, now_ns: int, result: StepResult) -> None:
         """What happens as time passes, frames or not: acknowledged alarms end, health and coverage are told."""
@@ -362,13 +361,13 @@ class Pipeline:
         self._health.beat("pipeline", now_ns)
         low, high = self._settings.screening.ambient_window_c
         self._health.set_condition("calibration_missing", True)
-        self._health.set_condition("warming_up", self._first_thermal_ns is None or not self._warming_up(now_ns))
+        self._health.set_condition("warming_up", not self.warm_up.begun or not self._warming_up(now_ns))
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
         # Measuring goes on, or the baseline would never be there.
         waiting = self._settings.screening.policy == "cohort" and self._screener.baseline_c is None
         self._health.set_condition(NO_BASELINE, not waiting)
         reference = self._reference_state
-        reference_ok = self._first_thermal_ns is None or reference.valid or not self._needs_reference()
+        reference_ok = not self.warm_up.begun or reference.valid or not self._needs_reference()
         self._health.set_condition("reference_lost", reference_ok, settling=reference.settling)
         if self._settings.place.source:
             trouble = self._whereabouts.trouble(now_ns)

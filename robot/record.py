@@ -168,6 +168,8 @@ def begin_run(
     config: Settings,
     calibration_file: Path,
     made_with: Mapping[str, str],
+    thermal_ran_s: float = 0.0,
 ) -> Run:
     """Returns what a recorder needs to know of a run."""
-    return Run(run, robot, started_ns, next_seq, made_with, msgspec.json.encode(config), calibration_file.read_bytes())
+    settings, calibration = msgspec.json.encode(config), calibration_file.read_bytes()
+    return Run(run, robot, started_ns, next_seq, made_with, settings, calibration, thermal_ran_s)

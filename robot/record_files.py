@@ -24,9 +24,10 @@ from robot.config import RecordSettings
 from robot.events import Event
 from robot.live import LiveState
 from robot.record_schema import readable_schema
-from robot.tape import Acted, Begin, Located, Message
+from robot.tape import Acted, Begin, Located, Message, Step
 from robot.types import CameraShot, ThermalFrame
 from robot.uniformity import Uniformity
+from robot.warm_up import WarmUp
 
 SEGMENT_S = 600.0
 RING_FILES = 10
@@ -58,6 +59,8 @@ class Run:
     config: bytes
     """Settings as JSON; paths of secrets, no secrets."""
     calibration_file: bytes
+    thermal_ran_s: float = 0.0
+    """For how long the thermal sensor had run before the first frame."""
 
 
 class Item:
@@ -146,6 +149,7 @@ class Writer:
         self._given = (run.next_seq, 0, 0)
         self._located: list[Located] = []
         """The last position, and that there is none any more: a file in the middle of a run begins with them."""
+        self._warm_up = WarmUp(run.thermal_ran_s)
         self.keep_until_s = 0.0
         self.keep_now = False
 
@@ -180,6 +184,9 @@ class Writer:
         """Notes of a message that is not written what the next file has to begin with."""
         if isinstance(message, Located):
             self._located = [*self._located[:1], message] if message.nowhere else [message]
+        if isinstance(message, Step):
+            for thermal in message.thermals:
+                self._warm_up.frame(thermal.t_mono_ns)
         if isinstance(message, Acted):
             self._given = (message.next_seq, message.alarm_ids, message.event_ids)
 
@@ -275,6 +282,7 @@ class Writer:
             alarm_ids,
             event_ids,
             dict(self._run.made_with),
+            self._warm_up.last[0],
         )
         self._begun_s = time.monotonic()
         self._log("/patrol/tape", tape.encode(begin), t_unix_ns)

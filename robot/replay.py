@@ -175,6 +175,7 @@ class _Player:
             begin.started_ns,
             Ids(begin.run, "alarm", begin.alarm_ids),
             close,
+            begin.thermal_ran_s,
         )
         robot = self._settings.robot
         self._events = EventFactory(robot.name, robot.place, begin.next_seq, Ids(begin.run, "event", begin.event_ids))

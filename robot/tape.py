@@ -48,6 +48,8 @@ class Begin(_Message, frozen=True):
     event_ids: int
     made_with: dict[str, str]
     """Versions and digests of what made the events: software, settings, calibration, detector, libraries."""
+    thermal_ran_s: float = 0.0
+    """For how long the thermal sensor had run (robot/warm_up.py)."""
 
 
 class ShotNote(msgspec.Struct, frozen=True):
@@ -182,8 +184,9 @@ class TapedPipeline(Pipeline):
         new_id: Callable[[], str],
         close_detector: FaceDetector | None,
         tape: Tape,
+        thermal_ran_s: float = 0.0,
     ) -> None:
-        super().__init__(settings, calibration, detector, started_ns, new_id, close_detector)
+        super().__init__(settings, calibration, detector, started_ns, new_id, close_detector, thermal_ran_s)
         self._tape = tape
 
     def step(

@@ -348,6 +348,30 @@ def test_no_verdict_before_the_sensor_is_warm() -> None:
     assert run.verdicts[0].verdict.reasons["warming_up"] > 50
 
 
+def test_a_sensor_that_was_away_for_long_warms_up_again() -> None:
+    run = Run(thermal={"warm_up_s": 10.0})
+    run.run(16.0)
+    assert run.reasons == ()
+    for away_s, reasons in ((60.0, ()), (3600.0, ("warming_up",))):
+        run.tick += round(away_s * 18)  # the loop turns, but no frame comes
+        run.step()
+        run.run(5.0)
+        assert run.reasons == reasons, away_s
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    run.run(2.0)
+    assert not run.verdicts
+    run.run(10.0)
+    assert run.reasons == () and len(run.raised) == 1
+
+
+def test_a_sensor_that_ran_before_this_start_need_not_warm_up() -> None:
+    made, known = settings(thermal={"warm_up_s": 1800.0}), calibration()
+    run = Run(thermal={"warm_up_s": 1800.0})
+    run.pipeline = Pipeline(made, known, Eyes(lambda t_ns: NOBODY, known), 0, lambda: "a", thermal_ran_s=1799.0)
+    run.run(7.0)
+    assert run.reasons == ()
+
+
 def test_who_passes_during_warm_up_is_counted_as_such() -> None:
     run = Run(lambda t_s: [person()] if t_s < 4 else NOBODY, thermal={"warm_up_s": 100.0})
     run.run(4.0 + GIVEN_UP_S)

@@ -36,6 +36,19 @@ def test_files_of_one_run_are_put_in_order_and_continue(tmp_path: Path, monkeypa
     assert not late.from_start and not late.missing
 
 
+def test_in_the_middle_of_a_run_the_sensor_is_as_warm_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A ring that an alarm has kept begins hours after the start: without that, nobody would be judged for its first half hour."""
+    monkeypatch.setattr(record_files, "SEGMENT_S", 0.0)
+    station = Station(tmp_path, known=settings(thermal={"warm_up_s": 6.0}))
+    station.run(120)
+    whole, late = replay(station.files, parts()), replay(station.files[-100:], parts())
+    warming_up = b'"reasons":["warming_up"]'
+    assert whole.identical and warming_up in b"".join(whole.events)
+    assert not late.from_start and late.steps > 60 and warming_up not in b"".join(late.events)
+
+
 def test_files_of_several_runs_or_with_some_left_out_are_told_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
