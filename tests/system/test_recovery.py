@@ -47,7 +47,7 @@ def test_a_front_camera_that_freezes_is_lost_until_it_moves_again(tmp_path: Path
 
 TROUBLES = (
     ("wrong_variant", 1.0, "reference_lost"),
-    ("flooded", 11.0, "reference_lost"),
+    ("flooded", 11.0, "thermal_invalid"),
     ("stall", 21.0, "thermal_lost"),
 )
 LASTS_S = 3.0
