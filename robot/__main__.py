@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -15,7 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot.command import exit_code, seconds
+from robot.command import count, exit_code, minutes, natural, port, seconds
+from robot.ending import interruptible
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -53,10 +55,10 @@ def _add_run(commands: Commands) -> None:
 def _add_demo(commands: Commands) -> None:
     demo = commands.add_parser("demo", help="a simulated station and the unchanged robot; at the end the score")
     demo.add_argument("--scenario", default="station-square", help="a built-in name or a .toml file (%(default)s)")
-    demo.add_argument("--seed", type=int, help="instead of the scenario's own")
+    demo.add_argument("--seed", type=natural, help="instead of the scenario's own")
     demo.add_argument("--rig", help="instead of the scenario's own: mi1602, mi0802, mlx90640 or a .toml file")
     demo.add_argument("--duration", type=seconds, metavar="S", help="seconds of the scenario (default: until Ctrl-C)")
-    demo.add_argument("--port", type=int, default=8765, help="of the page and the events (%(default)s; 0: a free one)")
+    demo.add_argument("--port", type=port, default=8765, help="of the page and the events (%(default)s; 0: a free one)")
     demo.add_argument("--keep", type=Path, metavar="DIR", help="keep events, truth and logs here")
     demo.add_argument("--json", action="store_true", help="the score as one JSON object on the last line")
     demo.set_defaults(command=_demo)
@@ -120,22 +122,22 @@ def _add_bench(commands: Commands) -> None:
     bench.add_argument("name", choices=tuple(_BENCHES))
     bench.add_argument("--json", action="store_true", help="one JSON object on the last line")
     bench.add_argument(
-        "--duration", type=float, default=60.0, metavar="S", help="fleet, latency, stream: seconds (%(default)s)"
+        "--duration", type=seconds, default=60.0, metavar="S", help="fleet, latency, stream: seconds (%(default)s)"
     )
     bench.add_argument(
         "--ticks",
-        type=int,
+        type=count,
         default=60,
         metavar="N",
         help="perception: how many are recorded and measured (%(default)s)",
     )
     bench.add_argument(
-        "--rounds", type=int, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
+        "--rounds", type=count, default=3, metavar="N", help="perception, scale, start: repetitions (%(default)s)"
     )
-    bench.add_argument("--kills", type=int, metavar="N", help="kills, store: how many (50, 200)")
-    bench.add_argument("--robots", type=int, default=100, metavar="N", help="fleet: how many (%(default)s)")
+    bench.add_argument("--kills", type=count, metavar="N", help="kills, store: how many (50, 200)")
+    bench.add_argument("--robots", type=count, default=100, metavar="N", help="fleet: how many (%(default)s)")
     bench.add_argument(
-        "--minutes", type=float, metavar="M", help="memory: of the robot's time (10); kills: at most (30)"
+        "--minutes", type=minutes, metavar="M", help="memory: of the robot's time (10); kills: at most (30)"
     )
     bench.add_argument("--scenario", default="crowd", help="memory, perception: what is recorded (%(default)s)")
     bench.add_argument("--pictures", type=Path, metavar="DIR", help="perception: these in place of the cameras' own")
@@ -298,7 +300,12 @@ def _write_events(path: Path, events: Sequence[bytes]) -> None:
 
 
 def _bench(options: argparse.Namespace) -> int:
-    figures, good = _BENCHES[options.name](options)
+    least_s, most_s = _DURATIONS_S.get(options.name, (0.0, math.inf))
+    if not least_s <= options.duration <= most_s:
+        raise ConfigError(f"--duration {options.duration:g}: {options.name} takes {least_s:g} to {most_s:g} seconds")
+    # Whatever ends a bench, the stations, robots and brokers that it has started end with it.
+    with interruptible(KeyboardInterrupt):
+        figures, good = _BENCHES[options.name](options)
     if options.json:
         print(json.dumps(figures))
     else:
@@ -309,7 +316,7 @@ def _bench(options: argparse.Namespace) -> int:
 def _bench_fleet(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_fleet import passed, run_bench
 
-    figures = run_bench(max(10.0, min(options.duration, 3600.0)), max(1, options.robots))
+    figures = run_bench(options.duration, options.robots)
     return figures, passed(figures)
 
 
@@ -317,7 +324,7 @@ def _bench_kills(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_kills import KILLS, MINUTES, passed, run_bench
 
     said = partial(print, file=sys.stderr, flush=True)
-    figures = run_bench(max(1, options.kills or KILLS), minutes=options.minutes or MINUTES, progress=said)
+    figures = run_bench(options.kills or KILLS, minutes=options.minutes or MINUTES, progress=said)
     return figures, passed(figures)
 
 
@@ -339,13 +346,14 @@ def _bench_memory(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_perception import LEAD_IN, passed, run_bench
-    from robot.bench_station import record, with_pictures
+    from robot.bench_station import read_pictures, record, with_pictures
 
+    images = None if options.pictures is None else read_pictures(options.pictures)
     parts = _bench_parts()
-    recording = record(parts, options.scenario, LEAD_IN + max(1, options.ticks))
-    if options.pictures is not None:
-        recording = with_pictures(recording, options.pictures)
-    figures = run_bench(parts, recording, rounds=max(1, options.rounds))
+    recording = record(parts, options.scenario, LEAD_IN + options.ticks)
+    if images is not None:
+        recording = with_pictures(recording, images)
+    figures = run_bench(parts, recording, rounds=options.rounds)
     return figures, passed(figures)
 
 
@@ -354,21 +362,21 @@ def _bench_scale(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_station import record
 
     parts = _bench_parts()
-    figures = run_bench(parts, record(parts, "crowd", 10), rounds=max(1, options.rounds))
+    figures = run_bench(parts, record(parts, "crowd", 10), rounds=options.rounds)
     return figures, passed(figures)
 
 
 def _bench_start(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_start import passed, run_bench
 
-    figures = run_bench(max(1, options.rounds))
+    figures = run_bench(options.rounds)
     return figures, passed(figures)
 
 
 def _bench_store(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_store import KILLS, passed, run_bench
 
-    figures = run_bench(max(1, options.kills or KILLS))
+    figures = run_bench(options.kills or KILLS)
     return figures, passed(figures)
 
 
@@ -377,10 +385,12 @@ def _bench_stream(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
     from robot.bench_stream import passed, run_bench
 
     parts = _bench_parts()
-    figures = run_bench(parts, record(parts, "crowd", 10), min(options.duration, 600.0))
+    figures = run_bench(parts, record(parts, "crowd", 10), options.duration)
     return figures, passed(figures)
 
 
+_DURATIONS_S = {"fleet": (10.0, 3600.0), "latency": (1.0, 3600.0), "stream": (20.0, 600.0)}
+"""From the shortest in which a bench can find what it looks for: a stream needs half a minute to drop a client that does not read."""
 _BENCHES = {
     "fleet": _bench_fleet,
     "kills": _bench_kills,

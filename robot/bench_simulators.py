@@ -26,7 +26,8 @@ def simulated_station(scenario: str, folder: Path, stream_port: int = 0) -> Iter
     os.environ.setdefault("GPIOZERO_PIN_FACTORY", "mock")
     command = [sys.executable, "-m", "simulators", "run", scenario, "--config", str(folder)]
     command += ["--stream-port", str(stream_port), "--thermal-link", str(folder / "thermal")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as station:
+    # A session of its own: Ctrl-C reaches the bench alone, which ends the station.
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as station:
         impatience = threading.Timer(START_S, station.kill)
         impatience.start()
         try:
@@ -38,3 +39,4 @@ def simulated_station(scenario: str, folder: Path, stream_port: int = 0) -> Iter
         finally:
             impatience.cancel()
             station.terminate()
+            station.wait()

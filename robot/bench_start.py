@@ -40,7 +40,10 @@ class Managed:
         self._channel.bind(str(address))
         self.started_s = time.monotonic()
         self.process = subprocess.Popen(
-            command, env={**os.environ, "NOTIFY_SOCKET": str(address), **(environment or {})}, stderr=subprocess.DEVNULL
+            command,
+            env={**os.environ, "NOTIFY_SOCKET": str(address), **(environment or {})},
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
         )
 
     def hear(self, timeout_s: float) -> str:
@@ -107,6 +110,6 @@ def passed(figures: Mapping[str, Any]) -> bool:
 def _seconds(command: Sequence[str]) -> tuple[float, float]:
     """Returns how long a command takes, by the clock and of the processors."""
     before, begin_s = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
-    subprocess.run(command, check=True)
+    subprocess.run(command, check=True, start_new_session=True)
     elapsed_s, after = time.monotonic() - begin_s, resource.getrusage(resource.RUSAGE_CHILDREN)
     return elapsed_s, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

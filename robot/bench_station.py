@@ -106,12 +106,21 @@ def settle(pipeline: Pipeline, thermal: ThermalFrame, period_ns: int = 111_000_0
         pipeline.step((), [replace(thermal, t_mono_ns=t_ns, t_received_ns=t_ns)], t_ns)
 
 
-def with_pictures(recording: Recording, folder: Path) -> Recording:
-    """Returns the recording with the folder's pictures, in the order of their names, in place of the cameras' own."""
-    images = [image for path in sorted(folder.iterdir()) if (image := cv2.imread(str(path))) is not None]
-    cameras = recording.calibration.cameras
+def read_pictures(folder: Path) -> list[U8]:
+    """Returns the folder's pictures in the order of their names; raises ConfigError if there are none."""
+    try:
+        paths = sorted(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"{folder}: cannot be read: {error.strerror} (name a folder of pictures)") from error
+    images = [image.astype(np.uint8, copy=False) for path in paths if (image := cv2.imread(str(path))) is not None]
     if not images:
-        raise ConfigError([f"{folder}: there is no picture in it that can be read"])
+        raise ConfigError(f"{folder}: there is no picture in it that can be read")
+    return images
+
+
+def with_pictures(recording: Recording, images: Sequence[U8]) -> Recording:
+    """Returns the recording with these pictures, again and again, in place of the cameras' own."""
+    cameras = recording.calibration.cameras
     ticks = []
     for number, tick in enumerate(recording.ticks):
         shots = []

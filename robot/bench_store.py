@@ -10,7 +10,6 @@ import itertools
 import os
 import platform
 import random
-import signal
 import sqlite3
 import subprocess
 import sys
@@ -65,12 +64,17 @@ def _kills(path: Path, kills: int, seed: int) -> dict[str, Any]:
     told = 0
     for _ in range(kills):
         with subprocess.Popen(
-            [sys.executable, "-m", "robot.bench_store", str(path)], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "robot.bench_store", str(path)],
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
         ) as writer:
             assert writer.stdout is not None
-            first = writer.stdout.readline()
-            time.sleep(chance.uniform(0.0, 0.08))
-            writer.send_signal(signal.SIGKILL)
+            try:
+                first = writer.stdout.readline()
+                time.sleep(chance.uniform(0.0, 0.08))
+            finally:
+                writer.kill()
             lines = [first, *writer.stdout.read().splitlines()]
         # The last line may be torn: what was not told whole was not told.
         told = max([told, *(int(line) for line in lines[:-1] if line.strip())])

@@ -148,7 +148,13 @@ class _Station:
     def serve(self, seconds: float, ticks: _Ticks) -> dict[str, Any]:
         command = [sys.executable, "-m", "robot.bench_stream", str(self._stream.port), str(self._clients)]
         memory = [_memory_mb()]
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True) as process:
+        with (
+            subprocess.Popen(
+                command, stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True, start_new_session=True
+            ) as process,
+            contextlib.ExitStack() as ending,
+        ):
+            ending.callback(process.kill)  # whoever is interrupted does not wait for it
             assert process.stdout is not None and process.stdin is not None
             process.stdout.readline()  # everybody is connected
             published: list[int] = []
@@ -158,11 +164,13 @@ class _Station:
             for thread in (publisher, watcher):
                 thread.start()
             before_s = _stream_cpu_s()
-            tick_ms = ticks.during(seconds)
-            stream_core = (_stream_cpu_s() - before_s) / seconds
-            done.set()
-            for thread in (publisher, watcher):
-                thread.join()
+            try:
+                tick_ms = ticks.during(seconds)
+                stream_core = (_stream_cpu_s() - before_s) / seconds
+            finally:
+                done.set()
+                for thread in (publisher, watcher):
+                    thread.join()
             said = json.loads(process.communicate(f"{self._store.last_seq()}\n", timeout=90)[0].splitlines()[-1])
         quarter = len(memory) // 4
         # The second quarter tells little in a run that is over before the ring of events is full.

@@ -13,12 +13,14 @@ REFUSED = 2
 """Exit code of a program whose arguments or settings are wrong."""
 BUG = 70
 """Exit code of a program that met what it was not made for; its trace is on standard error."""
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl-C has ended before it was done, as shells tell it: 128 and the signal's number."""
 
 
 def exit_code(
     program: str, command: Callable[[], int], *expected: type[Exception], told: Callable[[Exception], str] = str
 ) -> int:
-    """Returns what `command` returns; REFUSED after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other.
+    """Returns what `command` returns; REFUSED after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other, INTERRUPTED after Ctrl-C.
 
     `told` says what such another error says.
     """
@@ -28,6 +30,9 @@ def exit_code(
         for problem in error.problems:
             print(f"{program}: {problem}", file=sys.stderr)
         return REFUSED
+    except KeyboardInterrupt:
+        print(f"{program}: interrupted", file=sys.stderr)
+        return INTERRUPTED
     except Exception as error:
         if not isinstance(error, (PatrolError, *expected)):
             traceback.print_exc()
@@ -41,4 +46,36 @@ def seconds(text: str) -> float:
     value = float(text)
     if not 0 <= value < 1e9:
         raise argparse.ArgumentTypeError(f"{text} is no number of seconds")
+    return value
+
+
+def minutes(text: str) -> float:
+    """Returns the value of an argument that is a number of minutes, more than none; for argparse's `type`."""
+    value = float(text)
+    if not 0 < value < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is no number of minutes")
+    return value
+
+
+def count(text: str) -> int:
+    """Returns the value of an argument that says how many; for argparse's `type`."""
+    value = int(text)
+    if not 1 <= value <= 1_000_000:
+        raise argparse.ArgumentTypeError(f"{text} is no count (1 to a million)")
+    return value
+
+
+def natural(text: str) -> int:
+    """Returns the value of an argument that is a whole number, not negative; for argparse's `type`."""
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError("must not be negative")
+    return value
+
+
+def port(text: str) -> int:
+    """Returns the value of an argument that is a port, 0 for a free one; for argparse's `type`."""
+    value = int(text)
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
     return value

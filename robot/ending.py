@@ -13,7 +13,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class Ending:
     """Raises what `error` makes on the first of the signals, but not while it is held: a process that is being made must be known to be ended."""
 
-    def __init__(self, error: Callable[[], Exception]) -> None:
+    def __init__(self, error: Callable[[], BaseException]) -> None:
         self._error = error
         self._held = self._came = False
 
@@ -36,7 +36,7 @@ class Ending:
 
 
 @contextlib.contextmanager
-def interruptible(error: Callable[[], Exception]) -> Iterator[Ending]:
+def interruptible(error: Callable[[], BaseException]) -> Iterator[Ending]:
     """Within it the signals raise what `error` makes; afterwards they do what they did before."""
     ending = Ending(error)
     before = {number: signal.signal(number, ending.arrive) for number in _NUMBERS}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from robot.command import seconds
+from robot.command import count, natural, port, seconds
 from simulators import rig
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def _add_run(commands: Commands) -> None:
     run = commands.add_parser("run", help="run a scenario's devices until Ctrl-C; one JSON line when they are ready")
     _scenario_arguments(run)
     run.add_argument("--host", default="127.0.0.1", help="where the cameras listen (default %(default)s)")
-    run.add_argument("--port", type=_port, default=0, help="port of the cameras (default: a free one)")
+    run.add_argument("--port", type=port, default=0, help="port of the cameras (default: a free one)")
     run.add_argument("--thermal-link", type=Path, help="name of the thermal sensor's line (default: a temporary one)")
     run.add_argument("--position-link", type=Path, help="name of the line of the receiver, or of a base that drives")
     run.add_argument(
@@ -65,9 +65,7 @@ def _add_run(commands: Commands) -> None:
         help="second 0 of the scenario, on CLOCK_MONOTONIC; SIGUSR1 brings it forward to half a second from now, and prints it",
     )
     run.add_argument("--config", type=Path, metavar="DIR", help="write robot.toml and calibration.json for them here")
-    run.add_argument(
-        "--stream-port", type=_port, default=8765, help="the robot's port in that robot.toml (%(default)s)"
-    )
+    run.add_argument("--stream-port", type=port, default=8765, help="the robot's port in that robot.toml (%(default)s)")
     run.add_argument(
         "--uncalibrated",
         action="store_true",
@@ -94,7 +92,7 @@ def _add_score(commands: Commands) -> None:
     grid.add_argument("--distances", nargs="+", type=_metres, metavar="M", help="instead of 0.5 1 1.5 2 3")
     grid.add_argument("--headcounts", nargs="+", type=_headcount, metavar="N", help="instead of 1 3 10")
     grid.add_argument("--repeats", type=_headcount, default=1, metavar="N", help="other people each time (1)")
-    grid.add_argument("--seed", type=_natural, default=1, help="of the people's temperatures and faces (1)")
+    grid.add_argument("--seed", type=natural, default=1, help="of the people's temperatures and faces (1)")
     grid.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
     grid.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
     score.add_argument("--in-range", type=seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
@@ -127,8 +125,8 @@ def _add_passages(commands: Commands) -> None:
         "passages", help="the thermal chain on people in every condition: rooms, hot objects, a covered plate, drift"
     )
     passages.add_argument("--only", nargs="+", metavar="WORD", help="conditions whose names hold one of these words")
-    passages.add_argument("--passages", type=_count, default=100, metavar="N", help="of each condition (100)")
-    passages.add_argument("--seed", type=_natural, default=1)
+    passages.add_argument("--passages", type=count, default=100, metavar="N", help="of each condition (100)")
+    passages.add_argument("--seed", type=natural, default=1)
     passages.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
     passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     passages.set_defaults(command="passages")
@@ -138,9 +136,9 @@ def _add_week(commands: Commands) -> None:
     week = commands.add_parser(
         "week", help="days of a station with rush hours, drift and outages: what became of everybody, as a report"
     )
-    week.add_argument("--days", type=_count, default=7, metavar="N", help="days to play (7)")
-    week.add_argument("--people-per-day", type=_count, default=300, metavar="N", help="on a working day (300)")
-    week.add_argument("--seed", type=_natural, default=1)
+    week.add_argument("--days", type=count, default=7, metavar="N", help="days to play (7)")
+    week.add_argument("--people-per-day", type=count, default=300, metavar="N", help="on a working day (300)")
+    week.add_argument("--seed", type=natural, default=1)
     week.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
     week.add_argument("--from", dest="source", type=Path, metavar="FILE", help="report of an earlier run's JSON")
     week.add_argument("--html", type=Path, metavar="FILE", help="write the report")
@@ -175,7 +173,7 @@ def _add_calibrate_rigs(commands: Commands) -> None:
         "calibrate-rigs", help="the whole calibration on robots that no file describes, in simulated time: true errors"
     )
     rigs.add_argument("--rigs", nargs="+", metavar="NAME", help="families to draw them about (one of each sensor)")
-    rigs.add_argument("--seeds", nargs="+", type=_natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
+    rigs.add_argument("--seeds", nargs="+", type=natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
     rigs.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
     rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rigs.set_defaults(command="calibrate_rigs")
@@ -192,21 +190,14 @@ def _add_snapshot(commands: Commands) -> None:
 
 def _scenario_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", help="a built-in name (patrol-sim list) or a .toml file")
-    parser.add_argument("--seed", type=_natural, help="instead of the scenario's own")
+    parser.add_argument("--seed", type=natural, help="instead of the scenario's own")
     parser.add_argument("--rig", metavar="NAME", help="instead of the scenario's own: a built-in name or a .toml file")
 
 
 def _robot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
-    parser.add_argument("--seed", type=_natural, default=7, help="which robot after that drawing (%(default)s)")
+    parser.add_argument("--seed", type=natural, default=7, help="which robot after that drawing (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value <= 65535:
-        raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
-    return value
 
 
 def _metres(text: str) -> float:
@@ -227,20 +218,6 @@ def _headcount(text: str) -> int:
     value = int(text)
     if not 1 <= value <= 100:
         raise argparse.ArgumentTypeError(f"{text} is no count (1 to 100)")
-    return value
-
-
-def _count(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is no count (1 to a million)")
-    return value
-
-
-def _natural(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError("must not be negative")
     return value
 
 

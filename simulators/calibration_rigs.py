@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from typing import Any
 
 import cv2
@@ -27,6 +27,7 @@ from simulators.calibration_geometry import Bench, run
 from simulators.calibration_radiometry import AMBIENT_C, HUMIDITY, RadiometryBench
 from simulators.compare_calibration import Figure
 from simulators.uncalibrated import calibration_of_drawing
+from simulators.workers import workers
 from simulators.world import Rig
 
 FAMILIES = ("mi1602", "mi0802", "mlx90640")
@@ -83,7 +84,7 @@ def calibrate_all(
     """Returns every family with every seed, in that order."""
     wanted = [(family, seed) for family in families for seed in seeds]
     found: dict[tuple[str, int], RigRun] = {}
-    with ProcessPoolExecutor(processes) as pool:
+    with workers(processes) as pool:
         for future in as_completed([pool.submit(calibrate, *one) for one in wanted]):
             one = future.result()
             found[(one.family, one.seed)] = one

@@ -7,6 +7,7 @@ is seen is elsewhere and pure; here are threads, pace and the order of starting 
 from __future__ import annotations
 
 import math
+import queue
 import threading
 import time
 from collections import Counter
@@ -72,6 +73,9 @@ class Station:
         self.failure: BaseException | None = None
         self._scene_lock = threading.Lock()
         self._ended = threading.Event()
+        # A signal handler interrupts whatever runs, perhaps a handler before it: SimpleQueue.put may be called again from within
+        # itself, an Event's lock may not.
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._truth_path = truth_path
         self._truth_file: BinaryIO | None = None
@@ -129,11 +133,16 @@ class Station:
 
     def wait(self, seconds: float | None) -> bool:
         """Waits until `stop`, a failed thread or the time is over; returns whether it ended before that time."""
-        return self._ended.wait(seconds)
+        try:
+            self._wake.get(timeout=seconds)
+        except queue.Empty:
+            return False
+        self._wake.put(None)  # for whoever asks again
+        return True
 
     def stop(self) -> None:
         """Lets `wait` return; safe in a signal handler."""
-        self._ended.set()
+        self._wake.put(None)
 
     def close(self) -> None:
         """Ends threads, closes devices and the truth file."""
@@ -192,7 +201,7 @@ class Station:
                 run()
             except BaseException as error:  # a dead device must end the simulation, not go unnoticed
                 self.failure = error
-                self._ended.set()
+                self.stop()
 
         thread = threading.Thread(target=guarded, name=f"sim {name}", daemon=True)
         self._threads.append(thread)
@@ -232,7 +241,7 @@ class Station:
             return self._thermal.render(self.state_at(now_s), now_s)
         except BaseException as error:
             self.failure = error
-            self._ended.set()
+            self.stop()
             return None
 
     def _run_cameras(self) -> None:

@@ -8,8 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from simulators.rehearsal import Rehearsal
 from simulators.rig import load_rig
 from simulators.robot_config import robot_toml
 from simulators.scene import Scene
+from simulators.workers import side_by_side
 
 RIGS = ("mi1602", "mlx90640")
 """One of each sensor family: SenXor, and the GY-MCU90640 with its MLX90640."""
@@ -58,18 +58,10 @@ def jobs(cells: Sequence[Cell], rigs: Sequence[str], seed: int, repeats: int) ->
 def run(todo: Sequence[Job], processes: int, progress: Callable[[], None]) -> list[Outcome]:
     """Returns the outcomes of all jobs in their order; `progress` is called after each."""
     found: list[Outcome] = []
-    for result in _results(todo, processes):
+    for result in side_by_side(play, todo, processes):
         found += result
         progress()
     return found
-
-
-def _results(todo: Sequence[Job], processes: int) -> Iterator[list[Outcome]]:
-    if processes == 1:
-        yield from map(play, todo)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(play, todo)
 
 
 def play(job: Job) -> list[Outcome]:

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich.table import Table
@@ -18,6 +17,7 @@ from robot.types import VerdictKind
 from simulators.passage_group import Setup
 from simulators.passages import PER_SENSOR, Passing, run, skin_truth_c
 from simulators.score import wilson
+from simulators.workers import side_by_side
 
 COVERAGE_FACTOR = 1.96
 _MIX: Mapping[str, Any] = {"febrile_share": 0.25, "masked_share": 0.2, "glasses_share": 0.2}
@@ -47,20 +47,12 @@ def play(
     chosen: Mapping[str, Setup], passages: int, seed: int, processes: int, progress: Callable[[], None]
 ) -> dict[str, dict[str, Any]]:
     """Returns the figures of each condition; `progress` is called after each."""
+    jobs = [(setup, passages, seed + index) for index, setup in enumerate(chosen.values())]
     figures = {}
-    for name, found in zip(chosen, _results(list(chosen.values()), passages, seed, processes), strict=True):
+    for name, found in zip(chosen, side_by_side(_play, jobs, processes), strict=True):
         figures[name] = summed_up([passing for passing in found if passing.first])
         progress()
     return figures
-
-
-def _results(setups: Sequence[Setup], passages: int, seed: int, processes: int) -> Iterator[list[Passing]]:
-    jobs = [(setup, passages, seed + index) for index, setup in enumerate(setups)]
-    if processes == 1:
-        yield from map(_play, jobs)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(_play, jobs)
 
 
 def _play(job: tuple[Setup, int, int]) -> list[Passing]:

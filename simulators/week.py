@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import cv2
@@ -13,6 +12,7 @@ from simulators.week_plan import day
 from simulators.week_run import play
 from simulators.week_score import DayFound, found, summary
 from simulators.week_texts import say
+from simulators.workers import side_by_side
 
 _SHOWN = (
     "people",
@@ -37,18 +37,10 @@ _SHOWN = (
 def run(days: int, people: int, seed: int, processes: int, progress: Callable[[], None]) -> dict[str, Any]:
     """Returns the figures of some days with about `people` people on a working day; `progress` is called after each day."""
     played = []
-    for one in _played([(number, people, seed) for number in range(days)], processes):
+    for one in side_by_side(_play, [(number, people, seed) for number in range(days)], processes):
         played.append(one)
         progress()
     return {"days": days, "people_per_day": people, "seed": seed, **summary(played)}
-
-
-def _played(jobs: list[tuple[int, int, int]], processes: int) -> Iterator[DayFound]:
-    if processes == 1:
-        yield from map(_play, jobs)
-        return
-    with ProcessPoolExecutor(processes) as pool:
-        yield from pool.map(_play, jobs)
 
 
 def _play(job: tuple[int, int, int]) -> DayFound:

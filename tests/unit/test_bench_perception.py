@@ -22,7 +22,7 @@ from models.published import PublishedSession
 from models.session import YuNetSession
 from robot import bench_memory, bench_perception, bench_scale, bench_stages
 from robot.bench_perception import Agreement
-from robot.bench_station import Parts, Recording, Tick, looking_at_all, with_pictures
+from robot.bench_station import Parts, Recording, Tick, looking_at_all, read_pictures, with_pictures
 from robot.detect import Detector
 from robot.errors import ConfigError
 from robot.optics import Optic
@@ -149,7 +149,7 @@ def test_pictures_of_a_folder_take_the_place_of_the_cameras(recording: Recording
     cv2.imwrite(str(tmp_path / "a.png"), np.full((100, 200, 3), 50, np.uint8))
     cv2.imwrite(str(tmp_path / "b.png"), np.full((100, 200, 3), 200, np.uint8))
     (tmp_path / "notes.txt").write_text("no picture")
-    changed = with_pictures(recording, tmp_path)
+    changed = with_pictures(recording, read_pictures(tmp_path))
     means = []
     for tick in changed.ticks:
         frame = tick.shots[0].decode(2)
@@ -161,7 +161,9 @@ def test_pictures_of_a_folder_take_the_place_of_the_cameras(recording: Recording
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(ConfigError, match="no picture"):
-        with_pictures(recording, empty)
+        read_pictures(empty)
+    with pytest.raises(ConfigError, match="name a folder"):
+        read_pictures(tmp_path / "nowhere")
 
 
 def test_stopwatch_counts_a_stage_without_what_it_calls_and_is_gone_afterwards() -> None:

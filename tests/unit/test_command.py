@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import argparse
+from collections.abc import Callable
+
 import pytest
 
-from robot.command import exit_code
+from robot.command import count, exit_code, minutes, port, seconds
 from robot.errors import ConfigError, DeviceError
 
 
-def raising(error: Exception) -> int:
+def raising(error: BaseException) -> int:
     raise error
 
 
@@ -25,3 +28,24 @@ def test_only_what_is_expected_is_turned_into_words(capsys: pytest.CaptureFixtur
     capsys.readouterr()
     assert exit_code("patrol-sim", lambda: raising(ZeroDivisionError()), OSError) == 70
     assert "ZeroDivisionError" in capsys.readouterr().err
+
+
+def test_whoever_is_interrupted_says_so_without_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("patrol", lambda: raising(KeyboardInterrupt())) == 130
+    assert capsys.readouterr().err == "patrol: interrupted\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "good", "bad"),
+    [
+        (seconds, ["0", "0.5", "1e6"], ["-1", "nan", "inf", "1e400"]),
+        (minutes, ["0.5", "10"], ["0", "-1", "nan", "inf"]),
+        (count, ["1", "1000000"], ["0", "-3", "1000001"]),
+        (port, ["0", "8765", "65535"], ["-1", "65536"]),
+    ],
+)
+def test_numbers_that_are_none(kind: Callable[[str], float], good: list[str], bad: list[str]) -> None:
+    assert [kind(text) for text in good] == [float(text) for text in good]
+    for text in bad:
+        with pytest.raises(argparse.ArgumentTypeError):
+            kind(text)

@@ -90,6 +90,17 @@ def test_files_that_are_named_exist(path: Path) -> None:
         assert (ROOT / name).exists(), name
 
 
+def test_every_page_is_reached_from_the_readme() -> None:
+    reached, ahead = set[Path](), [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page not in reached:
+            reached.add(page)
+            links = re.findall(r"\]\(([^)#:]+\.md)", page.read_text(encoding="utf-8"))
+            ahead += [(page.parent / link).resolve() for link in links]
+    assert not {str(path.relative_to(ROOT)) for path in (ROOT / "docs").rglob("*.md") if path not in reached}
+
+
 def test_the_first_screen_has_the_two_commands() -> None:
     first = text("README.md").split("\n## ")[0]
     assert "make run" in first and "make test" in first and "http://127.0.0.1:8765/" in first
