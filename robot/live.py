@@ -76,6 +76,9 @@ class LiveState(Part, frozen=True, kw_only=True):
     """Codes of what is wrong although screening goes on."""
     people: tuple[LivePerson, ...] = ()
     alarms: tuple[LiveAlarm, ...] = ()
+    """The newest, oldest first."""
+    more_alarms: int = 0
+    """Older ones that stand as well: a page full of cards is read by nobody, and a state is sent four times a second."""
     coverage: CoverageData | None = None
     devices: dict[str, DeviceData] = {}
     fields: dict[str, Field] = {}

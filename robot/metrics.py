@@ -97,7 +97,7 @@ class _Health(Collector):
         for code in state.warnings:
             warnings.add_metric([code], 1.0)
         alarms = GaugeMetricFamily("patrol_open_alarms", "Alarms that are raised or acknowledged")
-        alarms.add_metric([], float(len(state.alarms)))
+        alarms.add_metric([], float(len(state.alarms) + state.more_alarms))
         provider = GaugeMetricFamily(
             "patrol_detector_provider",
             "1 for the execution provider that the face detector runs on",

@@ -22,6 +22,7 @@ from robot.preview import camera_preview, missed, thermal_preview, whose
 from robot.types import CameraFrame, Faces, NotMeasured, ThermalFrame, Track
 
 _EVERY_NS = 250_000_000
+_ALARMS_MOST = 50
 
 
 class Showing:
@@ -87,6 +88,9 @@ class Showing:
         coverage = self._pipeline.coverage
         unix_ns = self._unix_ns()
         place = self._pipeline.place(now_ns)
+        carried, alarms = self._carried(), self._pipeline.open_alarms
+        newest = alarms[-_ALARMS_MOST:]
+        carried_shown = carried[len(newest) - _ALARMS_MOST :] if len(newest) < _ALARMS_MOST else ()
         return LiveState(
             robot=self._settings.robot.name,
             place=place.text,
@@ -98,8 +102,8 @@ class Showing:
             reasons=view.health.reasons,
             warnings=view.health.warnings,
             people=tuple(self._person(track, view, now_ns) for track in view.tracks if track.confirmed),
-            alarms=self._carried()
-            + tuple(self._alarm(alarm, unix_ns - now_ns) for alarm in self._pipeline.open_alarms),
+            alarms=(*carried_shown, *(self._alarm(alarm, unix_ns - now_ns) for alarm in newest)),
+            more_alarms=len(carried) - len(carried_shown) + len(alarms) - len(newest),
             coverage=CoverageData(
                 since_utc=self._began,
                 until_utc=rfc3339(unix_ns),

@@ -27,6 +27,7 @@ _WORDS = {
     "old": Text("what you see is {age} old", "当前画面是 {age} 前的"),
     "alarms": Text("ALARMS", "警报"),
     "no_alarms": Text("No alarm.", "没有警报。"),
+    "more_alarms": Text("and {count} older ones", "另有 {count} 个更早的警报"),
     "person": Text("person", "人员"),
     "bearing": Text("bearing", "方位"),
     "distance": Text("range", "距离"),
@@ -152,6 +153,8 @@ def _alarms(state: LiveState, language: str) -> RenderableType:
                 style="yellow" if answered else "bold white on red",
             )
         )
+    if state.more_alarms:
+        lines.append(Line(word("more_alarms", language, count=state.more_alarms)))
     return Panel(Group(*lines), title=word("alarms", language), border_style="red", title_align="left")
 
 

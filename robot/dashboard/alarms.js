@@ -10,6 +10,7 @@ export class Alarms {
   constructor(send) {
     this.send = send;
     this.open = [];
+    this.more = 0;  // older ones, which the state counts only
     this.early = new Map();  // heard as events, not yet in a state
     this.spoken = new Set();
     this.asked = new Map();  // alarm -> when it was acknowledged here
@@ -36,11 +37,12 @@ export class Alarms {
   }
 
   get raised() {
-    return this.open.filter((alarm) => alarm.state === "raised").length;
+    return this.open.filter((alarm) => alarm.state === "raised").length + this.more;
   }
 
   take(state) {
     for (const [id, { seq }] of this.early) if (seq <= state.last_seq) this.early.delete(id);
+    this.more = state.more_alarms ?? 0;
     const known = new Set(state.alarms.map((alarm) => alarm.alarm));
     this.open = [...state.alarms, ...[...this.early.values()].filter((alarm) => !known.has(alarm.alarm))];
     this.open.sort((a, b) => (b.state === "raised") - (a.state === "raised") || b.t_utc.localeCompare(a.t_utc));
@@ -78,12 +80,13 @@ export class Alarms {
     }
     this.speak();
     const said = this.open.map(({ alarm, state, by, body_c }) => [alarm, state, by, body_c]);  // not the time: it is worked out anew with each state
-    const key = JSON.stringify([said, this.nothing, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
+    const key = JSON.stringify([said, this.more, this.nothing, [...this.asked.keys()], this.forbidden, document.documentElement.lang, code("advice", "elevated")]);
     const list = at("alarms");
     if (list.dataset.key === key) return;  // a button must not vanish under the finger
     list.dataset.key = key;
     const held = document.activeElement?.closest?.("[data-alarm]")?.dataset.alarm;
     list.replaceChildren(...(this.open.length ? this.open.map((alarm) => this.card(alarm)) : [element("p", "quiet", t(this.nothing))]));
+    if (this.more) list.append(element("p", "quiet", t("moreAlarms", { count: this.more })));
     if (held) (list.querySelector(`[data-alarm="${CSS.escape(held)}"] button:not([disabled])`) ?? at("alarm-title")).focus();
   }
 

@@ -6,9 +6,20 @@ import cv2
 import msgspec
 import numpy as np
 import pytest
-from small_station import CAMERA_PX, SITE_C, Eyes, Person, S, calibration, camera_shot, settings, thermal_frame
+from small_station import (
+    CAMERA_PX,
+    SITE_C,
+    Eyes,
+    Person,
+    S,
+    calibration,
+    camera_shot,
+    settings,
+    thermal_frame,
+    verdict,
+)
 
-from robot.live import LivePerson, LiveState, as_of
+from robot.live import LiveAlarm, LivePerson, LiveState, as_of
 from robot.outcome import Acknowledge
 from robot.pipeline import Pipeline
 from robot.showing import Showing
@@ -101,6 +112,23 @@ def test_an_alarm_is_shown_until_it_is_cleared() -> None:
     (alarm,) = stage.run(1.0).alarms
     assert (alarm.state, alarm.by) == ("acknowledged", "Li")
     assert stage.run(31.0).alarms == ()
+
+
+def test_alarms_that_nobody_answers_do_not_make_the_state_grow() -> None:
+    waiting = tuple(
+        LiveAlarm(alarm=f"c{n}", person=n, state="raised", t_utc="", body_c=38.0, uncertainty_c=0.2) for n in range(5)
+    )
+    stage = Stage()
+    stage.showing = Showing(stage.pipeline, settings(), lambda: UNIX_NS, lambda: 42, (), lambda: waiting)
+    for count, carried, more in ((0, 5, 0), (47, 3, 2), (120, 0, 75)):
+        for number in range(len(stage.pipeline.open_alarms), count):
+            stage.pipeline._desk.open(0, verdict(number, 0), f"a{number}")
+        stage.run(0.5)
+        shown = [alarm.alarm for alarm in stage.showing.state.alarms]
+        first = len(waiting) - carried
+        newest = [f"a{number}" for number in range(max(0, count - 50), count)]
+        assert shown == [f"c{number}" for number in range(first, 5)] + newest
+        assert stage.showing.state.more_alarms == more
 
 
 def test_the_state_says_when_it_was_made_so_that_an_old_one_shows_as_stalled() -> None:
