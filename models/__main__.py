@@ -30,6 +30,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModelError as error:
         print(error, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("models: interrupted", file=sys.stderr)
+        return 130
     return 0
 
 

@@ -6,6 +6,7 @@ import argparse
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 from robot.errors import ConfigError, PatrolError
 
@@ -39,6 +40,18 @@ def exit_code(
             return BUG
         print(f"{program}: {told(error)}", file=sys.stderr)
         return 1
+
+
+def check_writable(path: Path) -> None:
+    """Makes the folder of a file that is to be written, and raises ConfigError if the file could not be: before the work, not after it."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        existed = path.exists()
+        path.open("ab").close()
+        if not existed:
+            path.unlink()
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be written: {error.strerror} (name another file)") from error
 
 
 def seconds(text: str) -> float:

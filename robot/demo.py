@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -29,6 +30,8 @@ START_S = 60.0
 _LEAD_IN_S = 40.0
 """The scenario waits for the robot to screen, at most for so long after the simulators were asked for."""
 _STOP_S = 20.0
+_ROOM_MB = 5.0
+"""With less room on the disk whatever fails may have failed for that."""
 
 
 class Interrupted(Exception):
@@ -242,7 +245,13 @@ class _Demo:
 
     def _log_end(self, name: str) -> str:
         path = self._folder / f"{name}.log"
-        return "\n".join(path.read_text(encoding="utf-8").splitlines()[-15:]) if path.exists() else ""
+        lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+        left_mb = shutil.disk_usage(self._folder).free / 1e6
+        if left_mb < _ROOM_MB:  # then the reason is not in the log either
+            lines.append(
+                f"{self._folder}: {left_mb:.1f} MB are left on this disk (free some, or --keep another folder)"
+            )
+        return "\n".join(lines[-15:])
 
     def _print_log_ends(self) -> None:
         for name in ("station", "robot"):

@@ -198,6 +198,10 @@ def _grid(options: argparse.Namespace) -> int:
 
     from simulators import grid, grid_run, grid_score
 
+    if options.plot is not None:
+        from simulators import grid_plot
+
+        grid_plot.check(options.plot)
     planned = grid.cells(options.distances or grid.DISTANCES_M, options.headcounts or grid.HEADCOUNTS)
     todo = grid_run.jobs(planned, options.rigs or grid_run.RIGS, options.seed, options.repeats)
     columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
@@ -205,14 +209,12 @@ def _grid(options: argparse.Namespace) -> int:
         task = progress.add_task("grid", total=len(todo))
         found = grid_run.run(todo, options.processes or os.cpu_count() or 1, lambda: progress.advance(task))
     whole = grid_score.report(found, options.seed, options.repeats)
-    if options.plot is not None:
-        from simulators import grid_plot
-
-        grid_plot.draw(found, options.plot)
     if options.json:
-        print(json.dumps(whole, ensure_ascii=False))
+        print(json.dumps(whole, ensure_ascii=False), flush=True)
     else:
         Console().print(grid_score.table(whole))
+    if options.plot is not None:
+        grid_plot.draw(found, options.plot)
     return 0
 
 
@@ -327,6 +329,8 @@ def _events(path: Path) -> list[dict[str, Any]]:
 def _week(options: argparse.Namespace) -> int:
     from simulators import week, week_report
 
+    if options.html is not None:
+        week_report.check(options.html)
     if options.source is not None:
         found = _figures_of(options.source)
     else:
@@ -338,12 +342,12 @@ def _week(options: argparse.Namespace) -> int:
             found = week.run(
                 options.days, options.people_per_day, options.seed, processes, lambda: progress.advance(task)
             )
-    if options.html is not None:
-        week_report.write(found, options.html, "zh" if options.lang == "zh-CN" else "en")
     if options.json:
-        print(json.dumps(found, ensure_ascii=False))
+        print(json.dumps(found, ensure_ascii=False), flush=True)
     else:
         Console().print(week.table(found))
+    if options.html is not None:
+        week_report.write(found, options.html, "zh" if options.lang == "zh-CN" else "en")
     return 0
 
 

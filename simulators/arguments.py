@@ -115,7 +115,9 @@ def _add_attention(commands: Commands) -> None:
         "attention", help="what attention saves and misses: each scenario with it and without it, on the same pictures"
     )
     attention.add_argument("scenarios", nargs="+", metavar="SCENARIO[:SEED]", help="built-in names or .toml files")
-    attention.add_argument("--duration", type=seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)")
+    attention.add_argument(
+        "--duration", type=_some_seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)"
+    )
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command="attention")
 
@@ -198,6 +200,13 @@ def _robot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
     parser.add_argument("--seed", type=natural, default=7, help="which robot after that drawing (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+
+
+def _some_seconds(text: str) -> float:
+    value = seconds(text)
+    if value < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is too short to tell anything (from 1 s)")
+    return value
 
 
 def _metres(text: str) -> float:

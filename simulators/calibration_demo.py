@@ -22,6 +22,7 @@ from robot.ending import interruptible
 from robot.errors import DeviceError
 from simulators import calibration_pairs as site_pairs
 from simulators import compare_calibration, settings
+from simulators import rig as rigs
 from simulators.robot_config import CALIBRATION, CONFIG
 from simulators.scenario import FOLDER
 
@@ -36,6 +37,7 @@ _QUICK = {"intrinsics": "intrinsics-at-once", "registration": "registration-quic
 
 def run(rig: str, seed: int, keep: Path | None, language: str, as_json: bool) -> int:
     """Returns 0 when everything passed and every figure is within its limit, else 1."""
+    settings.resolve(rig, rigs.FOLDER, "rig")
     with contextlib.ExitStack() as stack:
         stack.enter_context(interruptible(_interrupted))
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-calibrate-")))
@@ -147,7 +149,8 @@ class _Demo:
         assert self._station.stdout is not None
         line = self._station.stdout.readline()
         if not line:
-            raise DeviceError(f"the simulated station did not start; see {self._folder / 'station.log'}")
+            said = (self._folder / "station.log").read_text(encoding="utf-8").splitlines()[-15:]
+            raise DeviceError("\n".join(["the simulated station did not start:", *said]))
         url = next(iter(json.loads(line)["cameras"].values()))
         self._port = int(url.split(":")[2].split("/")[0])
 

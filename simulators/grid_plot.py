@@ -6,21 +6,32 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from robot.command import check_writable
 from robot.errors import ConfigError
 from simulators.grid_score import Outcome, grouped
 
 _COLOURS = {True: "#0072b2", False: "#d55e00"}
 _NAMES = {True: "plate in use", False: "without plate"}
 _SHADES = ("#009e73", "#56b4e9", "#cc79a7", "#e69f00")
+_SUFFIXES = (".png", ".svg")
 _TARGET = (0.93, 0.97)
 
 
-def draw(found: Sequence[Outcome], path: Path) -> None:
-    """Writes the picture (the suffix says which format); raises ConfigError if matplotlib is missing or it cannot be written."""
+def check(path: Path) -> None:
+    """Raises ConfigError if the picture could not be written: before hours of work, not after them."""
+    if path.suffix not in _SUFFIXES:
+        raise ConfigError(f"--plot {path}: a picture's name ends with {' or '.join(_SUFFIXES)}")
     try:
-        from matplotlib.figure import Figure
+        import matplotlib  # noqa: F401
     except ImportError as error:
         raise ConfigError("--plot needs matplotlib (pip install 'patrol-robot[plots]')") from error
+    check_writable(path)
+
+
+def draw(found: Sequence[Outcome], path: Path) -> None:
+    """Writes the picture (the suffix says which format); raises ConfigError if it cannot be written."""
+    from matplotlib.figure import Figure
+
     rigs = sorted({item.rig for item in found})
     figure = Figure(figsize=(12.5, 3.6 * len(rigs)), layout="constrained")
     axes = figure.subplots(len(rigs), 3, squeeze=False)

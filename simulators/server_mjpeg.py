@@ -18,6 +18,8 @@ from typing import Any
 import cv2
 import numpy as np
 
+from robot.errors import DeviceError
+
 BOUNDARY = "patrolframe"
 FAULTS = ("freeze", "stop", "truncate", "garbage", "black")
 """freeze: the old picture again and again; stop: silence on an open connection; truncate: half a JPEG;
@@ -33,7 +35,12 @@ class MjpegServer:
 
     def __init__(self, host: str, port: int, names: list[str] | tuple[str, ...]) -> None:
         self._feeds = {name: _Feed() for name in names}
-        self._server = _Server((host, port), self._feeds)
+        try:
+            self._server = _Server((host, port), self._feeds)
+        except OSError as error:
+            raise DeviceError(
+                f"{host}:{port}: cameras cannot listen there: {error.strerror} (choose another)"
+            ) from error
         self._thread: threading.Thread | None = None
 
     @property

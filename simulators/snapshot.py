@@ -44,7 +44,7 @@ def write(
     paths = []
     for name, picture in pictures.items():
         paths.append(folder / f"{name}.png")
-        cv2.imwrite(str(paths[-1]), picture)
+        paths[-1].write_bytes(cv2.imencode(".png", picture)[1].tobytes())  # cv2.imwrite says nothing of a full disk
     return paths
 
 

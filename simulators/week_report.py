@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from calibration.report_content import Block, Cell, Document, Heading, Picture, Rows, Text
 from calibration.results import Plot, Say, Series
+from robot.command import check_writable
 from robot.errors import ConfigError
 from simulators.week_texts import Language, reason, say
 
@@ -54,18 +55,28 @@ _COLUMNS = (
 _SHARES = ("coverage", "sensitivity", "specificity", "within_2u", "unavailable_share")
 
 
+def check(path: Path) -> None:
+    """Raises ConfigError if the report could not be written: before days are played, not after them."""
+    _renderer()
+    check_writable(path)
+
+
 def write(found: Mapping[str, Any], path: Path, language: Language) -> None:
     """Writes the report; raises ConfigError without the report's library or when it cannot be written."""
-    try:
-        from calibration import report_html
-    except ModuleNotFoundError as error:
-        raise ConfigError(f"--html needs {error.name} (pip install 'patrol-robot[calibrate]')") from error
-    content = report_html.render(document(found, language), "")
+    content = _renderer()(document(found, language), "")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
     except OSError as error:
         raise ConfigError(f"{path}: the report cannot be written ({error})") from error
+
+
+def _renderer() -> Callable[[Document, str], bytes]:
+    try:
+        from calibration import report_html
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"--html needs {error.name} (pip install 'patrol-robot[calibrate]')") from error
+    return report_html.render
 
 
 def document(found: Mapping[str, Any], language: Language) -> Document:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,7 @@ def test_wrong_files_are_told_with_exit_code_2(
         ["run", "quiet", "--pose-broker", "http://127.0.0.1/pose"],
         ["run", "quiet", "--pose-broker", "mqtt://127.0.0.1"],
         ["snapshot", "quiet", "--at", "nan", "--out", "x"],
+        ["attention", "quiet", "--duration", "0"],
     ],
 )
 def test_wrong_arguments_are_told_before_anything_starts(
@@ -84,3 +86,34 @@ def test_wrong_arguments_are_told_before_anything_starts(
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2 and arguments[3] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score", "--grid", "--plot", "picture.txt"],
+        ["score", "--grid", "--plot", "FILE/picture.png"],
+        ["week", "--html", "FILE/week.html"],
+        ["calibrate-demo", "--rig", "nobody's"],
+    ],
+)
+def test_hours_of_work_are_not_begun_for_a_result_that_cannot_be_kept(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "FILE").touch()
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    assert arguments[-1] in capsys.readouterr().err
+
+
+def test_a_snapshot_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "front.png").symlink_to("/dev/full")
+    assert main(["snapshot", "quiet", "--at", "3", "--out", str(tmp_path)]) == 1
+    assert "No space left" in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        assert main(["run", "quiet", "--port", str(port), "--duration", "1"]) == 1
+    assert f"127.0.0.1:{port}" in capsys.readouterr().err
