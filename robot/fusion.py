@@ -32,11 +32,13 @@ _KEPT_SHARE = {"netd": 0.0, "registration": 0.5}
 variance of a face's place belongs to the face (simulators/truth_faces.py). Every other term is the same in all readings."""
 
 
-def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
-    """Returns the readings of the best region: the upper face where it was read `at_least` times, else the commonest.
+def preferred(readings: Sequence[Reading], at_least: int, covered: int = 0) -> tuple[list[Reading], bool]:
+    """Returns the readings of the best region: the upper face where it was read `at_least` times, else the commonest; and whether the
+    body may be warmer than they say, because the eyes are most likely behind glass.
 
-    With the plate or without: never both together, for the sensor's own error lies between them. Not the upper face of somebody whose forehead was read as often and says so much more that there must be glasses: they were told in
-    the frames in which the forehead was read, and overlooked in the others.
+    With the plate or without: never both together, for the sensor's own error lies between them. Glasses are told in the frames in which
+    the forehead was read, or (`covered` of them, in the same time) nothing, and overlooked in others. Where half of all frames tell of
+    them, a forehead that says more is believed; where only some do, one that says so much more that there must be glasses.
     """
     with_plate = [reading for reading in readings if reading.referenced]
     if len(with_plate) < len(readings):
@@ -45,10 +47,12 @@ def preferred(readings: Sequence[Reading], at_least: int) -> list[Reading]:
     upper = [reading for reading in readings if reading.roi is not RoiName.FOREHEAD]
     rest = [reading for reading in readings if reading.roi is RoiName.FOREHEAD]
     if len(upper) < at_least:
-        return rest if len(rest) > len(upper) else upper
-    if len(rest) >= at_least and _middle_c(rest) - _middle_c(upper) > _BEHIND_GLASS_C:
-        return rest
-    return upper
+        return (rest if len(rest) > len(upper) else upper), False
+    glasses = covered + len(rest) >= len(upper)
+    if len(rest) < at_least:
+        return upper, glasses
+    colder_c = _middle_c(rest) - _middle_c(upper)
+    return (rest if colder_c > (0.0 if glasses else _BEHIND_GLASS_C) else upper), False
 
 
 def _middle_c(readings: Sequence[Reading]) -> float:

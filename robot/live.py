@@ -108,6 +108,7 @@ _PLEASE = {
     "occluded": "forehead",
     "glasses": "glasses",
     "implausible": "still",
+    "cold_skin": "forehead",
 }
 WORDS = ("off", "welcome", "thanks", *dict.fromkeys(_PLEASE.values()))
 """Everything that the passers-by's screen can be told."""

@@ -60,6 +60,8 @@ class Assessment:
     """Body estimate minus what it is compared with; None where the policy cannot judge yet."""
     margins_c: dict[str, float]
     sure: bool
+    at_least: bool = False
+    """The body may be warmer than the reading says: it was taken through glasses, most likely. Enough for an alarm, never for "normal"."""
 
 
 @dataclass(slots=True)
@@ -69,6 +71,8 @@ class _Person:
     in_range_ns: int | None = None
     first_reading_ns: int | None = None
     readings: deque[Reading] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
+    covered_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
+    """When glasses left nothing to be read."""
     reasons: Counter[Reason] = field(default_factory=Counter)
     out_of_sight: bool = False
     """Was looked for in the thermal image while no camera saw them. No reason by itself: whoever walks away is still on
@@ -141,8 +145,8 @@ class Screener:
             person.readings.clear()
             person.first_reading_ns = None
             return
-        chosen = preferred(person.readings, self.policy.readings_min)
-        if len(chosen) >= self.policy.readings_min:
+        chosen, at_least = self._preferred(person)
+        if len(chosen) >= self.policy.readings_min and not at_least:
             person.before, person.regained_ns = fuse(chosen)[0], regained_ns
             person.readings.clear()
 
@@ -182,6 +186,8 @@ class Screener:
                     person.out_of_sight = True
                     continue
                 person.reasons[result.reason] += 1
+                if result.reason is Reason.GLASSES:
+                    person.covered_ns.append(result.t_mono_ns)
                 if person.in_range_ns is None and result.reason not in BEYOND_RANGE:
                     person.in_range_ns = result.t_mono_ns
                 continue
@@ -209,7 +215,7 @@ class Screener:
             dry = person.readings and (now_ns - person.readings[-1].t_mono_ns) * 1e-9 > self.policy.dry_s
             if dry and person.verdict is None and track_id in here:
                 assessment = self._assess(track_id, person)
-                if assessment is not None:
+                if assessment is not None and not _may_hide_more(assessment):
                     kind = self._kind(assessment)
                     verdicts.append(self._conclude(now_ns, track_id, person, kind, assessment, 0))
         for track_id in [track_id for track_id in self._people if track_id not in here]:
@@ -232,8 +238,13 @@ class Screener:
         person = self._people.get(track_id)
         if person is None or not person.readings:
             return (person.verdict, person.before) if person else (None, None)
-        chosen = preferred(person.readings, self.policy.readings_min)
-        return person.verdict, (fuse(chosen)[0] if chosen else None)
+        chosen, at_least = self._preferred(person)
+        return person.verdict, (fuse(chosen)[0] if chosen and not at_least else None)
+
+    def _preferred(self, person: _Person) -> tuple[list[Reading], bool]:
+        begun_ns = person.readings[0].t_mono_ns if person.readings else 0
+        covered = sum(t_ns >= begun_ns for t_ns in person.covered_ns)
+        return preferred(person.readings, self.policy.readings_min, covered)
 
     def _assess(self, track_id: int, person: _Person) -> Assessment | None:
         readings = person.readings
@@ -241,7 +252,7 @@ class Screener:
             readings[-1].t_mono_ns - readings[0].t_mono_ns > self.policy.window_s * 1e9
         ):
             readings.popleft()
-        chosen = preferred(person.readings, self.policy.readings_min)
+        chosen, at_least = self._preferred(person)
         if len(chosen) < self.policy.readings_min:
             return None
         reading, used = fuse(chosen)
@@ -251,7 +262,7 @@ class Screener:
         margin = self._margin(margins)
         bound = self.policy.sure_sd * reading.random_uncertainty_c + self.policy.sure_c
         sure = margin is not None and abs(margin) > bound
-        return Assessment(track_id, reading, used, margin, margins, sure)
+        return Assessment(track_id, reading, used, margin, margins, sure, at_least)
 
     def _margins(self, reading: Reading) -> dict[str, float]:
         margins = {"absolute": reading.body_c - self.policy.threshold_c}
@@ -270,6 +281,8 @@ class Screener:
         patient = (now_ns - person.first_reading_ns) * 1e-9 < self.policy.decide_s
         if person.verdict is VerdictKind.ELEVATED or (not assessment.sure and (patient or person.verdict is not None)):
             return None
+        if _may_hide_more(assessment):
+            return None
         kind = self._kind(assessment)
         if person.verdict is not None and (kind is not VerdictKind.ELEVATED):
             return None
@@ -283,7 +296,7 @@ class Screener:
 
     def _last_word(self, now_ns: int, track_id: int, person: _Person) -> Verdict:
         assessment = self._assess(track_id, person)
-        if assessment is not None:
+        if assessment is not None and not _may_hide_more(assessment):
             return self._conclude(now_ns, track_id, person, self._kind(assessment), assessment, 0)
         return self._conclude(now_ns, track_id, person, VerdictKind.NOT_MEASURED, None, 0)
 
@@ -338,6 +351,11 @@ class Screener:
         self.coverage.measured += 1
         self.coverage.not_measured[str(Reason.NO_BASELINE)] -= 1
         self.coverage.not_measured = +self.coverage.not_measured
+
+
+def _may_hide_more(assessment: Assessment) -> bool:
+    """Returns whether somebody is not elevated by what was read, and may be by what was not."""
+    return assessment.at_least and not (assessment.margin_c is not None and assessment.margin_c > 0)
 
 
 def _main_reason(person: _Person) -> Reason:

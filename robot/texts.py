@@ -97,6 +97,7 @@ NOT_MEASURED: dict[Reason, Text] = {
     Reason.WARMING_UP: Text("Thermal sensor warming up", "热成像传感器预热中"),
     Reason.NO_BASELINE: Text("Too few people to compare with yet", "可比较人数不足"),
     Reason.IMPLAUSIBLE: Text("Reading not plausible", "读数不合理"),
+    Reason.COLD_SKIN: Text("Face too cold to tell the body temperature", "面部温度过低，无法推算体温"),
     Reason.TOO_BRIEF: Text("Seen too briefly", "出现时间过短"),
     Reason.NO_THERMAL: Text("No thermal image", "无热成像画面"),
 }
@@ -111,6 +112,10 @@ HELP: dict[Reason, Text] = {
     Reason.GLASSES: Text("Please take off your glasses for a moment", "请暂时摘下眼镜"),
     Reason.OUT_OF_VIEW: Text("Please step in front of the robot", "请站到机器人正前方"),
     Reason.IMPLAUSIBLE: Text("Please put hot drinks aside and look again", "请放下热饮后重新测量"),
+    Reason.COLD_SKIN: Text(
+        "Please take off glasses; after coming in from the cold, wait a minute",
+        "请摘下眼镜；如刚从寒冷处进入，请稍候再测",
+    ),
     Reason.TOO_BRIEF: Text("Please stand still for a moment", "请稍作停留"),
 }
 """What the person can do about it; reasons that are the robot's own have no entry."""

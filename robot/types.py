@@ -202,6 +202,7 @@ class Reason(enum.StrEnum):
     WARMING_UP = "warming_up"
     NO_BASELINE = "no_baseline"
     IMPLAUSIBLE = "implausible"
+    COLD_SKIN = "cold_skin"
     TOO_BRIEF = "too_brief"
     NO_THERMAL = "no_thermal"
 

@@ -155,6 +155,7 @@ def regions(*names: str) -> list[Reading]:
     [
         ([], 3, []),
         (["upper_face"] * 3 + ["forehead"] * 9, 3, [0, 1, 2]),
+        (["upper_face"] * 3 + ["forehead"] * 2, 3, [0, 1, 2]),
         (["upper_face"] * 2 + ["forehead"] * 9, 3, list(range(2, 11))),
         (["upper_face"] * 2 + ["forehead"] * 2, 3, [0, 1]),
         (["upper_face"] * 2 + ["forehead"], 3, [0, 1]),
@@ -164,19 +165,40 @@ def regions(*names: str) -> list[Reading]:
 )
 def test_the_region_that_decides(names: Sequence[str], at_least: int, chosen: Sequence[int]) -> None:
     """Never a mixture of forehead and the rest, and in the order of time."""
-    assert [found.t_mono_ns for found in preferred(regions(*names), at_least)] == list(chosen)
+    readings, may_hide_more = preferred(regions(*names), at_least)
+    assert [found.t_mono_ns for found in readings] == list(chosen)
+    assert not may_hide_more
 
 
 @pytest.mark.parametrize(
     ("eyes_c", "forehead_c", "foreheads", "believed"),
-    [(36.9, 38.2, 3, "forehead"), (36.9, 38.2, 2, "canthi"), (37.3, 38.2, 9, "canthi"), (38.2, 36.9, 9, "canthi")],
+    [
+        (36.9, 38.2, 3, "forehead"),
+        (36.9, 38.2, 2, "canthi"),
+        (37.3, 38.2, 9, "forehead"),
+        (37.3, 38.2, 3, "canthi"),
+        (38.2, 36.9, 9, "canthi"),
+    ],
 )
 def test_eyes_behind_glasses_that_were_overlooked_are_not_preferred(
     eyes_c: float, forehead_c: float, foreheads: int, believed: str
 ) -> None:
-    seen = [reading(eyes_c, roi=RoiName.CANTHI) for _ in range(3)]
+    seen = [reading(eyes_c, roi=RoiName.CANTHI) for _ in range(4)]
     seen += [reading(forehead_c, roi=RoiName.FOREHEAD) for _ in range(foreheads)]
-    assert {str(found.roi) for found in preferred(seen, 3)} == {believed}
+    readings, may_hide_more = preferred(seen, 3)
+    assert {str(found.roi) for found in readings} == {believed}
+    assert not may_hide_more
+
+
+@pytest.mark.parametrize(
+    ("eyes", "covered", "may_hide_more"), [(4, 3, False), (4, 4, True), (3, 40, True), (2, 40, False)]
+)
+def test_eyes_that_were_covered_in_half_of_the_frames_may_be_warmer(
+    eyes: int, covered: int, may_hide_more: bool
+) -> None:
+    """With fewer readings than are enough there is no judgement, and nothing to warn of."""
+    seen = [reading(36.0) for _ in range(eyes)]
+    assert preferred(seen, 3, covered) == (seen, may_hide_more)
 
 
 def test_readings_that_disagree_are_as_uncertain_as_they_scatter() -> None:

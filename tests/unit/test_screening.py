@@ -140,6 +140,35 @@ def test_a_few_good_readings_and_no_other_reason_is_too_brief() -> None:
     assert gate.leave()[0].reason is Reason.TOO_BRIEF
 
 
+def test_glasses_overlooked_in_some_frames_never_make_a_normal_person() -> None:
+    """What is read through them is too cold by a degree or two: fever looks normal."""
+    gate = Gate()
+    assert gate.measure(1, 36.4, 2) == []
+    gate.miss(1, Reason.GLASSES, 6)
+    assert gate.measure(1, 36.9, 3) == []
+    assert gate.screener.stance(1) == (None, None)
+    gate.now_ns += S
+    assert gate.leave(1) == [], "who stays may take them off"
+    (verdict,) = gate.leave()
+    assert (verdict.kind, verdict.reason, verdict.reading) == (VerdictKind.NOT_MEASURED, Reason.GLASSES, None)
+    assert gate.screener.coverage.measured == 0
+
+
+def test_who_takes_glasses_off_is_judged() -> None:
+    gate = Gate()
+    gate.measure(1, 36.0, 2)
+    gate.miss(1, Reason.GLASSES, 8)
+    assert [verdict.kind for verdict in gate.measure(1, 36.6, 40)] == [VerdictKind.NORMAL]
+
+
+def test_fever_seen_through_glasses_is_fever() -> None:
+    gate = Gate()
+    gate.miss(1, Reason.GLASSES, 1)
+    gate.measure(1, 38.0, 1)
+    gate.miss(1, Reason.GLASSES, 5)
+    assert [verdict.kind for verdict in gate.measure(1, 38.0, 3)] == [VerdictKind.ELEVATED]
+
+
 def test_who_leaves_undecided_is_judged_by_what_there_is() -> None:
     gate = Gate()
     near_c = POLICY.threshold_c + POLICY.sure_c / 2

@@ -48,7 +48,9 @@ def test_every_step_is_in_the_sum(
 ) -> None:
     conditions = Conditions(air_c, air_c - 1, humidity, emissivity)
     thermometer = Thermometer(
-        calibration(), conditions, Plausibility(skin_c=(0.0, 60.0), face_over_ambient_c=-20, body_max_c=60.0)
+        calibration(),
+        conditions,
+        Plausibility(skin_c=(0.0, 60.0), face_over_ambient_c=-20, body_min_c=0.0, body_max_c=60.0),
     )
     roi = roi_at(face_px=face_px)
     image = painted(roi, skin_c, skin_c + 0.8 if canthi else None, air_c) - np.float32(correction_c)

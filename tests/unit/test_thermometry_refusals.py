@@ -26,8 +26,11 @@ from painted_face import (
 from calibration.files import Calibration
 from robot.errors import CalibrationError
 from robot.face_sampling import HOT_C
+from robot.reference import ReferenceState
 from robot.thermometry import Plausibility, Thermometer
 from robot.types import F32, NotMeasured, Reading, Reason, RoiName
+
+LOST = ReferenceState(False, 0.0, 0.5, "reference_lost")
 
 # What must not raise a reading.
 
@@ -134,7 +137,7 @@ def test_a_cold_patch_is_no_face(patch_c: float) -> None:
 def test_occlusion_is_judged_after_the_reference_correction() -> None:
     roi = roi_at()
     image = painted(roi, 26.5, 27.2)
-    limits = Plausibility(skin_c=(0.0, 60.0))
+    limits = Plausibility(skin_c=(0.0, 60.0), body_min_c=0.0)
     thermometer = Thermometer(calibration(), CONDITIONS, limits)
     assert isinstance(read(image, roi, thermometer), Reading)
     assert reason(image, roi, thermometer, replace(VALID, correction_c=-2.0)) is Reason.OCCLUDED
@@ -146,9 +149,24 @@ def test_no_living_face_has_this_temperature(skin_c: float, canthi_c: float) -> 
     assert reason(painted(roi, skin_c, canthi_c), roi) is Reason.IMPLAUSIBLE
 
 
+@pytest.mark.parametrize(
+    ("reference", "skin_c", "read_so"),
+    [(VALID, 33.5, True), (VALID, 33.0, False), (LOST, 33.0, True), (LOST, 32.2, False)],
+)
+def test_skin_too_cold_for_any_living_body_tells_nothing_of_it(
+    reference: ReferenceState, skin_c: float, read_so: bool
+) -> None:
+    """A mask and glasses together, or a face still cold from outdoors: a fever may be behind it. Without a plate the sensor itself may be off by a degree."""
+    roi = roi_at()
+    result = read(painted(roi, skin_c, skin_c + 0.6), roi, reference=reference)
+    assert isinstance(result, Reading) if read_so else getattr(result, "reason", None) is Reason.COLD_SKIN
+
+
 def test_a_wider_plausible_range_is_respected() -> None:
     roi = roi_at()
-    thermometer = Thermometer(calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0), body_max_c=60.0))
+    thermometer = Thermometer(
+        calibration(), CONDITIONS, Plausibility(skin_c=(20.0, 60.0), body_min_c=20.0, body_max_c=60.0)
+    )
     assert isinstance(read(painted(roi, 27.5, 28.0), roi, thermometer), Reading)
 
 
