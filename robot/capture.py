@@ -50,6 +50,11 @@ class Device(Protocol[FrameT_co]):
 class Watch(Protocol[FrameT_contra]):
     """Looks for a device that sends but is stuck (robot/stuck.py)."""
 
+    @property
+    def fresh(self) -> bool:
+        """False where the frame looked at last tells nothing new."""
+        ...
+
     def look(self, frame: FrameT_contra, now_s: float) -> str:
         """Returns what is wrong, in words; empty while all is well."""
         ...
@@ -223,7 +228,8 @@ class Reader(Generic[FrameT]):
                 trouble = "" if self._watch is None else self._watch.look(frame, last_s)
                 if not trouble:
                     stuck_since_s = None
-                    self._accept(device, frame)
+                    if self._watch is None or self._watch.fresh:
+                        self._accept(device, frame)
                     continue
                 # Nobody gets such a frame. A device just opened may send an old one first.
                 stuck_since_s = last_s if stuck_since_s is None else stuck_since_s

@@ -17,6 +17,8 @@ from robot.types import F64, U8, CameraFrame, Faces, ThermalFrame, ThermalRoi, T
 
 WIDTH_PX = 480
 """Width of a preview; a page with six of them stays light."""
+HEIGHT_MAX_PX = 2 * WIDTH_PX
+"""Of a preview; a broken camera's picture may be as high as it likes."""
 QUALITY = 70
 THERMAL_QUALITY = 95
 """A step of the thermal picture's 256 is some hundredths of a degree: what JPEG loses at this quality is less than noise."""
@@ -45,11 +47,13 @@ def camera_preview(
     size) where faces must be that nobody found in this picture (`missed`): they are blurred as well.
     """
     height, width = frame.image_bgr.shape[:2]
-    size = (WIDTH_PX, max(1, round(height * WIDTH_PX / width)))
+    scale = min(WIDTH_PX / width, HEIGHT_MAX_PX / height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image: U8 = cv2.resize(frame.image_bgr, size, interpolation=cv2.INTER_AREA)
-    boxes = np.zeros((0, 4)) if faces is None else faces.boxes_px * (WIDTH_PX / frame.full_size_px[0])
+    to_preview = size[0] / frame.full_size_px[0]
+    boxes = np.zeros((0, 4)) if faces is None else faces.boxes_px * to_preview
     if not may_see_faces:
-        hidden = boxes if missed_px is None else np.concatenate([boxes, missed_px * (WIDTH_PX / frame.full_size_px[0])])
+        hidden = boxes if missed_px is None else np.concatenate([boxes, missed_px * to_preview])
         for box in hidden:
             blur(image, box)
     return Preview(

@@ -45,18 +45,23 @@ class Since:
 
 
 class ThermalStuck:
-    """Looks at every frame of one thermal sensor. `flooded`: say so of a flooded sensor too, whose power can be cut."""
+    """Looks at every frame of one thermal sensor. `flooded`: say so of a flooded sensor too, whose power can be cut.
+
+    `fresh` is False while the newest frame is the one before again: it shows who stood there then, and nobody is to be measured in it.
+    """
 
     def __init__(self, stuck_s: float = THERMAL_STUCK_S, flooded: bool = False) -> None:
         self._stuck_s = stuck_s
         self._same, self._flood = Since(stuck_s, _FRAMES), Since(stuck_s, 1)
         self._watch_flood = flooded
+        self.fresh = True
         self._last: ThermalFrame | None = None
 
     def look(self, frame: ThermalFrame, now_s: float) -> str:
         """Returns what is wrong, in words; empty while all is well."""
         last, self._last = self._last, frame
         same = last is not None and np.array_equal(last.temp_c, frame.temp_c)
+        self.fresh = not same
         if self._same.so(now_s, same):
             return f"sends the same frame again and again ({self._stuck_s:g} s): it is stuck"
         if self._watch_flood and self._flood.so(now_s, flooded(frame)):
@@ -65,7 +70,9 @@ class ThermalStuck:
 
 
 class CameraStuck:
-    """Looks at every picture of one camera."""
+    """Looks at every picture of one camera. All of them are `fresh`: some servers send a slow camera's picture again and again."""
+
+    fresh = True
 
     def __init__(self, stuck_s: float = CAMERA_STUCK_S) -> None:
         self._stuck_s = stuck_s

@@ -324,8 +324,11 @@ def test_ended_when_every_camera_has_ended() -> None:
 
 def test_a_stuck_device_gives_nobody_its_frames_and_is_opened_again() -> None:
     class Watch:
+        fresh = True
+
         def look(self, frame: Any, now_s: float) -> str:
-            return "is stuck" if frame.seq >= 2 else ""
+            self.fresh = frame.seq != 2
+            return "is stuck" if frame.seq >= 4 else ""
 
     now_s = [0.0]
 
@@ -345,6 +348,8 @@ def test_a_stuck_device_gives_nobody_its_frames_and_is_opened_again() -> None:
     reader.start()
     until(lambda: reader.status().state is ReaderState.WAITING)
     assert reader.status().last_error == "test:device: is stuck" and stuck.closed_by
-    assert [frame.seq for frame in slot.take()] == [1] and reader.status().frames == 1
-    assert 1.0 <= now_s[0] < 1.5, "long enough for something new"
+    assert [frame.seq for frame in slot.take()] == [1, 3] and reader.status().frames == 2, (
+        "nor one that tells nothing new"
+    )
+    assert 1.0 <= now_s[0] < 1.6, "long enough for something new"
     reader.stop(5)

@@ -102,6 +102,16 @@ def test_a_picture_decoded_small_has_its_boxes_in_the_right_place() -> None:
     assert detail(inner(image, preview.boxes[0].box_px)) < 0.15 * detail(image[:, :120])
 
 
+@pytest.mark.parametrize(("width", "height"), [(1, 4000), (3, 700), (4000, 1), (1, 1), (480, 2000)])
+def test_a_picture_of_any_shape_becomes_a_small_one(width: int, height: int) -> None:
+    image = np.zeros((height, width, 3), dtype=np.uint8)
+    box = (0.0, 0.0, float(width), float(height))
+    shown = camera_preview(frame(image, (width, height)), faces(box), False)
+    assert picture(shown).shape[:2] == (shown.height_px, shown.width_px)
+    assert shown.width_px <= WIDTH_PX and shown.height_px <= 2 * WIDTH_PX
+    assert shown.boxes[0].box_px[2] == shown.width_px
+
+
 def test_the_camera_frame_is_left_as_it_was() -> None:
     image = cv2.resize(checks(), (480, 270))
     before = image.copy()

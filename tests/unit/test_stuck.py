@@ -30,6 +30,15 @@ def test_a_live_sensor_is_never_stuck() -> None:
     assert {watch.look(thermal(noisy()), 0.11 * n) for n in range(300)} == {""}
 
 
+def test_the_same_frame_again_is_not_fresh() -> None:
+    watch, one, other = ThermalStuck(), noisy(), noisy()
+    fresh = [
+        watch.look(thermal(temp_c), 0.11 * n) or watch.fresh for n, temp_c in enumerate([one, one, other, other, one])
+    ]
+    assert fresh == [True, False, True, False, True]
+    assert CameraStuck().fresh
+
+
 def test_the_same_frame_for_too_long_until_another_one_comes() -> None:
     watch, frozen = ThermalStuck(), noisy()
     said = [watch.look(thermal(frozen), 0.11 * n) for n in range(60)]
