@@ -9,6 +9,8 @@
 | alarm and unavailable      | on         | sounds¹ | blinking |       |
 ¹ as long as the signal asks for it, in its pattern, within its limit (drivers/siren.py); by night in the pattern for the night
 
+A signal that nobody repeats is no longer true: whoever should has hung. Then amber blinks, green and siren are off, red stays as it is.
+
 The test button shows red, amber, green and siren one after the other. An alarm ends the test, and none begins while one stands.
 """
 
@@ -18,7 +20,7 @@ import enum
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from drivers.buttons import Buttons
 from drivers.pins import Contact, Pins, Switch
@@ -75,6 +77,7 @@ class LampAndSiren:
         slow_blink_half_period_s: float = 1.0,
         test_step_s: float = 1.0,
         test_tone_s: float = 0.3,
+        stale_s: float = 2.0,
     ) -> None:
         self._driver, self._errors = pins.driver, pins.errors
         self._rules = siren or SirenRules()
@@ -88,6 +91,7 @@ class LampAndSiren:
         self._outputs: dict[str, _Output] = {}
         self._contacts: dict[str, Contact] = {}
         self._test_steps_s = dict.fromkeys(LAMPS, test_step_s) | {"siren": test_tone_s}
+        self._stale_s, self._heard_s = stale_s, time.monotonic()
         self._test: list[tuple[str, float]] = []
         """What the test has still to show: output and until when."""
         if not outputs:
@@ -109,11 +113,12 @@ class LampAndSiren:
         self._buttons = Buttons(self._contacts, self._errors, self._press, self._fail) if self._contacts else None
 
     def show(self, signal: IndicatorSignal) -> None:
-        """Sets lamp and siren; returns when the pins are set. The same signal again costs a comparison.
+        """Sets lamp and siren; returns when the pins are set. The same signal again costs a comparison, and must come within `stale_s`.
 
         While a test is running only an alarm is shown at once; everything else follows the test. Raises DeviceError when a pin
         cannot be moved; what was not shown is tried again at the next call.
         """
+        self._heard_s = time.monotonic()
         if signal == self._shown:
             return
         with self._changed:
@@ -183,7 +188,8 @@ class LampAndSiren:
         with self._changed:
             while not self._closed:
                 now_s = time.monotonic()
-                due_s = [self._guarded(self._turn_test, now_s), self._guarded(self._turn_siren, now_s)]
+                turns = (self._turn_stale, self._turn_test, self._turn_siren)
+                due_s = [self._guarded(turn, now_s) for turn in turns]
                 for output in self._outputs.values():
                     if output.pattern is _Pattern.BLINK:
                         due_s.append(self._turn_lamp(output, now_s))
@@ -209,6 +215,17 @@ class LampAndSiren:
             except self._errors as error:
                 self._note(error)
         return output.next_edge_s
+
+    def _turn_stale(self, now_s: float) -> float | None:
+        signal, stale_from_s = self._signal, self._heard_s + self._stale_s
+        if signal is None or (signal.unavailable and not signal.siren):
+            return None
+        if now_s < stale_from_s:
+            return stale_from_s
+        self._signal, self._shown = replace(signal, unavailable=True, siren=False), None
+        if not self._test:
+            self._apply(self._signal)
+        return None
 
     def _turn_siren(self, now_s: float) -> float | None:
         output = self._outputs.get("siren")

@@ -159,6 +159,28 @@ def test_blinking(signal: IndicatorSignal, name: str, writes: list[tuple[str, bo
     indicator.close()
 
 
+@pytest.mark.parametrize(
+    ("signal", "stale"), [(AVAILABLE, {"amber"}), (ALARM, {"red", "amber"}), (UNAVAILABLE, {"amber"})]
+)
+def test_a_signal_that_nobody_repeats_is_not_believed(
+    signal: IndicatorSignal, stale: set[str], writes: list[tuple[str, bool, str]]
+) -> None:
+    """Green before a robot that hangs would say that people are being screened."""
+    indicator = make(stale_s=0.3)
+    for _ in range(2):
+        end_s = time.monotonic() + 0.6
+        while time.monotonic() < end_s:
+            indicator.show(signal)
+            time.sleep(0.02)
+        shown = lit()
+        assert (
+            shown == {"red", "siren"} if signal is ALARM else shown == ({"amber"} if signal.unavailable else {"green"})
+        )
+        until(lambda: lit() == stale)
+    indicator.close()
+    assert lit() == set()
+
+
 def test_active_low(writes: list[tuple[str, bool, str]]) -> None:
     indicator = make(active_high=False)
     assert lit() == set(PINS)
