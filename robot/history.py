@@ -17,6 +17,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -223,7 +224,9 @@ class History:
         more, rows = len(rows) > asked.limit, rows[: asked.limit]
         cohort = Cohort(self._screening.cohort_people, self._screening.cohort_age_s)
         points: list[tuple[Any, ...]] = []
-        for t_utc, body_c, uncertainty_c, verdict in reversed(rows):
+        rows.reverse()
+        rows.sort(key=itemgetter(0))  # by time, not by number: a clock that was set back leaves them in another order
+        for t_utc, body_c, uncertainty_c, verdict in rows:
             if body_c is None:
                 continue
             t_s = datetime.fromisoformat(t_utc).timestamp()

@@ -142,10 +142,9 @@ export class Alarms {
 
   speak() {
     const fresh = this.open.filter((alarm) => alarm.state === "raised" && !this.spoken.has(alarm.alarm));
-    for (const alarm of fresh) {
-      this.spoken.add(alarm.alarm);
-      setText(at("spoken"), t("alarmSpoken", { person: alarm.person, figure: figure(alarm.body_c, alarm.uncertainty_c) }));
-    }
+    for (const { alarm } of fresh) this.spoken.add(alarm);
+    const said = fresh.map(({ person, body_c, uncertainty_c }) => t("alarmSpoken", { person, figure: figure(body_c, uncertainty_c) }));
+    if (fresh.length) setText(at("spoken"), said.join(" "));  // of two at once both: a later text would silence the one before
     if (fresh.length) this.beep([[0, 880], [0.22, 660], [0.44, 880]]);
   }
 

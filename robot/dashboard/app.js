@@ -18,12 +18,16 @@ let recent = [];
 let changed = false;
 
 const alarms = new Alarms((message) => eventLink?.send(message) ?? false);
-const history = new History();
+const robotNow = () => (state ? Date.parse(state.t_utc) + performance.now() - heard : Date.now());
+const history = new History(robotNow);
 
 function onState(message) {
   if (message.kind !== "state") return;
+  const first = state === null;
+  if (!first && performance.now() - heard > LOST_MS) loadCodes().then(renderAll).catch(() => {});  // it may have come back with newer software
   state = message;
   heard = performance.now();
+  if (first && !at("page-history").hidden) history.chart();  // its days are known only now
   at("login").hidden = true;
   if (eventLink === null) {
     lastSeq = Math.max(0, state.last_seq - KEPT_EVENTS);
@@ -149,5 +153,5 @@ setInterval(() => {
   if (document.hidden && changed && state) alarms.render();
   renderBanner();
   tellAges();
-  if (state) alarms.tellAges(Date.parse(state.t_utc) + performance.now() - heard);
+  if (state) alarms.tellAges(robotNow());
 }, 500);

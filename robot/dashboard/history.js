@@ -13,10 +13,10 @@ const PAGE = 100;
 const CHART_EVERY_MS = 60000;
 const DAY_MS = 86400000;
 
-const today = () => new Date(Date.now() - new Date().getTimezoneOffset() * 60000).toISOString().slice(0, 10);
-
 export class History {
-  constructor() {
+  /** `now` tells the robot's time: the clock of a screen may be wrong, and days are the robot's. */
+  constructor(now) {
+    this.now = now;
     this.events = [];
     this.more = false;
     this.answer = null;
@@ -27,10 +27,15 @@ export class History {
     at("csv").addEventListener("click", () => this.export());
     at("older").addEventListener("click", () => this.search(this.last));
     at("day").addEventListener("change", () => {
-      this.chosen = at("day").value !== today();
+      this.chosen = at("day").value !== this.today();
       this.chart();
     });
     setInterval(() => !at("page-history").hidden && !document.hidden && this.chart(), CHART_EVERY_MS);
+  }
+
+  today() {
+    const now = new Date(this.now());
+    return new Date(now.getTime() - now.getTimezoneOffset() * 60000).toISOString().slice(0, 10);
   }
 
   open() {
@@ -76,7 +81,7 @@ export class History {
 
   async export() {
     const answer = await this.read(this.question({ format: "csv" }));
-    if (answer) save(await answer.blob(), `patrol-${new Date().toISOString().slice(0, 10)}.csv`);
+    if (answer) save(await answer.blob(), `patrol-${this.today()}.csv`);
   }
 
   render() {
@@ -93,7 +98,7 @@ export class History {
   }
 
   async chart() {
-    if (!this.chosen) at("day").value = today();  // a page that stays open sees the next day, too
+    if (!this.chosen) at("day").value = this.today();  // a page that stays open sees the next day, too
     const from = new Date(`${at("day").value}T00:00`);
     if (Number.isNaN(from.getTime())) return;
     const to = new Date(from.getTime() + DAY_MS);

@@ -25,7 +25,7 @@ const WORDS = {
     "region.canthi": "inner corners of the eyes", "region.upper_face": "upper face", "region.forehead": "forehead", "region.full_face": "face",
     threshold: "Threshold", readings: "Readings", calibration: "Calibration", place: "Read at", robotPlace: "Place of the robot",
     from: "From", to: "To", kind: "Kind", anyKind: "Everything", text: "Text", search: "Search", csv: "Save as CSV", older: "Older events",
-    time: "Time", what: "What", found: "{count} events", foundMore: "{count} events, there are more", nothingFound: "Nothing was found.",
+    comma: ", ", colon: ": ", time: "Time", what: "What", found: "{count} events", foundMore: "{count} events, there are more", nothingFound: "Nothing was found.",
     day: "Day", chart: "Temperatures of the day", chartNone: "Nobody was measured on this day.", baseline: "usual here (median of the last {people})", baselineNone: "usual here: too few people lately (needs {people})",
     chartSummary: "{count} people measured, {elevated} elevated; median {median} °C, from {low} to {high} °C.", chartMore: "Only the newest are shown.",
     "kind.screening": "Screenings", "kind.alarm": "Alarms", "kind.health": "Health", "kind.coverage": "Counts", "kind.system": "Robot and calibration",
@@ -59,7 +59,7 @@ const WORDS = {
     "region.canthi": "内眼角", "region.upper_face": "上半脸", "region.forehead": "前额", "region.full_face": "面部",
     threshold: "阈值", readings: "读数次数", calibration: "标定", place: "读取部位", robotPlace: "机器人位置",
     from: "从", to: "到", kind: "类别", anyKind: "全部", text: "文字", search: "搜索", csv: "保存为 CSV", older: "更早的事件",
-    time: "时间", what: "内容", found: "{count} 条事件", foundMore: "{count} 条事件，还有更多", nothingFound: "没有找到。",
+    comma: "，", colon: "：", time: "时间", what: "内容", found: "{count} 条事件", foundMore: "{count} 条事件，还有更多", nothingFound: "没有找到。",
     day: "日期", chart: "当日体温", chartNone: "当天没有测量任何人。", baseline: "本地常态（最近 {people} 人的中位数）", baselineNone: "本地常态：近期人数不足（需 {people} 人）",
     chartSummary: "已测 {count} 人，偏高 {elevated} 人；中位数 {median} °C，范围 {low} 至 {high} °C。", chartMore: "仅显示最新部分。",
     "kind.screening": "筛查", "kind.alarm": "警报", "kind.health": "状态", "kind.coverage": "统计", "kind.system": "机器人与标定",
@@ -132,7 +132,7 @@ export function placeOf(place, placeZh) {
 }
 
 export function clock(tUtc) {
-  return new Date(tUtc).toLocaleTimeString(locale(), { hour12: false });
+  return new Date(tUtc).toLocaleTimeString(locale(), { hourCycle: "h23" });
 }
 
 // The same in both languages, and never in doubt which is the day and which the month.

@@ -60,8 +60,8 @@ export function renderDevices(devices) {
 export function tell(event) {
   const data = { ...event.data };
   if (data.reading) data.figure = figure(data.reading.body_c, data.reading.uncertainty_c);
-  if (data.verdict) data.verdict = t(data.verdict) + (data.reading ? `, ${data.figure}` : data.reason ? `, ${code("not_measured", data.reason)}` : "");
-  if (data.screening) data.screening = [t(data.screening), data.reasons.map((one) => code("unavailable", one)).join(", ")].filter(Boolean).join(": ");
+  if (data.verdict) data.verdict = t(data.verdict) + (data.reading ? t("comma") + data.figure : data.reason ? t("comma") + code("not_measured", data.reason) : "");
+  if (data.screening) data.screening = [t(data.screening), data.reasons.map((one) => code("unavailable", one)).join(t("comma"))].filter(Boolean).join(t("colon"));
   return t(event.type, data);
 }
 

@@ -99,6 +99,14 @@ def test_why_a_device_is_not_usable_is_said_in_both_languages(stage: Stage, page
     assert names == ["前方", "热成像", "位置", "hall 2"]
 
 
+def test_of_two_alarms_at_once_both_are_spoken(stage: Stage, pages: Pages) -> None:
+    stage.alarm("alarm-1", 38.2)
+    stage.alarm("alarm-2", 39.1)
+    page = pages(stage.url)
+    until(lambda: "39.1 ± 0.4" in page.locator("#spoken").inner_text())
+    assert "38.2 ± 0.4" in page.locator("#spoken").inner_text()
+
+
 def test_any_view_can_be_the_large_one(stage: Stage, pages: Pages, keep: Keep) -> None:
     page = pages(stage.url)
     ready(page)

@@ -18,6 +18,16 @@ from watched import Pages
 
 pytestmark = pytest.mark.system
 
+DAYS_AHEAD = 3
+CLOCK_AHEAD = f"""
+const Right = Date;
+window.Date = class extends Right {{
+  constructor(...given) {{ super(...(given.length ? given : [Right.now() + {DAYS_AHEAD} * 86400000])); }}
+  static now() {{ return Right.now() + {DAYS_AHEAD} * 86400000; }}
+}};
+"""
+"""A screen whose clock was set by nobody."""
+
 
 def test_history_search_and_export(stage: Stage, pages: Pages, keep: Keep) -> None:
     now_ns = time.time_ns()
@@ -79,6 +89,24 @@ def test_evidence_is_one_click_away(guarded: Stage, pages: Pages, keep: Keep) ->
     assert ("operator-1", "/evidence/alarm-1.zip") in accesses
     assert not any(TOKENS["operator"] in one.path for one in guarded.accesses)
     pages.expected = "404|401"
+
+
+def test_days_are_the_robot_s_whatever_the_screen_s_clock_says(stage: Stage, pages: Pages) -> None:
+    stage.screened(36.6, time.time_ns() - 1_000_000_000)
+    page = pages(f"{stage.url}#history", script=CLOCK_AHEAD, timezone_id="UTC")
+    page.wait_for_function("() => document.getElementById('chart-summary').innerText.startsWith('1 people measured')")
+    assert page.input_value("#day") == time.strftime("%Y-%m-%d", time.gmtime())
+
+
+def test_an_alarm_s_evidence_is_at_hand_on_a_phone(stage: Stage, pages: Pages, keep: Keep) -> None:
+    stage.alarm("alarm-9")
+    stage.screened(36.6, time.time_ns())
+    page = pages(f"{stage.url}#history", viewport={"width": 390, "height": 844}, locale="zh-CN")
+    page.wait_for_function("() => document.querySelectorAll('#rows tr').length === 2")
+    keep(page, "history-phone")
+    box = page.locator("#rows button").bounding_box()
+    assert box is not None and box["x"] + box["width"] <= 390 - 10
+    assert "人员 1：未偏高，36.6 ± 0.4 °C" in page.locator("#rows").inner_text()
 
 
 class Held:

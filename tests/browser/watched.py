@@ -21,11 +21,13 @@ class Pages:
         """What may be complained of: a regular expression."""
         self._open: list[Any] = []
 
-    def __call__(self, url: str, **context: Any) -> Any:
+    def __call__(self, url: str, script: str = "", **context: Any) -> Any:
+        """`script` runs in the page before its own."""
         made = self._browser.new_context(**({"viewport": {"width": 1440, "height": 900}, "locale": "en-GB"} | context))
         made.set_default_timeout(30_000)
         page = made.new_page()
         page.add_init_script(WATCH)
+        page.add_init_script(script)
         page.on(
             "console", lambda message: message.type in ("error", "warning") and self.complaints.append(message.text)
         )

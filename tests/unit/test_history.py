@@ -57,6 +57,9 @@ class Past:
         self._count = 0
         self.history = History(self.store.path, ScreeningSettings(cohort_people=5))
 
+    def step_clock(self, by_events: int) -> None:
+        self._count += by_events
+
     def add(self, *data: Data) -> None:
         for one in data:
             self.store.append(self._make(one, t_unix_ns=T0_NS + self._count * STEP_NS, t_mono_ns=self._count))
@@ -152,6 +155,14 @@ def test_the_day_chart_has_the_cohorts_own_baseline(past: Past) -> None:
     assert points[1][0] - points[0][0] == 60.0
     assert (chart["threshold_c"], chart["cohort_people"], chart["more"]) == (37.3, 5, False)
     assert json.loads(past.ask("format=chart&limit=3"))["more"]
+
+
+def test_the_day_chart_goes_by_time_also_when_the_clock_was_set_back(past: Past) -> None:
+    past.add(screening(36.5), screening(36.6))
+    past.step_clock(-60)
+    past.add(screening(36.7), screening(36.8))
+    points = json.loads(past.ask("format=chart"))["points"]
+    assert [point[1] for point in points] == [36.7, 36.8, 36.5, 36.6]
 
 
 @pytest.mark.parametrize(

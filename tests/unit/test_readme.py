@@ -25,7 +25,10 @@ from calibration.files import (
 from robot import config, events
 from robot.web import FILES, SOCKETS
 from simulators import faults, scenario
+from simulators.rig import load_rig
+from simulators.scene import Scene
 from simulators.score import Score
+from simulators.truth import observe
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")), ROOT / "systemd" / "README.md"]
@@ -144,7 +147,9 @@ def test_scenario_keys_and_faults_are_documented() -> None:
     for field in Score.__struct_fields__:
         assert f"`{field}`" in page or field in ("scenario", "seed"), field
     (example,) = re.findall(r"(?s)```toml\n(.*?)```", page)
-    scenario.parse_scenario(example)
+    shown = scenario.parse_scenario(example)
+    rig = load_rig(shown.rig)
+    assert [sample.measurable for sample in observe(Scene(shown, shown.seed, rig).at(5.0), rig)] == [True]
 
 
 def test_calibration_keys_are_documented() -> None:
