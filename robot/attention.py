@@ -182,8 +182,12 @@ class Attention:
         self._ns_per_unit = _NS_PER_UNIT
         self._planned_units = 0.0
 
-    def plan(self, now_ns: int, camera: str, t_ns: int, targets: Sequence[Target]) -> Plan:
+    def plan(
+        self, now_ns: int, camera: str, t_ns: int, targets: Sequence[Target], size_px: tuple[int, int] | None = None
+    ) -> Plan:
         """Returns what to do with the picture taken at `t_ns` that has just arrived; `targets` are what is due in it.
+
+        `size_px` is the picture's, where that is not the camera's own.
 
         The look counts as done and paid at its expected cost: `charge` corrects that, `failed` takes it back.
         """
@@ -191,7 +195,7 @@ class Attention:
         traits = self._cameras[camera]
         plan = self._whole(traits, t_ns - self._looked_ns.get(camera, NEVER_NS))
         if not plan:
-            plan = self._crops(traits, targets)
+            plan = self._crops(traits, targets, size_px or traits.size_px)
         if not plan:
             return plan
         units = self._units(traits, plan)
@@ -243,11 +247,11 @@ class Attention:
         since_ns = t_ns - self._looked_ns.get(camera, NEVER_NS)
         return since_ns + 1.5 * traits.period_ns > self._rules.full_look_s * 1e9
 
-    def _crops(self, traits: CameraTraits, targets: Sequence[Target]) -> Plan:
+    def _crops(self, traits: CameraTraits, targets: Sequence[Target], size_px: tuple[int, int]) -> Plan:
         wanted = [target for target in targets if self._allowed(traits, target)]
         if not wanted:
             return Plan()
-        crops = arrange(wanted, traits.size_px, self._rules.crop_px)
+        crops = arrange(wanted, size_px, self._rules.crop_px)
         if len(crops) > CROPS_MAX and (traits.front or not self._budget.sheds("side_crops")):
             return Plan(Whole.FULL)
         return Plan(crops=tuple(crops[:CROPS_MAX]))

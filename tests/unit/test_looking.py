@@ -99,6 +99,25 @@ def test_a_face_in_a_crop_is_told_in_the_pixels_of_the_whole_picture() -> None:
     assert crop.full_size_px == (320, 192) and crop.image_bgr.shape == (192, 320, 3), "at full resolution"
 
 
+def test_a_face_in_a_crop_of_a_smaller_picture_than_was_calibrated_is_told_where_it_is() -> None:
+    stage = Stage()
+    half_px = (CAMERA_PX[0] // 2, CAMERA_PX[1] // 2)
+
+    def half(t_ns: int, image: np.ndarray) -> CameraShot:
+        return replace(camera_shot(t_ns), full_size_px=half_px, load=lambda scale: (image[::scale, ::scale], half_px))
+
+    nothing = picture(0, 0, 0, 0)[::2, ::2]
+    stage.look(0, shot=half(0, nothing))
+    due = Due([someone(TENTH, y_m=-1.2, confirmed=False)], (), ())
+    (pixel,), _ = OPTICS["front"].of_size(*half_px).project(np.array([[2.5, -1.2, 1.5]]))
+    left, top = round(float(pixel[0])) - 8, round(float(pixel[1])) - 10
+    assert left > 200, "near the right edge"
+    image = nothing.copy()
+    image[top : top + 20, left : left + 16] = 255
+    (faces,) = stage.look(TENTH, due, half(TENTH, image))
+    assert len(stage.close.frames) == 1 and np.allclose(faces.boxes_px, [[left, top, 16, 20]], atol=1.5)
+
+
 def test_a_face_that_the_crop_cuts_off_is_left_out() -> None:
     stage = Stage()
     stage.look(0)
