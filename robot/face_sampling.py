@@ -2,7 +2,7 @@
 
 All faces of a frame are sampled at once on one grid in face widths from the point between the eyes, so that regions mean the
 same at every size and tilt. The maximum is taken over an image smoothed to the sensor's point spread, as the mean of the
-three hottest grid points: a single noisy or dead pixel cannot own it. What smoothing, few pixels and noise do to it on
+three hottest grid points, after pixels that stand out from all around them have been cut down: a single noisy or dead one cannot own it. What smoothing, few pixels and noise do to it on
 average is given back in corrections.py.
 """
 
@@ -23,6 +23,10 @@ _V = np.linspace(-0.22, 0.60, _ROWS, dtype=np.float32)
 """Up from the eyes; the tip of the nose is near −0.3, the hairline near 0.5."""
 _SMOOTHING_PX = 0.6
 """Sigma of the smoothing, in thermal pixels: about the point spread of these sensors, so it costs little signal."""
+SPIKE_LEAST_C, SPIKE_SD = 0.5, 4.0
+"""No skin, and no noise of so many standard deviations, makes one pixel warmer than all eight around it by this: the optics spread a point over
+several. A pixel that does is dead or about to die; smoothed, it kept two fifths of its excess, and people whose eyes it lay on were febrile."""
+_RING = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 1]], np.uint8)
 HOT_C = 42.5
 """Nothing alive is hotter; what is (lamp, cup, heater) is cut out with a margin before any maximum is taken."""
 _HOT_MARGIN_PX = 3
@@ -93,10 +97,15 @@ def bounds_px(roi: ThermalRoi, name: RoiName) -> tuple[float, float, float, floa
     return (roi.center_px[0] + left, roi.center_px[1] + top, width, height)
 
 
-def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi]) -> Samples:
-    """Returns the maxima of every region of every face (at least one), from one smoothed image and one remap."""
+def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float = SPIKE_LEAST_C) -> Samples:
+    """Returns the maxima of every region of every face (at least one), from one smoothed image and one remap.
+
+    `spike_c`: what a pixel is warmer than all around it by more than this is taken off first.
+    """
     image = frame.temp_c
-    smooth = cv2.GaussianBlur(image, (0, 0), _SMOOTHING_PX)
+    around = cv2.dilate(image, _RING)
+    around += np.float32(spike_c)
+    smooth = cv2.GaussianBlur(np.minimum(image, around, out=around), (0, 0), _SMOOTHING_PX)
     if not float(image.max()) <= HOT_C:
         hot = cv2.dilate((image > HOT_C).view(np.uint8), _HOT_MARGIN)
         smooth[hot > 0] = _NOTHING_C

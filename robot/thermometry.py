@@ -26,7 +26,15 @@ from robot.corrections import (
     smoothed_noise_c,
 )
 from robot.errors import CalibrationError
-from robot.face_sampling import CUT_OUT_C, FOREHEAD_AREA, Samples, bounds_px, sample_faces
+from robot.face_sampling import (
+    CUT_OUT_C,
+    FOREHEAD_AREA,
+    SPIKE_LEAST_C,
+    SPIKE_SD,
+    Samples,
+    bounds_px,
+    sample_faces,
+)
 from robot.reference import ReferenceState
 from robot.types import NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
 
@@ -83,6 +91,7 @@ class Thermometer:
             name: SourceCurve(tables[name]) for name in RoiName if tables.get(name) and name in calibration.site
         }
         self._temporal_c, self._pattern_c = smoothed_noise_c(calibration.radiometry)
+        self._spike_c = max(SPIKE_LEAST_C, SPIKE_SD * calibration.radiometry.netd_c)
         self._excess_c = MAXIMUM_EXCESS * math.hypot(self._temporal_c, self._pattern_c)
         if RoiName.UPPER_FACE not in self._curves:
             raise CalibrationError(
@@ -96,7 +105,7 @@ class Thermometer:
         """Returns one Reading, or one NotMeasured with its reason, for each region, in their order."""
         results: list[Reading | NotMeasured] = []
         fit = [roi for roi in rois if roi.reason is None]
-        samples = sample_faces(frame, fit) if fit else None
+        samples = sample_faces(frame, fit, self._spike_c) if fit else None
         index = 0
         for roi in rois:
             if roi.reason is not None or samples is None:

@@ -25,10 +25,10 @@ from painted_face import (
 
 from calibration.files import Calibration
 from robot.errors import CalibrationError
-from robot.face_sampling import HOT_C
+from robot.face_sampling import HOT_C, sample_faces
 from robot.reference import ReferenceState
 from robot.thermometry import Plausibility, Thermometer
-from robot.types import F32, NotMeasured, Reading, Reason, RoiName
+from robot.types import F32, NotMeasured, Reading, Reason, RoiName, ThermalFrame
 
 LOST = ReferenceState(False, 0.0, 0.5, "reference_lost")
 
@@ -71,9 +71,28 @@ def test_an_unknown_wild_pixel_does_not_own_the_maximum() -> None:
     hot = image.copy()
     hot[52, 80] = 100.0
     assert reading(hot, roi).raw_c <= plain.raw_c + 0.01
-    warm = image.copy()
-    warm[52, 80] += 2.0
-    assert reading(warm, roi).raw_c - plain.raw_c < 1.0  # less than half of it
+
+
+@pytest.mark.parametrize("face_px", [11.0, 22.0, 40.0])
+@pytest.mark.parametrize("excess_c", [1.0, 2.0, 6.5])
+@pytest.mark.parametrize("up", [0.0, 0.3])
+def test_a_wild_pixel_as_warm_as_the_living_raises_a_reading_little(face_px: float, excess_c: float, up: float) -> None:
+    """Anywhere on the face, between the eyes too: it stands out from all around it, as nothing does that went through the optics."""
+    roi = roi_at(face_px=face_px)
+    image = painted(roi)
+    plain = reading(image, roi)
+    image[60 - round(up * face_px), 80] += excess_c
+    assert reading(image, roi).raw_c - plain.raw_c < 0.3
+
+
+@pytest.mark.parametrize("face_px", [11.0, 14.0, 22.0, 40.0])
+def test_skin_is_read_as_it_is_although_wild_pixels_are_cut_down(face_px: float) -> None:
+    roi = roi_at(face_px=face_px)
+    image = painted(roi)
+    frame = ThermalFrame(1, 7, image)
+    as_it_is, cut = sample_faces(frame, [roi], 1e6), sample_faces(frame, [roi])
+    for name, maximum_c in as_it_is.maxima_c.items():
+        assert np.allclose(maximum_c, cut.maxima_c[name], atol=0.005), name
 
 
 @given(st.integers(0, 10**6))
