@@ -39,6 +39,16 @@ OUTBOX_SACRIFICE = (
     ("screening.completed",),
 )
 """What is forgotten unsent when the outbox is full, in this order: counts come again, states too; then single normal people."""
+_RETIRE = """
+DELETE FROM events WHERE seq IN (
+    SELECT seq FROM events AS old
+    WHERE {} AND seq < :last_seq
+        AND NOT (type = 'alarm.raised' AND NOT EXISTS (
+            SELECT 1 FROM events AS ack WHERE ack.alarm = old.alarm AND ack.type = 'alarm.acknowledged'))
+        AND NOT (alarm IS NOT NULL AND seq IN (SELECT seq FROM outbox))
+    ORDER BY {} LIMIT :limit)
+"""
+"""One condition after the other, each along its own index: both at once would read the whole database, and whoever saves waits meanwhile."""
 _TABLES = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -180,20 +190,13 @@ class Store:
         yet to be sent of any alarm.
         """
         before = events.rfc3339(max(0, now_unix_ns - round(hours * 3600e9)))
+        values = {"before": before, "beyond": self._last_seq - rows, "last_seq": self._last_seq}
+        gone = 0
         with self._transaction():
-            gone = self._db.execute(
-                """
-                DELETE FROM events WHERE seq IN (
-                    SELECT seq FROM events AS old
-                    WHERE (t_utc < :before OR seq <= :last_seq - :rows) AND seq < :last_seq
-                        AND NOT (type = 'alarm.raised' AND NOT EXISTS (
-                            SELECT 1 FROM events AS ack WHERE ack.alarm = old.alarm AND ack.type = 'alarm.acknowledged'))
-                        AND NOT (alarm IS NOT NULL AND seq IN (SELECT seq FROM outbox))
-                    ORDER BY seq LIMIT :limit)
-                """,
-                {"before": before, "rows": rows, "limit": limit, "last_seq": self._last_seq},
-            ).rowcount
-            self._db.execute("DELETE FROM outbox WHERE seq NOT IN (SELECT seq FROM events)")
+            for old, along in (("t_utc < :before", "t_utc"), ("seq <= :beyond", "seq")):
+                gone += self._db.execute(_RETIRE.format(old, along), values | {"limit": limit - gone}).rowcount
+            if gone:
+                self._db.execute("DELETE FROM outbox WHERE seq NOT IN (SELECT seq FROM events)")
             self._db.execute("DELETE FROM audit WHERE t_utc < ? OR n <= (SELECT max(n) FROM audit) - ?", (before, rows))
         return gone
 

@@ -44,12 +44,13 @@ class StoreReader:
 
     def unanswered(self, since_utc: str, limit: int) -> list[StoredEvent]:
         """Returns the newest alarms since then that nobody has acknowledged, oldest first; raises StoreError."""
+        # +seq: along the index by time, a day of it; along seq it would read the whole database where there are none.
         with store_errors(self.path):
             found = self._connection().execute(
                 """
                 SELECT seq, id, json FROM events AS raised WHERE type = 'alarm.raised' AND t_utc >= ? AND NOT EXISTS (
                     SELECT 1 FROM events AS ack WHERE ack.alarm = raised.alarm AND ack.type = 'alarm.acknowledged')
-                ORDER BY seq DESC LIMIT ?
+                ORDER BY +seq DESC LIMIT ?
                 """,
                 (since_utc, limit),
             )

@@ -173,6 +173,16 @@ def test_retention_by_rows_and_in_small_bites(store: Store) -> None:
     assert seqs(store) == list(range(91, 101))
 
 
+def test_retention_does_not_read_what_is_not_old(store: Store) -> None:
+    """A month of events is hundreds of megabytes; whoever saves waits while they are looked through."""
+    store.append([stop(seq) for seq in range(1, 3001)])
+    looks = [0]
+    store._db.set_progress_handler(lambda: looks.__setitem__(0, looks[0] + 1), 100)
+    assert store.enforce_retention(NOON_NS, hours=24) == 0
+    store._db.set_progress_handler(None, 0)
+    assert looks[0] < 10, "steps of SQLite's in hundreds"
+
+
 def test_the_number_survives_retention_of_everything(path: Path) -> None:
     with Store(path) as store:
         store.append([stop(seq, 0) for seq in range(1, 8)])
