@@ -30,6 +30,7 @@ from calibration.steps import STEPS
 from calibration.texts import Language, name_of, say
 from calibration.view_terminal import TerminalView, grid_text, result_text
 from robot import config
+from robot.command import port, within
 from robot.config import Settings
 from robot.errors import CalibrationError, ConfigError
 from robot.types import DeviceInfo
@@ -37,6 +38,7 @@ from robot.types import DeviceInfo
 _OPEN_S = 30.0
 _PATIENCE_S = 300.0
 """How long a run without questions (--yes) waits for progress, unless --timeout says otherwise."""
+_DAYS_MOST = 3650
 _YES, _NO = ("", "y", "yes", "是", "好"), ("n", "no", "否", "不")
 """Answers to whether a calibration is to be installed; anything else is asked again."""
 
@@ -49,7 +51,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--yes", action="store_true", help="no questions: for runs that nobody watches")
     parser.add_argument(
         "--timeout",
-        type=float,
+        type=within(0.01, 1e6, "seconds"),
         metavar="S",
         help=f"give up after S seconds without progress ({_PATIENCE_S:g} with --yes)",
     )
@@ -57,7 +59,7 @@ def add_common(parser: argparse.ArgumentParser) -> None:
     samples.add_argument("--resume", action="store_true", help="go on with samples of an earlier run, however old")
     samples.add_argument("--fresh", action="store_true", help="forget samples of an earlier run")
     parser.add_argument(
-        "--picture", type=int, metavar="PORT", help="live picture at http://127.0.0.1:PORT/ (0: a free one)"
+        "--picture", type=port, metavar="PORT", help="live picture at http://127.0.0.1:PORT/ (0: a free one)"
     )
     parser.add_argument("--ambient", type=float, metavar="C", help="air temperature in °C, instead of the settings'")
     parser.add_argument("--humidity", type=float, metavar="SHARE", help="0 to 1, instead of the settings'")
@@ -68,7 +70,14 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what was used, for the report: maker, number, certificate; may be repeated",
     )
-    parser.add_argument("--valid-days", type=int, default=history.VALID_DAYS, metavar="N", help="(%(default)s)")
+    parser.add_argument("--valid-days", type=_days, default=history.VALID_DAYS, metavar="N", help="(%(default)s)")
+
+
+def _days(text: str) -> int:
+    value = int(text)
+    if not 1 <= value <= _DAYS_MOST:
+        raise argparse.ArgumentTypeError(f"{value}: give 1 to {_DAYS_MOST} days")
+    return value
 
 
 def add_person(parser: argparse.ArgumentParser) -> None:
@@ -106,10 +115,15 @@ class _Run:
         self._options = options
         self._language: Language = options.language
         self._console = Console(stderr=options.json, highlight=False)
-        self._settings: Settings = config.load(options.config)
-        self._path = Path(self._settings.calibration.file)
+        settings = config.load(options.config)
+        self._path = Path(settings.calibration.file)
         self._by = person(options)
-        self._conditions = _conditions(options, self._settings)
+        self._conditions = _conditions(options, settings)
+        # Plates and blackbodies reflect the air's temperature: the steps are to calculate with what is recorded.
+        measurement = msgspec.structs.replace(
+            settings.measurement, ambient_c=self._conditions.ambient_c, humidity=self._conditions.humidity
+        )
+        self._settings: Settings = msgspec.structs.replace(settings, measurement=measurement)
         self._before = _current(self._path, self._settings)
         self._after = self._before
         self._results: list[StepResult] = []

@@ -5,6 +5,19 @@ from __future__ import annotations
 import argparse
 
 from calibration.procedure import Procedure, Step, StepContext
+from robot.errors import CalibrationError
+
+
+def ruler_mm(text: str) -> float:
+    """Returns the printed ruler's length as an argument gives it; for argparse's `type`."""
+    from calibration.board import ruler_scale
+
+    value = float(text)
+    try:
+        ruler_scale(value)
+    except CalibrationError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    return value
 
 
 def _intrinsics_arguments(parser: argparse.ArgumentParser) -> None:
@@ -12,7 +25,10 @@ def _intrinsics_arguments(parser: argparse.ArgumentParser) -> None:
         "--board-paper", choices=("a4", "a3"), default="a4", help="sheet the board is on (default %(default)s)"
     )
     parser.add_argument(
-        "--board-ruler-mm", type=float, metavar="MM", help="length of the ruler printed beside the board, as measured"
+        "--board-ruler-mm",
+        type=ruler_mm,
+        metavar="MM",
+        help="length of the ruler printed beside the board, as measured",
     )
 
 
@@ -28,7 +44,7 @@ def _registration_arguments(parser: argparse.ArgumentParser) -> None:
         "--tag-paper", choices=("a4", "a3"), default="a4", help="sheet the tag is on (default %(default)s)"
     )
     parser.add_argument(
-        "--tag-ruler-mm", type=float, metavar="MM", help="length of the ruler printed beside the tag, as measured"
+        "--tag-ruler-mm", type=ruler_mm, metavar="MM", help="length of the ruler printed beside the tag, as measured"
     )
 
 

@@ -5,12 +5,31 @@ from __future__ import annotations
 import argparse
 
 from calibration.procedure import Procedure, Step, StepContext
-from robot.errors import CalibrationError
+from calibration.steps_geometry import ruler_mm
+from robot.command import within
+
+_OPENING_MM = within(5.0, 500.0, "mm")
+_EMISSIVITY = within(0.5, 1.0)
+_SD_C = within(0.001, 5.0, "°C")
+_BLACKBODY_C = within(0.0, 100.0, "°C")
+
+
+def _set_points(text: str) -> tuple[float, ...]:
+    from calibration.radiometry import SET_POINT_SPAN_C
+
+    try:
+        points = tuple(_BLACKBODY_C(point) for point in text.split(","))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text}: is not like 32,38 (°C)") from error
+    if max(points) - min(points) < SET_POINT_SPAN_C:
+        raise argparse.ArgumentTypeError(f"{text}: two set points at least, {SET_POINT_SPAN_C:g} °C apart or more")
+    return points
 
 
 def _radiometry_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set-points",
+        type=_set_points,
         default="32,38",
         metavar="C,C…",
         help="of the blackbody, °C, in the order measured (%(default)s)",
@@ -20,17 +39,21 @@ def _radiometry_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _blackbody_arguments(parser: argparse.ArgumentParser, prefix: str) -> None:
     parser.add_argument(
-        f"--{prefix}aperture-mm", type=float, default=60.0, metavar="MM", help="diameter of its opening (%(default)s)"
+        f"--{prefix}aperture-mm",
+        type=_OPENING_MM,
+        default=60.0,
+        metavar="MM",
+        help="diameter of its opening (%(default)s)",
     )
     parser.add_argument(
         f"--{prefix}blackbody-emissivity",
-        type=float,
+        type=_EMISSIVITY,
         default=0.99,
         metavar="E",
         help="by its certificate (%(default)s)",
     )
     parser.add_argument(
-        f"--{prefix}blackbody-sd-c", type=float, default=0.05, metavar="C",
+        f"--{prefix}blackbody-sd-c", type=_SD_C, default=0.05, metavar="C",
         help="its standard uncertainty, °C (%(default)s)",
     )  # fmt: skip
 
@@ -40,15 +63,11 @@ def _radiometry(context: StepContext) -> Procedure:
     from calibration.radiometry_solution import Setup
 
     options, calibration, here = context.options, context.calibration, context.settings.measurement
-    try:
-        points = tuple(float(text) for text in str(options["set_points"]).split(","))
-    except ValueError as error:
-        raise CalibrationError(f"--set-points {options['set_points']}: is not like 32,38 (°C)") from error
     return RadiometryProcedure(
         Setup(
             size_px=(calibration.thermal.width_px, calibration.thermal.height_px),
             focal_px=calibration.thermal.fx_px,
-            set_points_c=points,
+            set_points_c=options["set_points"],
             aperture_m=float(options["aperture_mm"]) / 1000,
             emissivity=float(options["blackbody_emissivity"]),
             set_point_sd_c=float(options["blackbody_sd_c"]),
@@ -62,18 +81,27 @@ def _radiometry(context: StepContext) -> Procedure:
 
 def _reference_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--plate-c", type=float, metavar="C", help="the plate's set point, °C (default: as calibrated before, or 36.5)"
+        "--plate-c",
+        type=within(25.0, 45.0, "°C"),
+        metavar="C",
+        help="the plate's set point, °C (default: as calibrated before, or 36.5)",
     )
     parser.add_argument(
-        "--plate-sd-c", type=float, default=0.05, metavar="C", help="its standard uncertainty, °C (%(default)s)"
+        "--plate-sd-c", type=_SD_C, default=0.05, metavar="C", help="its standard uncertainty, °C (%(default)s)"
     )
-    parser.add_argument("--plate-emissivity", type=float, metavar="E", help="default: as calibrated before, or 0.95")
     parser.add_argument(
-        "--beside-blackbody-c", type=float, metavar="C",
+        "--plate-emissivity", type=_EMISSIVITY, metavar="E", help="default: as calibrated before, or 0.95"
+    )
+    parser.add_argument(
+        "--beside-blackbody-c", type=_BLACKBODY_C, metavar="C",
         help="a blackbody at this set point stands in view: the plate's emissivity is found",
     )  # fmt: skip
     parser.add_argument(
-        "--beside-aperture-mm", type=float, default=60.0, metavar="MM", help="diameter of its opening (%(default)s)"
+        "--beside-aperture-mm",
+        type=_OPENING_MM,
+        default=60.0,
+        metavar="MM",
+        help="diameter of its opening (%(default)s)",
     )
 
 
@@ -102,12 +130,12 @@ def _reference(context: StepContext) -> Procedure:
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--verify-c", type=float, default=37.0, metavar="C", help="the blackbody's set point, °C (%(default)s)"
+        "--verify-c", type=_BLACKBODY_C, default=37.0, metavar="C", help="the blackbody's set point, °C (%(default)s)"
     )
     _blackbody_arguments(parser, "verify-")
     parser.add_argument("--verify-paper", choices=("a4", "a3"), default="a4", help="sheet the tag is on (%(default)s)")
     parser.add_argument(
-        "--verify-ruler-mm", type=float, metavar="MM", help="length of the ruler printed beside the tag, as measured"
+        "--verify-ruler-mm", type=ruler_mm, metavar="MM", help="length of the ruler printed beside the tag, as measured"
     )
 
 
@@ -116,8 +144,8 @@ def _verify(context: StepContext) -> Procedure:
     from calibration.verify import VerifyProcedure, VerifySetup
 
     options, here = context.options, context.settings.measurement
-    ruler_mm = options["verify_ruler_mm"]
-    scale = 1.0 if ruler_mm is None else boards.ruler_scale(float(ruler_mm))
+    measured_mm = options["verify_ruler_mm"]
+    scale = 1.0 if measured_mm is None else boards.ruler_scale(float(measured_mm))
     return VerifyProcedure(
         VerifySetup(
             calibration=context.calibration,
@@ -128,7 +156,7 @@ def _verify(context: StepContext) -> Procedure:
             ambient_c=here.ambient_c,
             humidity=here.humidity,
             tag=boards.scaled_tag(boards.PAPERS[str(options["verify_paper"])].tag, scale),
-            ruler_mm=None if ruler_mm is None else float(ruler_mm),
+            ruler_mm=None if measured_mm is None else float(measured_mm),
         )
     )
 

@@ -92,3 +92,15 @@ def port(text: str) -> int:
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{value} is no port (0 to 65535)")
     return value
+
+
+def within(low: float, high: float, unit: str = "") -> Callable[[str], float]:
+    """Returns what argparse's `type` is to be for a number in this range."""
+
+    def number(text: str) -> float:
+        value = float(text)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text}: give {low:g} to {high:g}{f' {unit}' if unit else ''}")
+        return value
+
+    return number

@@ -123,3 +123,29 @@ def test_as_a_process(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "calibration", "check", str(tmp_path / "none.json")]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--set-points", "38"],
+        ["--set-points", "38,39"],
+        ["--set-points", "32;38"],
+        ["--verify-ruler-mm", "10"],
+        ["--tag-ruler-mm", "3.9"],
+        ["--blackbody-emissivity", "99"],
+        ["--verify-blackbody-sd-c", "0"],
+        ["--aperture-mm", "nan"],
+        ["--plate-c", "365"],
+        ["--valid-days", "-5"],
+        ["--valid-days", "1000000000"],
+        ["--timeout", "nan"],
+        ["--picture", "99999"],
+    ],
+)
+def test_arguments_of_the_last_step_are_refused_before_the_first_one(
+    wrong: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(["all", "--config", "robot.toml", *wrong])
+    assert end.value.code == 2 and wrong[0] in capsys.readouterr().err

@@ -22,7 +22,7 @@ from fake_step import NEEDED, FakeDevices, step
 from calibration import __main__ as command
 from calibration import devices, files, measure
 from calibration.history import History
-from calibration.procedure import Guidance
+from calibration.procedure import Guidance, Procedure, StepContext
 from calibration.results import Say
 from calibration.view_picture import PicturePage
 
@@ -85,6 +85,21 @@ def test_all_installs_one_calibration_and_its_report(station: Path, capsys: pyte
     for path in told["report"].values():
         assert Path(path).stat().st_size > 3000
     assert History(station / "calibration.json").version(before.id) == before
+
+
+def test_steps_calculate_with_the_air_that_is_recorded(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[StepContext] = []
+    plain = step("registration")
+
+    def make(context: StepContext) -> Procedure:
+        told.append(context)
+        return plain.make(context)
+
+    monkeypatch.setattr(measure, "STEPS", (msgspec.structs.replace(plain, make=make),))
+    assert run(station, "all", "--yes", "--ambient", "31", "--humidity", "0.8") == 0
+    (measurement,) = (context.settings.measurement for context in told)
+    assert (measurement.ambient_c, measurement.humidity) == (31.0, 0.8)
+    assert current(station).conditions == files.Conditions(31.0, 0.8)
 
 
 def test_one_step_changes_one_thing(station: Path) -> None:
