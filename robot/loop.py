@@ -58,6 +58,8 @@ class Lamp:
     """As in the settings: from, to."""
     carried: Carried
     metrics: Metrics
+    _faults: list[str] = field(default_factory=list, init=False)
+    """What keeps the signal from being shown at present; one at most."""
 
     def show(self, signal: IndicatorSignal) -> None:
         """Shows the signal; alarms from before this start keep the lamp red, at night the siren is quiet."""
@@ -68,15 +70,23 @@ class Lamp:
             self.indicator.show(signal)
         except PatrolError as error:
             self.metrics.indicator_faults.inc()
-            log.error("lamp and siren cannot be set: %s", error)
+            if not self._faults:
+                log.error("lamp and siren cannot be set: %s", error)
+            self._faults[:] = [str(error)]
+        else:
+            if self._faults:
+                log.warning("lamp and siren work again")
+            self._faults.clear()
 
     def is_night(self) -> bool:
         return bool(self.night) and is_night(self.night, dt.datetime.now().astimezone())
 
     @property
     def codes(self) -> tuple[str, ...]:
-        """Codes of robot/texts.py: that the siren is quiet, while it is."""
-        return ("siren_quiet",) if self.indicator is not None and self.is_night() else ()
+        """Codes of robot/texts.py: that alarms are not to be seen or heard at the robot, or the siren is quiet for the night."""
+        if self.indicator is None:
+            return ("no_indicator",)
+        return (("indicator_lost",) if self._faults else ()) + (("siren_quiet",) if self.is_night() else ())
 
     def close(self) -> None:
         if self.indicator is not None:

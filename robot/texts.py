@@ -69,6 +69,13 @@ WARNINGS: dict[str, Text] = {
     ),
     "provider_fallback": Text("The accelerator for the face detector is not used", "人脸检测未使用加速器"),
     "power_switch_lost": Text("The power of a device cannot be switched", "无法控制设备电源"),
+    "no_indicator": Text(
+        "No lamp and no siren are configured: alarms show on the pages alone", "未配置灯光与警笛：警报仅在页面上显示"
+    ),
+    "indicator_lost": Text(
+        "Lamp and siren cannot be set: watch a page, alarms show there",
+        "灯光与警笛无法控制：请留意页面，警报仍在页面上显示",
+    ),
     "siren_quiet": Text(
         "Night: alarms are shown by the lamp, the siren is off or quiet", "夜间模式：警笛关闭或减弱，报警以灯光显示"
     ),
