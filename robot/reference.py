@@ -17,6 +17,10 @@ from robot.radiometry import seen_through_surface_c
 from robot.types import PlateReading, ThermalFrame
 
 
+_STEP_LEAST_C, _STEP_SD = 0.06, 6.0
+"""No noise moves the plate's mean by so many of its standard deviations, as its own pixels scatter, twice in a row."""
+
+
 @dataclass(frozen=True, slots=True)
 class ReferenceRules:
     smoothing_s: float = 2.0
@@ -61,6 +65,8 @@ class ReferenceTracker:
         self._radiometry = radiometry
         self._rules = rules
         self._smoothed_c: float | None = None
+        self._stepped_c: float | None = None
+        """What the plate read in the last frame, where that was too far away for noise."""
         self._last_ns = 0
         self._steady_since_ns: int | None = None
         self._reflected_c = reflected_c
@@ -93,6 +99,7 @@ class ReferenceTracker:
             return ReferenceState(False, 0.0, self._radiometry.absolute_sd_c, problem)
         if (frame.t_mono_ns - self._last_ns) * 1e-9 > self._rules.stable_s:
             self._smoothed_c = None  # the sensor was away: what it said before is no help
+        self._follow_step(mean_c, spread_c / math.sqrt(patch.size))
         self._smooth(mean_c, frame.t_mono_ns)
         assert self._smoothed_c is not None and self._steady_since_ns is not None
         steady_s = (frame.t_mono_ns - self._steady_since_ns) * 1e-9
@@ -138,6 +145,20 @@ class ReferenceTracker:
             window_s = min(self._rules.smoothing_s, max(since_s, dt_s))
             self._smoothed_c += (1 - math.exp(-dt_s / max(window_s, 1e-3))) * (mean_c - self._smoothed_c)
         self._last_ns = t_ns
+
+    def _follow_step(self, mean_c: float, noise_c: float) -> None:
+        """Two frames in a row that say the same, and more than noise away from what was smoothed: the sensor has calibrated itself, and
+        is off by something else now. Smoothed away, that would be in everybody's reading for seconds."""
+        before_c, self._stepped_c = self._stepped_c, None
+        if self._smoothed_c is None:
+            return
+        step_c = max(_STEP_LEAST_C, _STEP_SD * noise_c)
+        if abs(mean_c - self._smoothed_c) <= step_c:
+            return
+        if before_c is not None and abs(mean_c - before_c) <= step_c:
+            self._smoothed_c = (mean_c + before_c) / 2
+        else:
+            self._stepped_c = mean_c
 
     def _uncertainty_c(self, pixels: int) -> float:
         assert self._reference is not None

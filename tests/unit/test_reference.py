@@ -131,6 +131,15 @@ def test_a_flickering_plate_is_never_believed() -> None:
     assert not any(state.valid for state in states)
 
 
+@pytest.mark.parametrize("step_c", [-0.45, -0.15, 0.15, 0.45])
+def test_a_step_after_a_self_calibration_is_followed_in_the_second_frame(step_c: float) -> None:
+    """Smoothed away, it would be in everybody's reading for seconds: a fever of 37.5 °C was read as 37.3."""
+    bench = Bench()
+    bench.run(6, EXPECTED_C, noise_c=0.08)
+    for state in bench.run(1, EXPECTED_C + step_c, noise_c=0.08)[1:]:
+        assert state.valid and state.correction_c == pytest.approx(-step_c, abs=0.06)
+
+
 def test_the_rim_of_the_plate_does_not_count() -> None:
     """The point spread mixes the outermost pixels with the background."""
     patch = np.full((10, 10), 30.0, dtype=np.float32)
