@@ -16,7 +16,6 @@ from calibration.files import RadiometryCalibration, ReferenceCalibration
 from robot.radiometry import seen_through_surface_c
 from robot.types import PlateReading, ThermalFrame
 
-
 _STEP_LEAST_C, _STEP_SD = 0.06, 6.0
 """No noise moves the plate's mean by so many of its standard deviations, as its own pixels scatter, twice in a row."""
 
