@@ -95,6 +95,7 @@ def disk(folder: Path) -> Disk:
         usage = shutil.disk_usage(there)
     except OSError as error:
         raise StoreError(f"{there}: {error.strerror}") from error
+    share = usage.free / usage.total if usage.total else 0.0  # a file system of the kernel's own has no room at all
     begin_s = time.monotonic()
     try:
         with tempfile.NamedTemporaryFile(dir=there, prefix=".patrol-doctor-") as file:
@@ -102,8 +103,8 @@ def disk(folder: Path) -> Disk:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return Disk(usage.free, usage.free / usage.total, None, f"{there}: {error.strerror}")
-    return Disk(usage.free, usage.free / usage.total, time.monotonic() - begin_s, "")
+        return Disk(usage.free, share, None, f"{there}: {error.strerror}")
+    return Disk(usage.free, share, time.monotonic() - begin_s, "")
 
 
 def usb_mbit(device: str, root: Path = ROOT) -> float | None:

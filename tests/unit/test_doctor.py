@@ -41,6 +41,20 @@ def test_a_good_stream_is_good_in_every_respect() -> None:
     assert set(levels(doctor.stream(stream())).values()) == {Level.OK}
 
 
+def test_a_picture_from_before_anybody_looked_says_nothing_of_the_cable() -> None:
+    one = stream()
+    old = [one.t_mono_ns[0] - 900_000_000, *one.t_mono_ns[1:]]
+    assert levels(doctor.stream(replace(one, t_mono_ns=old)))["timestamps"] is Level.OK
+    late = [*one.t_mono_ns[:30], *(t_ns + 900_000_000 for t_ns in one.t_mono_ns[30:])]
+    arrived = [t_ns + 40_000_000 for t_ns in late]
+    assert levels(doctor.stream(replace(one, t_mono_ns=late, t_arrived_ns=arrived)))["timestamps"] is Level.WARN
+
+
+def test_a_file_system_without_any_room_is_no_bug() -> None:
+    found = computer.disk(Path("/proc/not/there"))
+    assert found.share == 0.0 and found.problem
+
+
 def test_what_a_running_robot_says_of_its_devices() -> None:
     """A lens that is covered is no plug that is loose; both are told in both languages."""
     sends = {"alive": True, "rate_ok": True, "valid": True, "rate_hz": 9.9, "declared_hz": 10.0, "detail": ""}
