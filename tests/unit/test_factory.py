@@ -12,6 +12,8 @@ import pytest
 from gpiozero import Device
 from gpiozero.pins.mock import MockFactory
 
+from drivers import factory
+from drivers.address import SCHEMES
 from drivers.factory import device_problems, open_camera, open_indicator, open_thermal
 from robot.errors import ConfigError, DeviceError
 from robot.types import IndicatorSignal
@@ -53,6 +55,17 @@ def test_absent_devices_are_device_errors(tmp_path: Path) -> None:
 def test_cameras_that_this_computer_does_not_have_are_device_errors(address: str) -> None:
     with pytest.raises(DeviceError, match=address.partition(":")[0]):
         open_camera(address, "a")
+
+
+def test_every_scheme_is_some_device_s() -> None:
+    kinds = (
+        factory.CAMERA_SCHEMES,
+        factory.THERMAL_SCHEMES,
+        factory.PLATE_SCHEMES,
+        factory.POSITION_SCHEMES,
+        factory.INDICATOR_SCHEMES,
+    )
+    assert {scheme for kind in kinds for scheme in kind} == set(SCHEMES), "check-config refuses what is in none of them"
 
 
 def test_device_of_another_kind_is_refused() -> None:
