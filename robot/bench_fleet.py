@@ -18,6 +18,7 @@ import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,8 @@ _wire_log.setLevel(logging.CRITICAL)  # cuts are what is measured here
 
 def run_bench(seconds: float, robots: int = ROBOTS, kill_events: int = KILL_EVENTS, seed: int = 1) -> dict[str, Any]:
     """Returns delays, costs, the recovery after a cut, and the events lost over kills. Raises ConfigError without mosquitto."""
+    if find_spec("aiomqtt") is None:
+        raise ConfigError("bench fleet needs the extra fleet (pip install 'patrol-robot[fleet]')")
     with tempfile.TemporaryDirectory(prefix="patrol-bench-") as name:
         folder = Path(name)
         figures = {"mosquitto": asyncio.run(_steady_and_cut(Mosquitto(folder / "one"), folder / "a", seconds, robots))}

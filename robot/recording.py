@@ -59,6 +59,10 @@ class Recording:
                     yield played
         except RecordingError:
             raise
+        except ModuleNotFoundError as error:  # the file may be as good as it can be
+            raise RecordingError(
+                f"{path}: cannot be read without the package {str(error.name).partition('.')[0]} (pip install 'patrol-robot[record]')"
+            ) from error
         except OSError as error:
             raise RecordingError(f"{path}: {error.strerror}") from error
         # Damaged bytes make the libraries for MCAP, protobuf and compression raise whatever they come upon: errors of their

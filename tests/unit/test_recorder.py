@@ -206,6 +206,15 @@ def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkey
     assert replay(station.files, parts()).lost == lost
 
 
+def test_a_recording_is_not_called_damaged_where_a_package_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "good.mcap").write_bytes(b"\x89MCAP0\r\n")
+    monkeypatch.setitem(sys.modules, "mcap_protobuf.decoder", None)
+    with pytest.raises(RecordingError, match="without the package mcap_protobuf"):
+        list(Recording([tmp_path / "good.mcap"]).messages())
+
+
 def test_without_the_package_the_settings_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(record.importlib.util, "find_spec", lambda _name: None)
     assert record.problems(RecordSettings()) == []
