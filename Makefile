@@ -22,7 +22,7 @@ setup: $(STAMP)  ## virtual environment, packages, face detector
 $(STAMP): setup.cfg pyproject.toml models/manifest.toml
 	@command -v $(PYTHON) >/dev/null || { echo "make: $(PYTHON) is not installed (apt-get install python3 python3-venv)"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "make: $(PYTHON) is older than 3.11; name a newer one: make PYTHON=python3.12 …"; exit 1; }
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)  # also one that was begun only: Ctrl-C, or no python3-venv
 	@echo "installing packages into $(VENV) (some minutes the first time) …"
 	@$(BIN)/pip install --quiet --editable '.[dev]'
 	@# Its own requirements exist on a Raspberry Pi only; the tests hold the driver to the package's signatures.

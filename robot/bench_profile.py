@@ -80,8 +80,12 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 2:
         print(__doc__, file=sys.stderr)
         return 2
-    figures = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-    Path(arguments[1]).write_text(drawing(figures.get("figures", figures)), encoding="utf-8")
+    try:
+        figures = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
+        Path(arguments[1]).write_text(drawing(figures.get("figures", figures)), encoding="utf-8")
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        print(f"bench_profile: {arguments[0]}: no figures of `patrol bench perception`: {error!r}", file=sys.stderr)
+        return 2
     return 0
 
 

@@ -150,7 +150,9 @@ class _Demo:
     def _did_not_start(self, what: str, log: str, code: int | None) -> PatrolError:
         """Returns the error to raise; settings that it refuses stay settings that are refused."""
         kind = ConfigError if code == REFUSED else DeviceError
-        return kind(f"the {what} did not start:\n{self._log_end(log)}")
+        end = self._log_end(log)
+        hint = "\n(patrol demo --port 0 takes a free one, make run ARGS='--port 0' too)" if "stream.port" in end else ""
+        return kind(f"the {what} did not start:\n{end}{hint}")
 
     def _follow(
         self,

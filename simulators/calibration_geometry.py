@@ -25,6 +25,7 @@ from calibration.intrinsics import IntrinsicsProcedure
 from calibration.procedure import Procedure
 from calibration.registration import RegistrationProcedure
 from calibration.registration_solve import limit_px
+from robot.command import exit_code, natural
 from robot.optics import Optic as RobotOptic
 from robot.types import U8, CameraFrame, ThermalFrame
 from simulators.nameplate import calibration_of, optic_calibration
@@ -253,13 +254,17 @@ def _ideal(optic: OpticCalibration) -> OpticCalibration:
 
 def main(arguments: list[str] | None = None) -> int:
     """Prints one robot's figures."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m simulators.calibration_geometry", description=__doc__)
     parser.add_argument("rig", help="a built-in name or a .toml file")
-    parser.add_argument("seed", type=int, help="0: exactly as drawn")
+    parser.add_argument("seed", type=natural, help="0: exactly as drawn")
     options = parser.parse_args(arguments)
-    cv2.setNumThreads(1)
-    print(json.dumps(measure(options.rig, options.seed)))
-    return 0
+
+    def work() -> int:
+        cv2.setNumThreads(1)
+        print(json.dumps(measure(options.rig, options.seed)))
+        return 0
+
+    return exit_code("calibration_geometry", work)
 
 
 if __name__ == "__main__":

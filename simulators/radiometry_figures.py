@@ -4,6 +4,7 @@ run gives the same figures."""
 
 from __future__ import annotations
 
+import argparse
 import datetime as dt
 import json
 import platform
@@ -16,6 +17,7 @@ import msgspec
 from calibration import face_curve
 from calibration.files import PointSpread
 from calibration.radiometry import RadiometryProcedure
+from robot.command import exit_code
 from simulators import compare_calibration, settings
 from simulators.calibration_radiometry import RadiometryBench
 from simulators.calibration_rigs import APERTURE_M, FAMILIES
@@ -88,8 +90,13 @@ def against_people(name: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def main() -> int:
+def main(arguments: list[str] | None = None) -> int:
     """Prints everything as one JSON object."""
+    argparse.ArgumentParser(prog="python -m simulators.radiometry_figures", description=__doc__).parse_args(arguments)
+    return exit_code("radiometry_figures", _print)
+
+
+def _print() -> int:
     cv2.setNumThreads(1)
     report = {
         "made_with": "python -m simulators.radiometry_figures (simulated time: no need for a quiet machine)",

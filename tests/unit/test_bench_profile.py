@@ -35,3 +35,10 @@ def test_the_command_draws_committed_figures(tmp_path: Path) -> None:
     assert main([str(source), str(tmp_path / "out.svg")]) == 0
     assert "network" in (tmp_path / "out.svg").read_text(encoding="utf-8")
     assert main([]) == 2
+
+
+def test_figures_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "none.json").write_text("[]")
+    for name in ("none.json", "absent.json"):
+        assert main([str(tmp_path / name), str(tmp_path / "out.svg")]) == 2
+        assert name in capsys.readouterr().err
