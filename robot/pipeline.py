@@ -372,7 +372,8 @@ class Pipeline:
         if self._settings.place.source:
             trouble = self._whereabouts.trouble(now_ns)
             self._health.set_valid("position", not trouble, trouble)
-        self._health.set_warnings((*self._warnings, *(f"detail_shed_{what}" for what in self._looker.shed())))
+        nobody = ("nobody_read",) if self._screener.reads_nobody else ()
+        self._health.set_warnings((*self._warnings, *nobody, *(f"detail_shed_{what}" for what in self._looker.shed())))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report

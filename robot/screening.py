@@ -25,6 +25,10 @@ _JUMP_C, _JUMP_SD = 0.25, 4.0
 """Nobody's estimate changes by more than this, and by more than so many random uncertainties, while they look away. Over the same
 track's gaps in simulated crowds 68 people differed by 0.14 °C at most, 0.05 °C as a standard deviation."""
 BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
+_ROBOTS_OWN = (Reason.WARMING_UP, Reason.REFERENCE_LOST, Reason.OUT_OF_AMBIENT_WINDOW, Reason.NO_THERMAL)
+"""While these hold nobody is read, and health says so."""
+_LATELY = 12
+"""So many people in range in a row of whom none could be read are no chance: half of all passing by unread, it happens once in 4,000."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +104,8 @@ class Screener:
         self.policy = policy
         self.coverage = Coverage()
         self._people: dict[int, _Person] = {}
+        self._lately: deque[bool] = deque(maxlen=_LATELY)
+        """Of the people who were in range last: whether they were read."""
         self._cohorts = {with_plate: Cohort(policy.cohort_people, policy.cohort_age_s) for with_plate in (True, False)}
         """People read with the plate and without: the sensor's own error lies between them, so that they are never compared."""
         self._baselines_c: dict[bool, float | None] = dict.fromkeys(self._cohorts)
@@ -119,6 +125,11 @@ class Screener:
                 if track.last_seen_ns - person.last_seen_ns > self.policy.regained_s * 1e9:
                     self._doubt(person, track.last_seen_ns)
                 person.last_seen_ns = track.last_seen_ns
+
+    @property
+    def reads_nobody(self) -> bool:
+        """True when of the people in range lately none could be read: a window that is covered or a camera that was knocked looks like that."""
+        return len(self._lately) == _LATELY and not any(self._lately)
 
     def strangers(self) -> list[int]:
         """Returns the tracks that someone else than the person judged under them must have been found with after a gap.
@@ -312,6 +323,8 @@ class Screener:
         reason = None
         if kind is VerdictKind.NOT_MEASURED:
             reason = Reason.NO_BASELINE if assessment is not None else _main_reason(person)
+        if not revision and person.in_range_ns is not None and reason not in _ROBOTS_OWN:
+            self._lately.append(kind is not VerdictKind.NOT_MEASURED or reason is Reason.NO_BASELINE)
         self._count(now_ns, kind, reason, assessment, revision)
         if revision and person.verdict is VerdictKind.NOT_MEASURED:
             self._recount()

@@ -42,6 +42,10 @@ WARNINGS: dict[str, Text] = {
     "calibration_nominal": Text(
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
+    "nobody_read": Text(
+        "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
+        "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",
+    ),
     "evidence_stopped": Text(
         "Evidence of alarms cannot be kept: its folder cannot be written, or the disk is full or fails",
         "无法保存警报证据：文件夹不可写，或磁盘已满、故障",

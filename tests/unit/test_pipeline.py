@@ -601,6 +601,23 @@ def test_a_picture_without_possible_temperatures_is_no_measurement(value: float,
     assert run.reasons == () and len(run.raised) == 1
 
 
+def test_a_covered_window_of_the_sensor_is_said_where_no_plate_tells_of_it() -> None:
+    """All looks well, and nobody is warmer than the air."""
+
+    def people(t_s: float) -> list[Person]:
+        return [person()] if t_s % 3.0 < 1.5 else []
+
+    run = Run(people, known=calibration(reference=None), reference={"required": False}, tracking={"lost_s": 0.6})
+    run.run(10.0)
+    assert run.pipeline.view().health.warnings == ()
+    run.thermal = lambda frame: replace(frame, temp_c=np.full_like(frame.temp_c, 24.0))
+    run.run(50.0)
+    assert run.reasons == () and run.pipeline.view().health.warnings == ("nobody_read",)
+    run.thermal = lambda frame: frame
+    run.run(6.0)
+    assert run.pipeline.view().health.warnings == ()
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])
 def test_faces_without_numbers_are_not_read(value: float) -> None:
     run = ready()

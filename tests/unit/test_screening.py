@@ -133,6 +133,28 @@ def test_blocked_and_distant_people_are_counted_by_their_reason(seen_as: list[Re
     assert gate.screener.coverage.seen == 1
 
 
+def test_that_nobody_in_range_could_be_read_lately_is_noticed_and_over_with_the_next_who_is() -> None:
+    gate = Gate()
+
+    def pass_by(first: int, count: int, reason: Reason) -> None:
+        for number in range(first, first + count):
+            gate.miss(number, reason)
+            gate.leave()
+
+    gate.measure(1, 36.5, 20)
+    gate.leave()
+    pass_by(100, 40, Reason.TOO_FAR)
+    pass_by(200, 40, Reason.REFERENCE_LOST)
+    assert not gate.screener.reads_nobody, "not in range, or the robot's own reason, which health tells already"
+    pass_by(300, 11, Reason.OCCLUDED)
+    assert not gate.screener.reads_nobody
+    pass_by(400, 1, Reason.GLASSES)
+    assert gate.screener.reads_nobody
+    gate.measure(2, 36.5, 20)
+    gate.leave()
+    assert not gate.screener.reads_nobody
+
+
 def test_a_few_good_readings_and_no_other_reason_is_too_brief() -> None:
     gate = Gate()
     gate.measure(1, 36.5, POLICY.readings_min - 1)
