@@ -372,8 +372,13 @@ class Pipeline:
         if self._settings.place.source:
             trouble = self._whereabouts.trouble(now_ns)
             self._health.set_valid("position", not trouble, trouble)
-        nobody = ("nobody_read",) if self._screener.reads_nobody else ()
-        self._health.set_warnings((*self._warnings, *nobody, *(f"detail_shed_{what}" for what in self._looker.shed())))
+        without_plate = self._reference_roi is not None and not (reference.valid or reference.settling)
+        own = {
+            "plate_lost": without_plate and self.warm_up.begun and not self._needs_reference(),
+            "nobody_read": self._screener.reads_nobody,
+        }
+        shed = (f"detail_shed_{what}" for what in self._looker.shed())
+        self._health.set_warnings((*self._warnings, *(code for code, is_so in own.items() if is_so), *shed))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report

@@ -42,6 +42,10 @@ WARNINGS: dict[str, Text] = {
     "calibration_nominal": Text(
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
+    "plate_lost": Text(
+        "The reference plate is lost: people are read without it, and may be read a degree off",
+        "温度参考源失效：现无参考源测温，读数可能偏差约一度",
+    ),
     "nobody_read": Text(
         "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",

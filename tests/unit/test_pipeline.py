@@ -601,6 +601,22 @@ def test_a_picture_without_possible_temperatures_is_no_measurement(value: float,
     assert run.reasons == () and len(run.raised) == 1
 
 
+@pytest.mark.parametrize("sections", [{"reference": {"required": False}}, {"screening": {"policy": "cohort"}}])
+def test_a_plate_that_is_lost_is_said_also_where_it_is_not_required(sections: dict[str, Any]) -> None:
+    run = Run(**sections)
+    run.run(6.0)
+    assert run.pipeline.view().health.warnings == ()
+    run.plate_c = None
+    run.run(1.0)
+    assert run.pipeline.view().health.warnings == ("plate_lost",)
+    run.plate_c = PLATE_C
+    run.run(1.0)
+    assert run.pipeline.view().health.warnings == (), "it settles"
+    without = Run(known=calibration(reference=None), **sections)
+    without.run(6.0)
+    assert without.pipeline.view().health.warnings == ()
+
+
 def test_a_covered_window_of_the_sensor_is_said_where_no_plate_tells_of_it() -> None:
     """All looks well, and nobody is warmer than the air."""
 
