@@ -20,7 +20,7 @@ _CLOSE_PX, _RIM = 5e-3, 0.1
 _SLOPE_MIN = 0.05
 """Where the polynomial is nearly flat it folds, and Newton's step would lead anywhere."""
 
-_MEASURED_AT_M = 1.5
+MEASURED_AT_M = 1.5
 """Where people are measured."""
 _ZERO = np.zeros(3)
 Complex = NDArray[np.complex128]
@@ -145,7 +145,7 @@ class Optic:
 
 def shares_of_view(cameras: Mapping[str, Optic], thermal: Optic) -> dict[str, float]:
     """Returns how much (0 to 1) each camera sees of what the thermal sensor sees where people are measured."""
-    points_m = thermal.grid_points_m(_MEASURED_AT_M)
+    points_m = thermal.grid_points_m(MEASURED_AT_M)
     return {name: float(camera.sees(points_m).mean()) for name, camera in cameras.items()}
 
 

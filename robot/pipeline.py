@@ -23,7 +23,7 @@ from robot.events import Place
 from robot.health import NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
-from robot.optics import Optic, shares_of_view
+from robot.optics import MEASURED_AT_M, Optic, shares_of_view
 from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
 from robot.place import Whereabouts
 from robot.reference import ReferenceState, ReferenceTracker
@@ -111,6 +111,8 @@ class Pipeline:
         self._limits = rules.roi_limits(settings, self._thermal.width_px)
         self._desk = AlarmDesk(rules.alarm_rules(settings))
         front = overlapping_cameras(self._cameras, self._thermal)
+        places_m = self._thermal.grid_points_m(MEASURED_AT_M)
+        self._front_views = {name: self._cameras[name].sees(places_m) for name in front}
         self._screener = Screener(rules.policy(settings, front))
         rates_hz = {camera.name: camera.rate_hz for camera in settings.cameras}
         self._looker = Looker(
@@ -376,12 +378,22 @@ class Pipeline:
         own = {
             "plate_lost": without_plate and self.warm_up.begun and not self._needs_reference(),
             "nobody_read": self._screener.reads_nobody,
+            "view_narrowed": self._view_narrowed(),
         }
         shed = (f"detail_shed_{what}" for what in self._looker.shed())
         self._health.set_warnings((*self._warnings, *(code for code, is_so in own.items() if is_so), *shed))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report
+
+    def _view_narrowed(self) -> bool:
+        """Returns whether a good part of what the cameras in front see together is seen by none of those that work, while others screen on."""
+        devices = self._report.devices
+        works = [view for name, view in self._front_views.items() if devices[name].alive and devices[name].valid]
+        if self._report.screening is Screening.UNAVAILABLE or len(works) == len(self._front_views):
+            return False
+        together, now = np.any(list(self._front_views.values()), axis=0), np.any(works, axis=0)
+        return bool(np.count_nonzero(together & ~now) > _OVERLAP_SHARE * np.count_nonzero(together))
 
     def _signal(self, now_ns: int) -> IndicatorSignal:
         alarm, siren, pre_alarm = self._desk.signals(now_ns)

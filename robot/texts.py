@@ -46,6 +46,10 @@ WARNINGS: dict[str, Text] = {
         "The reference plate is lost: people are read without it, and may be read a degree off",
         "温度参考源失效：现无参考源测温，读数可能偏差约一度",
     ),
+    "view_narrowed": Text(
+        "A FRONT CAMERA IS LOST: people in its part of the thermal view are not measured",
+        "一台前方摄像头失效：其视野内的人员未能测温",
+    ),
     "nobody_read": Text(
         "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",

@@ -18,6 +18,7 @@ from small_station import PLATE_C, Eyes, Person, S, calibration, camera_shot, se
 
 from calibration.files import Calibration
 from robot.alarm import AlarmState
+from robot.config import CameraSettings
 from robot.health import ALIVE_FLOOR_S, LATE_S, RECOVERY_S, VITAL_SILENCE_S
 from robot.optics import Optic
 from robot.outcome import Acknowledge, Placed, Raised, StepResult
@@ -714,6 +715,34 @@ def test_a_neighbour_that_sees_a_corner_does_not_stand_in_for_the_camera_in_fron
     assert overlapping_cameras(optics, thermal) == ["front"]
     assert overlapping_cameras({"beside": optics["beside"]}, thermal) == ["beside"], "better than nothing"
     assert overlapping_cameras(optics | {"spare": Optic("spare", front)}, thermal) == ["front", "spare"]
+
+
+def test_of_two_cameras_in_front_a_lost_one_is_said_unless_the_other_sees_as_much() -> None:
+    front = calibration().cameras["front"]
+    left = msgspec.structs.replace(front, cx_px=front.cx_px + 300.0)
+    right = msgspec.structs.replace(front, cx_px=front.cx_px - 300.0)
+    for cameras, warnings in (
+        ({"left": left, "right": right}, ("view_narrowed",)),
+        ({"left": front, "right": front}, ()),
+    ):
+        known = calibration(cameras=cameras)
+        made = msgspec.structs.replace(
+            settings(), cameras=tuple(CameraSettings(name, f"v4l2:/dev/{name}") for name in cameras)
+        )
+        pipeline = Pipeline(made, known, Eyes(lambda t_ns: NOBODY, known), 0, lambda: "a")
+
+        def run(names: Sequence[str], ticks: range, pipeline: Pipeline = pipeline, known: Calibration = known) -> None:
+            for tick in ticks:
+                now_ns = tick * TICK
+                pipeline.step([], [thermal_frame(now_ns, NOBODY, known=known)], now_ns)
+                pipeline.step([camera_shot(now_ns, name) for name in names], [], now_ns + 10)
+
+        run(["left", "right"], range(18 * 6))
+        health = pipeline.view().health
+        assert (health.screening, health.warnings) == (Screening.AVAILABLE, ())
+        run(["left"], range(18 * 6, 18 * 9))
+        health = pipeline.view().health
+        assert (health.screening, health.warnings) == (Screening.AVAILABLE, warnings)
 
 
 SCENES = st.lists(
