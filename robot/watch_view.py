@@ -137,7 +137,7 @@ def _alarms(state: LiveState, language: str) -> RenderableType:
     if not state.alarms:
         return Line(word("no_alarms", language), style="dim")
     lines = [Line(str(getattr(texts.ADVICE, language)), style="bold")]
-    for alarm in state.alarms:
+    for alarm in sorted(state.alarms, key=lambda one: one.state == "acknowledged"):  # a small terminal cuts off the end
         answered = alarm.state == "acknowledged"
         said = word("acknowledged", language, by=alarm.by) if answered else word("raised", language)
         figure = f"{alarm.body_c:.1f} ± {2 * alarm.uncertainty_c:.1f} °C"

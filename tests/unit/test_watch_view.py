@@ -109,6 +109,7 @@ def test_alarms_and_who_answered() -> None:
     board = Board(replace(STATE, alarms=(first, second)))
     text = shown(board)
     assert "acknowledged by Li" in text and "NOT ACKNOWLEDGED" in text and "08:00:01Z" in text
+    assert text.index("NOT ACKNOWLEDGED") < text.index("acknowledged by Li"), "who waits for an answer comes first"
     assert "clinical thermometer" in text
     found = board.oldest_alarm()
     assert found is not None and found.alarm == "b"
