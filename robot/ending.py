@@ -37,9 +37,11 @@ class Ending:
 
 @contextlib.contextmanager
 def interruptible(error: Callable[[], BaseException]) -> Iterator[Ending]:
-    """Within it the signals raise what `error` makes; afterwards they do what they did before."""
+    """Within it the signals raise what `error` makes; afterwards they do what they did before. What was started with nohup outlives its terminal."""
     ending = Ending(error)
-    before = {number: signal.signal(number, ending.arrive) for number in _NUMBERS}
+    nohup = signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in _NUMBERS if not (nohup and number == signal.SIGHUP)]
+    before = {number: signal.signal(number, ending.arrive) for number in heard}
     try:
         yield ending
     finally:

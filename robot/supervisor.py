@@ -70,9 +70,13 @@ class Supervisor:
         return self._stopping
 
     def catch_signals(self) -> None:
-        """SIGINT and SIGTERM stop the robot; main thread only."""
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, self._on_signal)
+        """SIGINT, SIGTERM and the end of a terminal stop the robot, lamps and siren dark; main thread only.
+
+        Whoever started it with nohup wants it to outlive the terminal.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:
+                signal.signal(number, self._on_signal)
 
     def catch_bugs(self) -> None:
         """From now on a thread of this process that ends with a bug ends the process: nothing of the robot is missing without a word."""

@@ -150,3 +150,20 @@ def test_a_video_ends_by_itself(tmp_path: Path, thermal_line: Path) -> None:
     assert events[-1]["data"] == {"reason": "end of the recordings"}
     assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
     assert os.path.lexists(thermal_line), "only the camera was a recording"
+
+
+def test_a_terminal_that_is_closed_stops_the_robot_in_order(tmp_path: Path, thermal_line: Path) -> None:
+    """As a technician's ssh line does that breaks; killed by it, the robot would leave lamps and siren as they are."""
+    (tmp_path / "photos").mkdir()
+    cv2.imwrite(str(tmp_path / "photos" / "one.jpg"), picture())
+    settings(tmp_path, f"file:photos?rate_hz={RATE_HZ}&loop=1", thermal_line)
+    terminal, inside = os.openpty()
+    command = ["setsid", "--ctty", sys.executable, "-m", "robot", "run", "--config", "robot.toml"]
+    robot = subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside, cwd=tmp_path)
+    os.close(inside)
+    said = b""
+    while b"page and events at " not in said:
+        said += os.read(terminal, 4096)
+    os.close(terminal)
+    assert robot.wait(20) == 0
+    assert stored(tmp_path)[-1]["data"] == {"reason": "SIGHUP"}

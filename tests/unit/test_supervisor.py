@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from robot.ending import interruptible
 from robot.supervisor import ServiceNotifier, Supervisor
 
 S = 1_000_000_000
@@ -134,9 +135,12 @@ def test_a_bug_while_stopping_still_counts_as_one() -> None:
     assert supervisor.failed and supervisor.reason == "SIGTERM"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize("number", SIGNALS)
 def test_signals_stop_the_robot(number: signal.Signals) -> None:
-    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    before = {each: signal.getsignal(each) for each in SIGNALS}
     supervisor = Supervisor()
     try:
         supervisor.catch_signals()
@@ -147,6 +151,20 @@ def test_signals_stop_the_robot(number: signal.Signals) -> None:
         for each, handler in before.items():
             signal.signal(each, handler)
     assert (supervisor.reason, supervisor.failed) == (number.name, False)
+
+
+def test_a_robot_started_with_nohup_outlives_its_terminal() -> None:
+    before = {each: signal.getsignal(each) for each in SIGNALS}
+    try:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        Supervisor().catch_signals()
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        with interruptible(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 def test_a_thread_that_ends_with_a_bug_ends_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
