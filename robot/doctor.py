@@ -22,7 +22,8 @@ from robot import device_texts
 from robot.config import Settings
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
-from robot.texts import Text
+from robot.stuck import ThermalStuck
+from robot.texts import DETAILS, Text
 from robot.types import (
     F32,
     U8,
@@ -96,6 +97,8 @@ class Stream:
     """What the device calls itself."""
     grey: Sequence[U8] = ()
     """Some pictures, reduced, grey; cameras only."""
+    blind: bool = False
+    """All of these show nothing, as the robot sees it."""
 
 
 def same(text: str) -> Text:
@@ -187,6 +190,8 @@ def pictures(one: Stream) -> list[Finding]:
         f"平均亮度 {mean:.0f}/255，{100 * clipped:.0f} % 过暗或过曝",
     )
     level = Level.OK if good else Level.WARN
+    if one.blind:  # the robot takes such a camera for none
+        level, found = Level.FAIL, DETAILS["blind"]
     exposure = Finding(check="exposure", device=one.name, level=level, found=found, value=mean, limit=DARK_LEVEL)
     if len(one.grey) < 2:
         return [exposure]
@@ -203,6 +208,19 @@ def pictures(one: Stream) -> list[Finding]:
             value=moved,
         ),
     ]
+
+
+def moves(frames: Sequence[ThermalFrame]) -> Finding:
+    """Returns whether the thermal sensor's frames change and can be, as the robot judges it: what repeats itself is quiet, and not well."""
+    watch, said = ThermalStuck(flooded=True), ""
+    for frame in frames:
+        said = watch.look(frame, frame.t_mono_ns / 1e9)
+    found = (
+        device_texts.said(f"thermal: {said}")
+        if said
+        else Text(f"none of {len(frames)} repeats", f"{len(frames)} 帧无重复")
+    )
+    return Finding(check="alive", device="thermal", level=Level.FAIL if said else Level.OK, found=found)
 
 
 def _apart(before: U8, after: U8) -> float:

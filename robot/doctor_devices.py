@@ -13,6 +13,7 @@ import numpy as np
 
 from calibration.files import Calibration
 from robot import calibrated, doctor
+from robot.blind import shows_nothing
 from robot.config import Settings
 from robot.credentials import Credentials
 from robot.detect import Detector, FaceSession
@@ -85,7 +86,10 @@ def device_findings(settings: Settings, calibration: Calibration, openers: Opene
         optic, one = calibration.cameras[camera.name], _stream(camera.name, camera.rate_hz, seen[camera.name], seconds)
         findings += doctor.stream(one)
         if one.t_mono_ns:
-            findings += [doctor.size(one, optic), *doctor.pictures(replace(one, grey=_grey(seen[camera.name].shots)))]
+            pictures = _pictures(seen[camera.name].shots)
+            blind = bool(pictures) and all(map(shows_nothing, pictures))
+            one = replace(one, grey=[_grey(picture) for picture in pictures], blind=blind)
+            findings += [doctor.size(one, optic), *doctor.pictures(one)]
     if settings.reference.readback:
         findings += doctor.plate(seen["plate"].readings, seen["plate"].error)
     one = _stream("thermal", settings.thermal.rate_hz, seen["thermal"], seconds)
@@ -97,6 +101,7 @@ def device_findings(settings: Settings, calibration: Calibration, openers: Opene
     if size.level is Level.FAIL:
         return findings
     frames = seen["thermal"].frames
+    findings.append(doctor.moves(frames))
     findings.append(doctor.noise([frame.temp_c for frame in frames], calibration))
     uniformity = Uniformity(calibration.radiometry, calibration.thermal.height_px, calibration.thermal.width_px)
     # What the correction hands out is good until the next call only.
@@ -203,10 +208,13 @@ def _stream(name: str, declared_hz: float, seen: _Seen, seconds: float) -> Strea
     )
 
 
-def _grey(shots: Sequence[CameraShot]) -> list[U8]:
-    """Returns pictures reduced to an eighth, grey; damaged ones are left out."""
-    frames = [frame for shot in shots if (frame := shot.decode(8)) is not None]
-    return [frame.image_bgr.mean(axis=2).astype(np.uint8) for frame in frames]
+def _pictures(shots: Sequence[CameraShot]) -> list[U8]:
+    """Returns pictures reduced to an eighth; damaged ones are left out."""
+    return [frame.image_bgr for shot in shots if (frame := shot.decode(8)) is not None]
+
+
+def _grey(image_bgr: U8) -> U8:
+    return np.asarray(image_bgr.mean(axis=2), dtype=np.uint8)
 
 
 def _faces(

@@ -79,7 +79,7 @@ CHECKS: dict[str, tuple[Text, Text]] = {
     ),
     "alive": (
         Text("Picture changes", "画面更新"),
-        Text("Unplug the camera and plug it in again", "重新插拔摄像头"),
+        Text("Unplug the device, wait ten seconds and plug it in again", "拔下设备，等待十秒后重新插上"),
     ),
     "faults": (
         Text("Faults on the wire", "传输错误"),

@@ -61,6 +61,20 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(
         assert found(said, "rate", "front")["level"] == "ok"
 
 
+def test_devices_that_send_and_show_nothing_are_not_fit(tmp_path: Path) -> None:
+    """A covered lens and a sensor that hangs deliver on time and without an error; the robot would not screen with them."""
+    faults = fault("frozen", "thermal", 0.0, 90.0) + fault("black", "front", 0.0, 90.0)
+    with ends(Simulators(tmp_path, faults, "--config", str(tmp_path), "--stream-port", "0", rig=small_rig(tmp_path))):
+        code, said, _ = doctor(tmp_path, "--seconds", "4")
+    assert code == 1 and not said["fit"]
+    assert found(said, "alive", "thermal")["level"] == "fail"
+    assert (
+        found(said, "exposure", "front")["level"] == "fail"
+        and "lens covered" in found(said, "exposure", "front")["found"]
+    )
+    assert found(said, "exposure", "left")["level"] == "ok"
+
+
 def robot_with(folder: Path, more: str) -> Robot:
     """The robot, with these tables added to its settings."""
     with (folder / "robot.toml").open("a") as file:

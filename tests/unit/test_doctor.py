@@ -22,7 +22,7 @@ from robot import computer, doctor, doctor_view
 from robot.doctor import Finding, Level, Stream
 from robot.doctor_run import ask_robot, from_health
 from robot.doctor_texts import CHECKS
-from robot.types import PlateReading
+from robot.types import PlateReading, ThermalFrame
 
 TENTH_NS = 100_000_000
 
@@ -102,6 +102,22 @@ def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
     assert levels(good) == {"exposure": Level.OK, "alive": Level.OK}
     assert levels(frozen)["alive"] is Level.WARN and levels(dark)["exposure"] is Level.WARN
     assert doctor.pictures(stream())[0].level is Level.FAIL
+    covered = doctor.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
+    assert levels(covered)["exposure"] is Level.FAIL, "the robot takes such a camera for none"
+
+
+def test_a_sensor_that_repeats_itself_is_quiet_and_not_fit() -> None:
+    random = np.random.default_rng(3)
+    live = [
+        ThermalFrame(index, index * TENTH_NS, (30 + 0.1 * random.standard_normal((12, 16))).astype(np.float32))
+        for index in range(40)
+    ]
+    assert doctor.moves(live).level is Level.OK and doctor.moves(live[:1]).level is Level.OK
+    frozen = [*live[:10], *(replace(live[10], seq=one.seq, t_mono_ns=one.t_mono_ns) for one in live[10:])]
+    found = doctor.moves(frozen)
+    assert found.level is Level.FAIL and "again and again" in found.found.en and "同一帧" in found.found.zh
+    rail = [replace(one, temp_c=np.full_like(one.temp_c, 300.0 + one.seq)) for one in live]
+    assert doctor.moves(rail).level is Level.FAIL
 
 
 def test_noise_is_held_against_the_calibrated_one() -> None:
