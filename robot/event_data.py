@@ -54,6 +54,7 @@ class ReadingData(Part, frozen=True):
         dict[str, float],
         Meta(description="contribution of each source to uncertainty_c, the root of their sum of squares"),
     ] = {}
+    referenced: Annotated[bool, Meta(description="false: read without a valid reference plate")] = True
 
 
 class ScreeningData(Part, frozen=True):
@@ -195,6 +196,7 @@ def reading_data(reading: Reading) -> ReadingData:
         distance_m=reading.distance_m,
         skin_by_roi_c=dict(reading.skin_by_roi_c),
         uncertainty_terms_c={name: round(term_c, 4) for name, term_c in reading.uncertainty_terms_c.items()},
+        referenced=reading.referenced,
     )
     for name in data.__struct_fields__:
         value = getattr(data, name)

@@ -216,20 +216,29 @@ class History:
     def _chart(self, db: sqlite3.Connection, asked: Question) -> Answer:
         """One entry for each person measured, oldest first: [seconds since 1970, °C, standard uncertainty, verdict, baseline].
 
-        The baseline is the cohort's, counted anew over these people: null until enough of them are there.
+        The baseline is the cohort's, counted anew over these people, those read with the plate and those without it apart: null until
+        enough of them are there.
         """
-        paths = ("t_utc", "$.data.reading.body_c", "$.data.reading.uncertainty_c", "$.data.verdict")
+        paths = (
+            "t_utc",
+            "$.data.reading.body_c",
+            "$.data.reading.uncertainty_c",
+            "$.data.verdict",
+            "$.data.reading.referenced",
+        )
         expressions = [f"json_extract(CAST(json AS TEXT), '{path}')" if path[0] == "$" else path for path in paths]
         rows = db.execute(*_select(expressions, asked, asked.limit + 1)).fetchall()
         more, rows = len(rows) > asked.limit, rows[: asked.limit]
-        cohort = Cohort(self._screening.cohort_people, self._screening.cohort_age_s)
+        rules = self._screening.cohort_people, self._screening.cohort_age_s
+        with_plate, without_plate = Cohort(*rules), Cohort(*rules)
         points: list[tuple[Any, ...]] = []
         rows.reverse()
         rows.sort(key=itemgetter(0))  # by time, not by number: a clock that was set back leaves them in another order
-        for t_utc, body_c, uncertainty_c, verdict in rows:
+        for t_utc, body_c, uncertainty_c, verdict, referenced in rows:
             if body_c is None:
                 continue
             t_s = datetime.fromisoformat(t_utc).timestamp()
+            cohort = without_plate if referenced == 0 else with_plate  # null: written before it was told
             cohort.add(round(t_s * 1e9), body_c)
             baseline_c = cohort.baseline_c(round(t_s * 1e9))
             points.append(

@@ -12,6 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -155,6 +156,17 @@ def test_the_day_chart_has_the_cohorts_own_baseline(past: Past) -> None:
     assert points[1][0] - points[0][0] == 60.0
     assert (chart["threshold_c"], chart["cohort_people"], chart["more"]) == (37.3, 5, False)
     assert json.loads(past.ask("format=chart&limit=3"))["more"]
+
+
+def test_the_day_chart_keeps_people_read_without_the_plate_apart(past: Past) -> None:
+    def without(body_c: float) -> ScreeningData:
+        told = screening(body_c)
+        assert told.reading is not None
+        return msgspec.structs.replace(told, reading=msgspec.structs.replace(told.reading, referenced=False))
+
+    past.add(*(screening(36.0) for _ in range(5)), *(without(37.2) for _ in range(5)), screening(36.0))
+    baselines = [point[4] for point in json.loads(past.ask("format=chart"))["points"]]
+    assert baselines == [None] * 4 + [36.0] + [None] * 4 + [37.2, 36.0]
 
 
 def test_the_day_chart_goes_by_time_also_when_the_clock_was_set_back(past: Past) -> None:
