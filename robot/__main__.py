@@ -228,8 +228,8 @@ def _doctor(options: argparse.Namespace) -> int:
     from robot.doctor_run import examine
     from robot.preflight import problems
 
-    if not 1.0 <= options.seconds <= 600.0:
-        raise ConfigError([f"--seconds {options.seconds:g}: from 1 to 600"])
+    if not 3.0 <= options.seconds <= 600.0:
+        raise ConfigError([f"--seconds {options.seconds:g}: from 3 (the plate must be steady for two) to 600"])
     settings = config.load(options.config)
     found = problems(settings)
     if found:

@@ -304,6 +304,17 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
     )
 
 
+def ambient(settings: Settings) -> Finding:
+    """Returns whether anybody may be screened at the air temperature of the settings."""
+    (low_c, high_c), here_c = settings.screening.ambient_window_c, settings.measurement.ambient_c
+    level = Level.OK if low_c <= here_c <= high_c else Level.FAIL
+    found = Text(
+        f"{here_c:g} °C by the settings, {low_c:g} to {high_c:g} °C allowed",
+        f"配置为 {here_c:g} °C，允许 {low_c:g} 至 {high_c:g} °C",
+    )
+    return Finding(check="ambient", device="", level=level, found=found, value=here_c, unit="°C")
+
+
 def plate(readings: Sequence[PlateReading], error: str) -> list[Finding]:
     """Returns what the reference plate's own controller says."""
     if error and not readings:

@@ -51,6 +51,7 @@ def examine(
         count = len(settings.cameras) + 1
         say(Text(f"opening {count} devices for {seconds:g} s", f"打开 {count} 个设备，{seconds:g} 秒"))
         findings += device_findings(settings, calibration, openers, seconds)
+        findings.append(doctor.ambient(settings))
         findings.append(_indicator(settings, openers))
         findings += _supplies(settings, openers)
         findings += _place(settings, openers, seconds)

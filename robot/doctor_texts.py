@@ -93,6 +93,13 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Reference plate", "温度参考源"),
         Text("Switch the plate on, uncover and wipe it, check its place", "打开参考源，去除遮挡并擦拭，检查位置"),
     ),
+    "ambient": (
+        Text("Air temperature", "环境温度"),
+        Text(
+            "Read a thermometer and set measurement.ambient_c; outside the window nobody is screened",
+            "读取温度计并设置 measurement.ambient_c；超出允许范围不筛查任何人",
+        ),
+    ),
     "plate": (
         Text("Plate's controller", "参考源控制器"),
         Text(

@@ -46,7 +46,7 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(
             'name = "front"', 'name = "front"\npower = "gpiozero:?pin=99"'
         )
         (tmp_path / "robot.toml").write_text(text.replace("[thermal]", '[thermal]\npower = "gpiozero:?pin=24"'))
-        code, said, _ = doctor(tmp_path, "--seconds", "2")
+        code, said, _ = doctor(tmp_path, "--seconds", "3")
         assert code == 1 and found(said, "open", "left")["level"] == "fail"
         assert "404" in found(said, "open", "left")["found"]
         assert found(said, "open", "front")["level"] == "ok" and "plug" in found(said, "open", "left")["what_to_do"]
@@ -56,7 +56,7 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(
         (tmp_path / "robot.toml").write_text(re.sub(r'address = "http.*/nobody\.mjpg', 'address = "picamera2:0', text))
         (tmp_path / "picamera2.py").write_text("raise KeyError('of its own')\n")
         monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        code, said, _ = doctor(tmp_path, "--seconds", "2")
+        code, said, _ = doctor(tmp_path, "--seconds", "3")
         assert code == 1 and "of its own" in found(said, "open", "left")["found"]
         assert found(said, "rate", "front")["level"] == "ok"
 

@@ -11,6 +11,7 @@ from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -104,6 +105,15 @@ def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
     assert doctor.pictures(stream())[0].level is Level.FAIL
     covered = doctor.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
     assert levels(covered)["exposure"] is Level.FAIL, "the robot takes such a camera for none"
+
+
+@pytest.mark.parametrize(
+    ("ambient_c", "level"), [(16.0, Level.OK), (32.0, Level.OK), (10.0, Level.FAIL), (33.0, Level.FAIL)]
+)
+def test_air_in_which_nobody_is_screened_is_not_fit(ambient_c: float, level: Level) -> None:
+    known = settings()
+    air = msgspec.structs.replace(known.measurement, ambient_c=ambient_c)
+    assert doctor.ambient(msgspec.structs.replace(known, measurement=air)).level is level
 
 
 def test_a_sensor_that_repeats_itself_is_quiet_and_not_fit() -> None:
