@@ -179,6 +179,7 @@ class _Run:
             if cameras or thermal:
                 from calibration.devices import Devices
 
+                self._refuse_beside_the_robot()
                 devices = stack.enter_context(Devices(self._settings, cameras, thermal, self._language))
                 devices.await_all(_OPEN_S, time.monotonic)
                 feed, infos = devices, devices.infos()
@@ -196,6 +197,13 @@ class _Run:
             views.append(stack.enter_context(TerminalView(self._console, self._language, notice)))
             found = session.run(procedures, feed, session.Views(views), kept, title, run_options)
         self._take(procedures, found, infos)
+
+    def _refuse_beside_the_robot(self) -> None:
+        """The robot holds the devices; without a word of it a technician would look for loose cables."""
+        from robot.doctor_run import ask_robot
+
+        if ask_robot(self._settings) is not None:
+            raise CalibrationError(self._words("device.robot_runs", port=self._settings.stream.port))
 
     def _take(
         self, procedures: Sequence[Procedure], found: Sequence[StepResult], infos: Mapping[str, DeviceInfo]

@@ -130,6 +130,10 @@ TEXTS: dict[str, Text] = {
         "{path}：开始时 {name} 的序列号为 {found}，现连接的是 {here}；请接回原设备，或重新开始",
     ),
     # Devices
+    "device.robot_runs": Text(
+        "the robot is running (it answers at port {port}) and holds the devices: stop it first, sudo systemctl stop patrol-robot",
+        "机器人正在运行（端口 {port} 有应答）并占用设备：请先停止，sudo systemctl stop patrol-robot",
+    ),
     "device.silent": Text(
         "not every device delivers; check cables and addresses in the settings", "有设备没有数据；请检查线缆和设置中的地址"
     ),

@@ -142,6 +142,7 @@ class _Demo:
         command = [sys.executable, "-m", "simulators", "run", f"calibrate-{_QUICK.get(step, step)}", "--uncalibrated"]
         command += ["--rig", self._rig, "--seed", str(self._seed), "--port", str(self._port)]
         command += ["--thermal-link", str(self._folder / "thermal"), "--config", str(self._folder)]
+        command += ["--stream-port", "0"]  # a demo in another terminal is not this robot
         if self._rig in APERTURE_MM:
             command += ["--aperture-mm", str(APERTURE_MM[self._rig])]
         with (self._folder / "station.log").open("a", encoding="utf-8") as log:

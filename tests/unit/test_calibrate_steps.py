@@ -25,6 +25,7 @@ from calibration.history import History
 from calibration.procedure import Guidance, Procedure, StepContext
 from calibration.results import Say
 from calibration.view_picture import PicturePage
+from robot import doctor_run
 
 CONFIG = """
 [robot]
@@ -114,6 +115,17 @@ def test_one_step_changes_one_thing(station: Path) -> None:
         "intrinsics rear",
         "registration",
     }
+
+
+@pytest.mark.parametrize(("language", "says"), [("en", "the robot is running"), ("zh", "机器人正在运行")])
+def test_beside_the_running_robot_nothing_is_measured(
+    station: Path, language: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It holds the devices: half a minute of waiting for them would end in words about cables."""
+    monkeypatch.setattr(doctor_run, "ask_robot", lambda _settings: {"robot": "p-1"})
+    assert run(station, "registration", "--yes", "--language", language) == 1
+    told = capsys.readouterr().err
+    assert says in told and "systemctl stop patrol-robot" in told
 
 
 def test_an_unknown_camera(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
