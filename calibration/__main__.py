@@ -215,8 +215,8 @@ def _rollback(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"calibration_id": calibration.id, "file": str(past.path), "expired": over}))
     else:
-        late = " — EXPIRED: the robot may refuse it" if over else ""
-        print(f"{past.path}: {calibration.id} again, valid until {calibration.valid_until_utc}{late}")
+        values = {"path": str(past.path), "id": calibration.id, "until": calibration.valid_until_utc}
+        print(say(Say("live.rolled_back_late" if over else "live.rolled_back", values), options.language))
     return 0
 
 

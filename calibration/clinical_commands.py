@@ -67,6 +67,8 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 def _site(options: argparse.Namespace) -> int:
     from calibration import files, history, site, site_pairs
+    from calibration.results import Say
+    from calibration.texts import say
     from robot.errors import CalibrationError
 
     pairs, left_out = site_pairs.load(options.csv)
@@ -76,11 +78,13 @@ def _site(options: argparse.Namespace) -> int:
     except CalibrationError as error:
         raise ConfigError([f"{options.csv}: {line}" for line in str(error).splitlines()]) from error
     result = site.result(found, len(pairs))
-    print("\n".join([f"{len(pairs)} people"] + [f"left out: {n} {what}" for what, n in left_out.items()]))
-    print("\n".join(site.as_text(found, options.target_sd)))
+    language = options.language
+    lines = [say(Say("site.people", {"people": len(pairs)}), language)]
+    lines += [say(Say("site.left_out", {"what": what, "count": n}), language) for what, n in left_out.items()]
+    print("\n".join([*lines, *site.as_text(found, options.target_sd, language)]))
     answer = {"command": "site", "people": len(pairs), "left_out": left_out, **site.as_json(found, options.target_sd)}
     if not result.passed:
-        print("people differ too much for a site offset: nothing was written")
+        print(say(Say("site.not_written"), language))
     elif not options.dry_run:
         path, now_utc = options.out or options.calibration, dt.datetime.now(dt.UTC)
         who = person(options)
@@ -91,7 +95,8 @@ def _site(options: argparse.Namespace) -> int:
         kept.install(
             made, history.merged(history.History(options.calibration).results(before.id), [result]), who, now_utc
         )
-        print(f"{path}: {made.id}, valid until {made.valid_until_utc}")
+        written = {"path": str(path), "id": made.id, "until": made.valid_until_utc}
+        print(say(Say("live.installed", written), language))
         answer |= {"id": made.id, "file": str(path)}
     if options.json:
         print(json.dumps(answer, ensure_ascii=False))

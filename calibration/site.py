@@ -20,6 +20,7 @@ import numpy as np
 from calibration.files import Calibration, SiteOffset
 from calibration.results import Check, Quantity, Rejected, Say, StepResult
 from calibration.site_pairs import Pair
+from calibration.texts import Language, say
 from robot.errors import CalibrationError
 from robot.types import F64, RoiName
 
@@ -117,25 +118,33 @@ def as_json(found: Sequence[Updated], target_sd_c: float) -> dict[str, Any]:
     }
 
 
-def as_text(found: Sequence[Updated], target_sd_c: float) -> list[str]:
+def as_text(found: Sequence[Updated], target_sd_c: float, language: Language = "en") -> list[str]:
     """Returns the same as lines for a technician."""
     lines = []
     for one in found:
-        lines.append(
-            f"{one.region:<11} before {one.before.offset_c:+.2f} ± {PRIOR_SD_C:.2f} °C, {one.people} people say "
-            f"{one.data_offset_c:+.2f} ± {one.data_sd_c:.2f}, now {one.after.offset_c:+.2f} ± {one.offset_sd_c:.2f} °C at "
-            f"{one.after.ambient_ref_c:g} °C"
-        )
-        lines.append(
-            f"{'':11} per °C of ambient {one.before.slope_per_c:+.3f} ± {SLOPE_PRIOR_SD:.3f} before, now "
-            f"{one.after.slope_per_c:+.3f} ± {one.slope_sd:.3f}; people differ by {one.person_sd_c:.2f} °C; one person is "
-            f"known to ± {one.after.sd_c:.2f}"
-        )
+        offset: dict[str, str | float | int] = {
+            "before": f"{one.before.offset_c:+.2f} ± {PRIOR_SD_C:.2f}",
+            "people": one.people,
+            "data": f"{one.data_offset_c:+.2f} ± {one.data_sd_c:.2f}",
+            "now": f"{one.after.offset_c:+.2f} ± {one.offset_sd_c:.2f}",
+            "ambient": f"{one.after.ambient_ref_c:g}",
+        }
+        lines.append(f"{one.region:<11} {say(Say('site.offset', offset), language)}")
+        slope: dict[str, str | float | int] = {
+            "before": f"{one.before.slope_per_c:+.3f} ± {SLOPE_PRIOR_SD:.3f}",
+            "now": f"{one.after.slope_per_c:+.3f} ± {one.slope_sd:.3f}",
+            "apart": f"{one.person_sd_c:.2f}",
+            "known": f"{one.after.sd_c:.2f}",
+        }
+        lines.append(f"{'':11} {say(Say('site.slope', slope), language)}")
         for pair, off_c in one.strays:
             rows = ", ".join(str(row) for row in pair.rows)
-            lines.append(f"{'':11} does not count: {pair.person} (row {rows}), {off_c:+.2f} °C off the others")
-        more = f"{one.missing} more people like these" if one.missing else "reached"
-        lines.append(f"{'':11} ± {target_sd_c:g} °C of the offset: {more}")
+            stray = Say("site.not_counted", {"person": pair.person, "rows": rows, "off": f"{off_c:+.2f}"})
+            lines.append(f"{'':11} {say(stray, language)}")
+        wanted = Say(
+            "site.more" if one.missing else "site.reached", {"target": f"{target_sd_c:g}", "more": one.missing}
+        )
+        lines.append(f"{'':11} {say(wanted, language)}")
     return lines
 
 

@@ -10,6 +10,28 @@ TEXTS: dict[str, Text] = {
     "step.radiometry": Text("Radiometry", "辐射测温标定"),
     "step.reference": Text("Reference plate", "板载参考源"),
     "step.site": Text("Site offset", "现场偏移"),
+    "site.people": Text("{people} people", "{people} 人"),
+    "site.left_out": Text("left out: {count} {what}", "剔除：{count} {what}"),
+    "site.offset": Text(
+        "before {before} °C, {people} people say {data}, now {now} °C at {ambient} °C",
+        "原值 {before} °C，{people} 人的数据为 {data}，新值 {now} °C（环境 {ambient} °C）",
+    ),
+    "site.slope": Text(
+        "per °C of ambient {before} before, now {now}; people differ by {apart} °C; one person is known to ± {known}",
+        "环境温度每 °C：原值 {before}，新值 {now}；人与人相差 {apart} °C；单人不确定度 ± {known}",
+    ),
+    "site.not_counted": Text(
+        "does not count: {person} (row {rows}), {off} °C off the others",
+        "不计入：{person}（第 {rows} 行），与其他人相差 {off} °C",
+    ),
+    "site.more": Text(
+        "± {target} °C of the offset: {more} more people like these", "偏移达到 ± {target} °C：还需 {more} 人"
+    ),
+    "site.reached": Text("± {target} °C of the offset: reached", "偏移达到 ± {target} °C：已达到"),
+    "site.not_written": Text(
+        "people differ too much for a site offset: nothing was written",
+        "人与人差异过大，无法确定现场偏移：未写入任何内容",
+    ),
     "step.verify": Text("Verification", "验收"),
     "step.board": Text("Board", "标定板"),
     # Live view
@@ -36,6 +58,11 @@ TEXTS: dict[str, Text] = {
     ),
     "live.declined": Text("Not installed; the samples are kept.", "未安装；样本已保留。"),
     "live.installed": Text("{path}: {id}, valid until {until}", "{path}：{id}，有效期至 {until}"),
+    "live.rolled_back": Text("{path}: {id} again, valid until {until}", "{path}：已恢复 {id}，有效期至 {until}"),
+    "live.rolled_back_late": Text(
+        "{path}: {id} again, valid until {until} — EXPIRED: the robot may refuse it",
+        "{path}：已恢复 {id}，有效期至 {until}——已过期：机器人可能拒绝使用",
+    ),
     "live.not_installed": Text(
         "Not installed: {what} did not pass. The old calibration is untouched; repeat the command: only this is measured again.",
         "未安装：{what} 未通过。原标定保持不变；重新运行该命令，仅重测未通过项。",

@@ -330,7 +330,8 @@ def test_history_and_rollback(station: Path, capsys: pytest.CaptureFixture[str])
     assert run(station, "rollback", first.id) == 1, "it is current already"
     assert run(station, "rollback", "none") == 1
     assert second.id in capsys.readouterr().err
-    assert run(station, "rollback", second.id) == 0
+    assert run(station, "rollback", second.id, "--language", "zh") == 0
+    assert f"已恢复 {second.id}，有效期至" in capsys.readouterr().out
     assert current(station) == second
 
 

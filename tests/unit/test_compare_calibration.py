@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 
 from calibration import files
 from calibration.__main__ import main
@@ -88,13 +89,16 @@ def test_the_technician_begins_again(tmp_path: Path) -> None:
         station.close()
 
 
-def test_pairs_of_a_station_lead_to_its_offset(tmp_path: Path) -> None:
+def test_pairs_of_a_station_lead_to_its_offset(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     calibration = tmp_path / "calibration.json"
     files.save(calibration_as_drawn("mi1602", "sim-1", dt.datetime.now(dt.UTC)), calibration)
     people = calibration_pairs.crowd(40, 5)
     before = calibration_pairs.figures(calibration, people)[0]
     pairs = tmp_path / "pairs.csv"
     pairs.write_text(calibration_pairs.as_csv(people, 5), encoding="utf-8")
+    assert main(["site", str(pairs), "--calibration", str(calibration), "--dry-run", "--language", "zh"]) == 0
+    told = capsys.readouterr().out
+    assert "人的数据为" in told and "环境温度每 °C" in told and "people" not in told
     assert main(["site", str(pairs), "--calibration", str(calibration)]) == 0
     after = calibration_pairs.figures(calibration, people)[0]
     assert after.passed and abs(after.value) < abs(before.value)
