@@ -7,6 +7,7 @@ that never showed two pictures may be a test picture that somebody serves.
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 
 from robot.types import U8, CameraShot, ThermalFrame
@@ -118,8 +119,8 @@ class CameraStuck:
 
 def flooded(frame: ThermalFrame) -> bool:
     """Returns True when hardly a pixel shows a temperature that could fill a picture (rails of the sensor, no numbers)."""
-    possible = (frame.temp_c > _POSSIBLE_C[0]) & (frame.temp_c < _POSSIBLE_C[1])  # a NaN is in neither
-    return float(np.mean(possible)) < 1.0 - _FLOODED_SHARE
+    possible = cv2.countNonZero(cv2.inRange(frame.temp_c, *_POSSIBLE_C))  # a NaN is in no range
+    return possible < (1.0 - _FLOODED_SHARE) * frame.temp_c.size
 
 
 def _structured(shot: CameraShot) -> bool:
