@@ -19,4 +19,4 @@ class Credentials(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def read(path: str) -> Credentials | None:
     """Returns what the file says, None where no file is named; raises ConfigError with every problem."""
-    return convert(read_table(Path(path)), Credentials) if path else None
+    return convert(read_table(Path(path)), Credentials, path) if path else None

@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
@@ -126,7 +126,7 @@ class Access:
 
 class _TokenEntry(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: Annotated[str, Meta(min_length=1, max_length=64)]
-    role: Annotated[str, Meta(pattern="^(display|viewer|operator|technician)$")]
+    role: Literal["display", "viewer", "operator", "technician"]
     sha256: str | None = None
     token: str | None = None
     # Their form is checked in Tokens.read, whose errors do not repeat the value as those of convert() do.
@@ -157,7 +157,7 @@ class Tokens:
     @classmethod
     def read(cls, path: Path) -> Tokens:
         """Returns the tokens of a TOML file of [[token]] tables: name, role and sha256 (or token, in plain text)."""
-        file = convert(read_table(path), _TokensFile)
+        file = convert(read_table(path), _TokensFile, str(path))
         entries: list[tuple[str, Principal]] = []
         problems: list[str] = []
         for index, entry in enumerate(file.token):

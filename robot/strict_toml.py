@@ -135,7 +135,8 @@ def _check_leaf(value: Any, expected: Any, path: str, problems: list[str]) -> No
         text = _DEEPER.sub("", text)
         choices = _choices(expected)
         if choices and isinstance(value, str):
-            text = f"expected one of {', '.join(map(repr, choices))}; {did_you_mean(value, choices)}"
+            hint = did_you_mean(value, choices)  # or all of them, which are named already
+            text = f"expected one of {', '.join(map(repr, choices))}{f'; {hint}' if hint.endswith('?') else ''}"
         elif "matching regex" in text:
             text = f"expected {_pattern_in_words(expected) or 'other text'}"
         text = re.sub(r"`(\w+)`", lambda match: _WORDS.get(match[1], match[0]), text)

@@ -281,7 +281,10 @@ def test_tokens_plain_and_hashed(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("", "token: is missing"),
-        ('[[token]]\nname="a"\nrole="admin"\ntoken="0123456789abcdef"', "role"),
+        (
+            '[[token]]\nname="a"\nrole="admin"\ntoken="0123456789abcdef"',
+            r"role: expected one of 'display', 'viewer', 'operator', 'technician' \(it is",
+        ),
         ('[[token]]\nname="a"\nrole="viewer"', "either sha256 or token"),
         ('[[token]]\nname="a"\nrole="viewer"\ntoken="sh0rt"', "shorter than 16"),
         ('[[token]]\nname="a"\nrole="viewer"\ntoken="0123456789abcdef"\n' * 2, "given twice"),
@@ -289,8 +292,10 @@ def test_tokens_plain_and_hashed(tmp_path: Path) -> None:
     ],
 )
 def test_bad_tokens_files(tmp_path: Path, text: str, problem: str) -> None:
+    file = tokens_file(tmp_path, text)
     with pytest.raises(ConfigError, match=problem) as caught:
-        Tokens.read(tokens_file(tmp_path, text))
+        Tokens.read(file)
+    assert str(file) in str(caught.value)
     for secret in ("0123456789abcdef", "sh0rt", "zz0rt"):
         assert secret not in str(caught.value)
 
