@@ -286,6 +286,8 @@ _PINS = {name: _integer(0, 255) for name in PIN_NAMES} | {
     "active_high": _Param(_flag, "1 or 0"),
     "pull": _one_of("UP", "DOWN", "NONE"),
 }
+_HEADER_PINS = _PINS | {name: _integer(0, 27) for name in PIN_NAMES}
+"""BCM numbers on the header of every Raspberry Pi."""
 _EMISSIVITY = {"emissivity": _integer(1, 100)}
 
 SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
@@ -323,7 +325,7 @@ SCHEMES: Mapping[str, _Scheme] = MappingProxyType(
         "nmea": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "nmea:/dev/serial/by-id/…?baud=9600"),
         "pose": _Scheme("serial port", {"baud": _integer(1200, 921600)}, "pose:/dev/serial/by-id/…?baud=115200"),
         "mqtt": _Scheme("URL", {}, "mqtt://127.0.0.1:1883/patrol/pose"),
-        "gpiozero": _Scheme(None, _PINS, "gpiozero:?red=17&amber=27&green=22&siren=23", _pins_differ),
+        "gpiozero": _Scheme(None, _HEADER_PINS, "gpiozero:?red=17&amber=27&green=22&siren=23", _pins_differ),
         "gpiod": _Scheme("chip", _PINS, "gpiod:/dev/gpiochip0?red=17&amber=27&green=22&siren=23", _pins_differ),
     }
 )

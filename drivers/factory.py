@@ -147,8 +147,11 @@ def pin_problems(addresses: Iterable[tuple[str, str]]) -> list[str]:
         if address.scheme not in POWER_SCHEMES:
             continue
         power = where.endswith("power")
-        if not power and not any(name in address.params for name in (*INDICATOR_PINS, "pin")):
-            found.append(f"{where}: names no pin (write for example red=17&siren=23, or leave the address out)")
+        lit = [name for name in (*INDICATOR_PINS, "pin") if name in address.params and name not in BUTTONS]
+        if not power and not lit:
+            found.append(
+                f"{where}: names no pin of a lamp or siren (write for example red=17&siren=23, or leave the address out)"
+            )
         if power and "pin" not in address.params:
             found.append(f"{where}: {address.shown} does not say which pin (write for example gpiozero:?pin=24)")
         if not power and "pin" in address.params:

@@ -33,6 +33,7 @@ from robot.event_data import CalibrationLoadedData, Data, SystemStartedData, Sys
 from robot.events import EventFactory, rfc3339
 from robot.evidence import Evidence
 from robot.history import History
+from robot.indicator import AwaitedIndicator
 from robot.inference import made_with, open_detectors
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
 from robot.kept_warmth import KeptWarmth
@@ -255,7 +256,11 @@ class App:
             return None
         wanted = self.settings.indicator
         siren = SirenRules(wanted.siren, wanted.night_siren, wanted.siren_duty, wanted.siren_window_s)
-        return factory.open_indicator(address, siren, lambda press: self._presses.append((press, time.monotonic_ns())))
+
+        def note(press: ButtonPress) -> None:
+            self._presses.append((press, time.monotonic_ns()))
+
+        return AwaitedIndicator(partial(factory.open_indicator, address, siren, note))
 
     def _make_pipeline(self, run: str, detector: Detector, close: Detector | None) -> Pipeline:
         settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gpiozero import Device
+from gpiozero import Device, OutputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 from waiting import until
 from whole_station import Event, Listener, fault, held_ns, person, small_rig, station
@@ -205,6 +205,30 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
         "acknowledge nothing",
         "test",
     ]
+
+
+def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Path, hands: Hands) -> None:
+    other = OutputDevice(PINS["red"])
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+        thread = threading.Thread(target=app.run, name="robot")
+        thread.start()
+        try:
+            until(lambda: hasattr(app, "_capture") and app._capture.statuses()["thermal"].frames, what="the robot")
+            listener = Listener(app.stream.url, since=0)
+            lost = listener.wait(lambda e: of("health.changed")(e) and e["data"]["screening"] == "available")
+            assert "indicator_lost" in lost["data"]["warnings"] and not hands.lit()
+            other.close()
+            until(lambda: hands.lit() == {"green"}, what="the lamp")
+            found = listener.wait(of("health.changed"), after=lost["seq"])
+            assert "indicator_lost" not in found["data"]["warnings"] and found["data"]["screening"] == "available"
+        finally:
+            app.supervisor.stop("test")
+            thread.join(20.0)
+        assert not thread.is_alive()
+        listener.close()
 
 
 def test_a_bug_leaves_everything_dark_and_powered(

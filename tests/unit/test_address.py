@@ -78,6 +78,7 @@ def test_addresses(text: str, scheme: str, target: str, params: dict[str, object
         ("gymcu:/dev/x?rate_hz=1&baud=9600", "write baud=115200"),
         ("gymcu:/dev/x?emissivity=0", "a whole number from 1 to 100"),
         ("gpiozero:17", 'takes no target, found "17"'),
+        ("gpiozero:?red=28", '"red": "28" is not a whole number from 0 to 27'),
         ("gpiozero:?blue=3", 'unknown parameter "blue"'),
         ("gpiozero:?red=17&amber=27&siren=17", "pin 17 is given to red and siren"),
         ("gpiod:/dev/gpiochip0?red=1&ack=5&test=5", "pin 5 is given to ack and test"),

@@ -216,6 +216,8 @@ def test_two_cameras_with_one_picture_and_an_indicator_without_a_pin_are_told(tm
     assert same.startswith("cameras[1].address: is the same picture as cameras[0].address")
     (none,) = found(station(tmp_path, GOOD.replace("?red=17&amber=27&green=22&siren=23", "")))
     assert none.startswith("indicator.address: names no pin")
+    (buttons,) = found(station(tmp_path, GOOD.replace("red=17&amber=27&green=22&siren=23", "ack=5&test=6")))
+    assert buttons.startswith("indicator.address: names no pin of a lamp or siren")
 
 
 def test_files_where_folders_are_to_be_and_the_other_way_round_are_told(tmp_path: Path) -> None:
