@@ -203,6 +203,7 @@ class App:
             self.supervisor,
             self._notifier,
             self.calibration,
+            calibrated.Standing(self.calibration, self.settings.calibration.expired == "refuse"),
             self._capture,
             self._plate_said,
             self._position_said,

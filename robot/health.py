@@ -34,6 +34,8 @@ START_GRACE_S = 10.0
 NO_BASELINE = "no_baseline"
 """The one reason with which people go on being measured: the baseline that is missing is made of them."""
 
+CALIBRATION_MISSING = "calibration_missing"
+
 REASONS = (
     "starting",
     "pipeline_stalled",
@@ -42,12 +44,12 @@ REASONS = (
     "reference_lost",
     "warming_up",
     "no_camera",
-    "calibration_missing",
+    CALIBRATION_MISSING,
     "out_of_ambient_window",
     NO_BASELINE,
 )
 """Every reason, in the order in which they are reported."""
-CONDITIONS = ("reference_lost", "warming_up", "calibration_missing", "out_of_ambient_window", NO_BASELINE)
+CONDITIONS = ("reference_lost", "warming_up", CALIBRATION_MISSING, "out_of_ambient_window", NO_BASELINE)
 """Reasons that others decide, through set_condition."""
 
 

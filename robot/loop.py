@@ -22,6 +22,7 @@ from robot.errors import PatrolError
 from robot.event_data import Data
 from robot.events import EventFactory, encode, rfc3339
 from robot.evidence import Evidence
+from robot.health import CALIBRATION_MISSING
 from robot.interfaces import Indicator
 from robot.metrics import Metrics
 from robot.night import is_night
@@ -44,7 +45,7 @@ TURN_S = 0.1
 _READY_S = 2.0
 """So long the service manager waits for a step with picture and thermal frame; a device that is missing holds nothing up."""
 _WARNINGS_EVERY_NS = 600 * 1_000_000_000
-"""A calibration may expire while the robot runs."""
+"""Said again even if nothing changed: a recording may begin at any time."""
 BUTTON = "button"
 """Who acknowledged, where a hand on the robot did."""
 
@@ -134,6 +135,7 @@ class Loop:
     supervisor: Supervisor
     notifier: ServiceNotifier
     calibration: Calibration
+    standing: calibrated.Standing
     capture: CaptureSet
     plate_said: Slot[PlateReading]
     position_said: Slot[PositionReading]
@@ -165,8 +167,18 @@ class Loop:
 
     def warn(self) -> None:
         """Tells the pipeline what must be said of calibration, evidence and recording although the robot works."""
-        self._warned = self.troubles()
-        self.pipeline.warn((*calibrated.warnings(self.calibration, dt.datetime.now(dt.UTC)), *self._warned))
+        said = self._said()
+        if CALIBRATION_MISSING in said and CALIBRATION_MISSING not in self._warned:
+            log.error(
+                "calibration %s was valid until %s: nobody is measured; calibrate again",
+                self.calibration.id,
+                self.calibration.valid_until_utc,
+            )
+        self._warned = said
+        self.pipeline.warn(said)
+
+    def _said(self) -> tuple[str, ...]:
+        return (*self.standing.codes(dt.datetime.now(dt.UTC), time.monotonic_ns()), *self.troubles())
 
     def _turn_on(self) -> None:
         warnings_due_ns = time.monotonic_ns()
@@ -184,7 +196,7 @@ class Loop:
                     self.notifier.tell("READY=1")
             self.notifier.progress(now_ns)
             self.saver.turn()
-            if now_ns >= warnings_due_ns or self.troubles() != self._warned:
+            if now_ns >= warnings_due_ns or self._said() != self._warned:
                 warnings_due_ns = now_ns + _WARNINGS_EVERY_NS
                 self.warn()
             if self.capture.ended and not shots and not thermals:

@@ -20,7 +20,7 @@ from robot.colours import head_colours
 from robot.config import Settings
 from robot.ego_motion import EgoMotion
 from robot.events import Place
-from robot.health import NO_BASELINE, Health, HealthReport
+from robot.health import CALIBRATION_MISSING, NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.looking import Due, Looker
 from robot.optics import MEASURED_AT_M, Optic, shares_of_view
@@ -64,6 +64,7 @@ _UNSETTLED = {
     "thermal_lost": Reason.NO_THERMAL,
     "thermal_invalid": Reason.NO_THERMAL,
     "reference_lost": Reason.REFERENCE_LOST,
+    CALIBRATION_MISSING: Reason.CALIBRATION_EXPIRED,
     "warming_up": Reason.WARMING_UP,
     "out_of_ambient_window": Reason.OUT_OF_AMBIENT_WINDOW,
     # The camera is back, but not yet for long enough: nobody has been looked at for long.
@@ -143,6 +144,7 @@ class Pipeline:
         self._coverage_told_ns = started_ns
         self.warm_up = WarmUp(thermal_ran_s)
         self._warnings: tuple[str, ...] = ()
+        self._calibrated = True
 
     def step(
         self,
@@ -313,6 +315,8 @@ class Pipeline:
         low, high = settings.screening.ambient_window_c
         if not low <= settings.measurement.ambient_c <= high:
             return Reason.OUT_OF_AMBIENT_WINDOW
+        if not self._calibrated:
+            return Reason.CALIBRATION_EXPIRED
         if self._needs_reference() and not self._reference_state.valid:
             return Reason.REFERENCE_LOST
         # Recovered, but not yet for long enough: while the robot says "unavailable" it judges nobody.
@@ -355,14 +359,18 @@ class Pipeline:
         return [track for track in self._tracker.predict(t_ns) if track.confirmed]
 
     def warn(self, codes: tuple[str, ...]) -> None:
-        """Takes what is wrong although the robot works; health says it until this is called again. Under strain less is looked at."""
-        self._warnings = codes
+        """Takes what is wrong although the robot works; health says it until this is called again. Under strain less is looked at.
+
+        With CALIBRATION_MISSING among them nobody is measured: the calibration may not be gone by any more (robot/calibrated.py).
+        """
+        self._calibrated = CALIBRATION_MISSING not in codes
+        self._warnings = tuple(code for code in codes if code != CALIBRATION_MISSING)
         self._looker.spare(_STRAINED_SHARE if STRAINED.intersection(codes) else 1.0)
 
     def _update_health(self, now_ns: int, result: StepResult) -> None:
         self._health.beat("pipeline", now_ns)
         low, high = self._settings.screening.ambient_window_c
-        self._health.set_condition("calibration_missing", True)
+        self._health.set_condition(CALIBRATION_MISSING, self._calibrated)
         self._health.set_condition("warming_up", not self.warm_up.begun or not self._warming_up(now_ns))
         self._health.set_condition("out_of_ambient_window", low <= self._settings.measurement.ambient_c <= high)
         # Measuring goes on, or the baseline would never be there.

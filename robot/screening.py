@@ -25,7 +25,13 @@ _JUMP_C, _JUMP_SD = 0.25, 4.0
 """Nobody's estimate changes by more than this, and by more than so many random uncertainties, while they look away. Over the same
 track's gaps in simulated crowds 68 people differed by 0.14 °C at most, 0.05 °C as a standard deviation."""
 BEYOND_RANGE = (Reason.TOO_FAR, Reason.OUT_OF_VIEW)
-_ROBOTS_OWN = (Reason.WARMING_UP, Reason.REFERENCE_LOST, Reason.OUT_OF_AMBIENT_WINDOW, Reason.NO_THERMAL)
+_ROBOTS_OWN = (
+    Reason.WARMING_UP,
+    Reason.REFERENCE_LOST,
+    Reason.CALIBRATION_EXPIRED,
+    Reason.OUT_OF_AMBIENT_WINDOW,
+    Reason.NO_THERMAL,
+)
 """While these hold nobody is read, and health says so."""
 _LATELY = 12
 """So many people in range in a row of whom none could be read are no chance: half of all passing by unread, it happens once in 4,000."""

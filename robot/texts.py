@@ -113,6 +113,7 @@ NOT_MEASURED: dict[Reason, Text] = {
     Reason.OUT_OF_VIEW: Text("Outside the thermal view", "不在热成像视野内"),
     Reason.OUT_OF_AMBIENT_WINDOW: Text("Surroundings outside the allowed range", "环境条件超出允许范围"),
     Reason.REFERENCE_LOST: Text("Temperature reference not valid", "温度参考源无效"),
+    Reason.CALIBRATION_EXPIRED: Text("Calibration expired", "标定已过期"),
     Reason.WARMING_UP: Text("Thermal sensor warming up", "热成像传感器预热中"),
     Reason.NO_BASELINE: Text("Too few people to compare with yet", "可比较人数不足"),
     Reason.IMPLAUSIBLE: Text("Reading not plausible", "读数不合理"),

@@ -199,6 +199,7 @@ class Reason(enum.StrEnum):
     OUT_OF_VIEW = "out_of_view"
     OUT_OF_AMBIENT_WINDOW = "out_of_ambient_window"
     REFERENCE_LOST = "reference_lost"
+    CALIBRATION_EXPIRED = "calibration_expired"
     WARMING_UP = "warming_up"
     NO_BASELINE = "no_baseline"
     IMPLAUSIBLE = "implausible"

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from gpiozero import Device, OutputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 from waiting import until
 from whole_station import Event, Listener, fault, held_ns, person, small_rig, station
 
-from robot import config
+from robot import calibrated, config
 from robot.app import App
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline
@@ -224,6 +225,31 @@ def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Pat
             until(lambda: hands.lit() == {"green"}, what="the lamp")
             found = listener.wait(of("health.changed"), after=lost["seq"])
             assert "indicator_lost" not in found["data"]["warnings"] and found["data"]["screening"] == "available"
+        finally:
+            app.supervisor.stop("test")
+            thread.join(20.0)
+        assert not thread.is_alive()
+        listener.close()
+
+
+def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Path, hands: Hands) -> None:
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+        thread = threading.Thread(target=app.run, name="robot")
+        thread.start()
+        try:
+            until(lambda: hands.lit() == {"green"}, what="screening")
+            until_utc = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
+            soon = msgspec.structs.replace(app.calibration, valid_until_utc=until_utc.isoformat())
+            app._loop.standing = calibrated.Standing(soon, app.settings.calibration.expired == "refuse")
+            listener = Listener(app.stream.url, since=0)
+            lost = listener.wait(lambda e: of("health.changed")(e) and "calibration_missing" in e["data"]["reasons"])
+            assert 0 < (dt.datetime.fromisoformat(lost["t_utc"]) - until_utc).total_seconds() < 2.0
+            assert lost["data"]["screening"] == "unavailable"
+            assert "calibration_expired" in lost["data"]["warnings"]
+            until(lambda: "green" not in hands.lit(), what="the lamp")
         finally:
             app.supervisor.stop("test")
             thread.join(20.0)

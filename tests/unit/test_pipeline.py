@@ -466,6 +466,26 @@ def test_outside_the_ambient_window_nobody_is_judged() -> None:
     assert [placed.verdict.reason for placed in run.verdicts] == [Reason.OUT_OF_AMBIENT_WINDOW]
 
 
+def test_by_a_calibration_that_may_not_be_gone_by_nobody_is_judged() -> None:
+    run = ready()
+    run.pipeline.warn(("calibration_expired",))
+    run.run(0.5)
+    assert run.pipeline.view().health.screening is Screening.AVAILABLE
+    run.pipeline.warn(("calibration_expired", "calibration_missing"))
+    run.people = lambda t_s: [person(FEBRILE_C)]
+    run.run(3.0)
+    health = run.pipeline.view().health
+    assert health.reasons == ("calibration_missing",) and health.warnings == ("calibration_expired",)
+    assert run.results[-1][1].signal.unavailable and not run.raised and not run.verdicts
+    run.people = lambda t_s: NOBODY
+    run.run(GIVEN_UP_S)
+    assert [placed.verdict.reason for placed in run.verdicts] == [Reason.CALIBRATION_EXPIRED]
+    run.pipeline.warn(())
+    run.people = lambda t_s: [person(FEBRILE_C, y_m=0.3)]
+    run.run(7.0)
+    assert len(run.raised) == 1, "as soon as it may be gone by again"
+
+
 def test_too_far_and_out_of_view_keep_their_own_reason() -> None:
     run = ready()
     run.people = lambda t_s: [person(x_m=5.0), person(x_m=1.5, y_m=0.9)] if t_s < 11 else NOBODY

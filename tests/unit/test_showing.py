@@ -196,6 +196,7 @@ def test_every_reason_a_person_can_do_something_about_says_what() -> None:
         Reason.OUT_OF_AMBIENT_WINDOW,
         Reason.REFERENCE_LOST,
         Reason.WARMING_UP,
+        Reason.CALIBRATION_EXPIRED,
         Reason.NO_THERMAL,
         Reason.NO_BASELINE,
     }
