@@ -103,21 +103,24 @@ class App:
         """Runs until a signal, the end of recorded input, or a bug; returns the exit code."""
         cv2.setNumThreads(1)
         settings = self.settings
-        self._evidence = Evidence(settings.evidence)
-        self._saver = self._make_saver()
-        run = uuid.uuid4().hex
-        self._alarm_ids, self._event_ids = Ids(run, "alarm"), Ids(run, "event")
-        self._events = EventFactory(
-            settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
-        )
-        self._carried = self._carry()
+        self._carried = Carried((), settings.alarm.clear_s)
         self._lamp = Lamp(self._open_indicator(), settings.indicator.night, self._carried, self.metrics)
-        self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
         with contextlib.ExitStack() as ends:  # one that fails keeps no other from its end
+            ends.callback(self._lamp.close)
+            self._lamp.show(DARK)  # before the event database, which takes a while to look through after months
+            self._evidence = Evidence(settings.evidence)
+            self._saver = self._make_saver()
             ends.callback(self._saver.close, _SAVE_S)
+            run = uuid.uuid4().hex
+            self._alarm_ids, self._event_ids = Ids(run, "alarm"), Ids(run, "event")
+            self._events = EventFactory(
+                settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
+            )
+            self._carried.remember(self._unanswered())
+            self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
             ends.callback(self._close_recorder)
             ends.callback(self._supplies.close)
-            ends.callback(self._lamp.close)
+            ends.callback(self._lamp.close)  # the first of all ends: no other keeps lamp and siren on
             self._lamp.show(DARK)
             detector, close, self._inference = open_detectors(settings)
             self._capture = self._make_capture()
@@ -182,7 +185,7 @@ class App:
         if self._recorder is not None:
             self._recorder.close()
 
-    def _carry(self) -> Carried:
+    def _unanswered(self) -> list[bytes]:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""
         since_utc = rfc3339(max(0, time.time_ns() - DAY_NS))
         reader = StoreReader(Path(self.settings.store.path))
@@ -195,7 +198,7 @@ class App:
             reader.close()
         if raised:
             log.warning("%d alarms from before this start stand unanswered", len(raised))
-        return Carried(raised, self.settings.alarm.clear_s)
+        return raised
 
     def _make_loop(self) -> Loop:
         ids = self._alarm_ids, self._event_ids

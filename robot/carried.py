@@ -48,8 +48,13 @@ class Carried:
 
     def __init__(self, raised: Iterable[bytes], clear_s: float) -> None:
         self._clear_ns = round(clear_s * 1e9)
-        self._alarms = {one.alarm: one for one in map(_shown, raised) if one is not None}
+        self._alarms: dict[str, LiveAlarm] = {}
         self._answered_ns: dict[str, int] = {}
+        self.remember(raised)
+
+    def remember(self, raised: Iterable[bytes]) -> None:
+        """Takes more of them."""
+        self._alarms |= {one.alarm: one for one in map(_shown, raised) if one is not None}
 
     @property
     def alarms(self) -> tuple[LiveAlarm, ...]:

@@ -20,6 +20,7 @@ from whole_station import Event, Listener, fault, held_ns, person, small_rig, st
 
 from robot import calibrated, config
 from robot.app import App
+from robot.errors import StoreError
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline
 from robot.store import Store
@@ -255,6 +256,26 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
             thread.join(20.0)
         assert not thread.is_alive()
         listener.close()
+
+
+def test_the_lamp_says_not_screening_while_the_event_database_is_looked_through(
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+    seen: list[set[str]] = []
+
+    def opened(*arguments: Any, **more: Any) -> Store:
+        seen.append(hands.lit())
+        raise StoreError("of another version")
+
+    monkeypatch.setattr("robot.app.Store", opened)
+    with pytest.raises(StoreError):
+        app.run()
+    assert seen == [{"amber"}]
+    assert not hands.lit(), "dark, whatever ended it"
 
 
 def test_a_bug_leaves_everything_dark_and_powered(
