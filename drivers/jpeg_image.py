@@ -74,10 +74,10 @@ def decode(jpeg: bytes, decode_scale: int) -> tuple[U8, tuple[int, int]] | None:
 
 
 def _turned(size: tuple[int, int], image: U8, decode_scale: int) -> tuple[int, int]:
-    """The frame header gives the size before rotation by Exif; the decoded shape (rounded up) tells whether it was turned."""
+    """The decoded shape (rounded up) tells which way it really was turned, whatever may be wrong with its Exif data."""
     width_px, height_px = size
     rows, columns = image.shape[:2]
-    as_stored = (-(-height_px // decode_scale), -(-width_px // decode_scale))
-    if (rows, columns) != as_stored and (columns, rows) == as_stored:
+    as_told = (-(-height_px // decode_scale), -(-width_px // decode_scale))
+    if (rows, columns) != as_told and (columns, rows) == as_told:
         return height_px, width_px
     return size

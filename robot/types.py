@@ -31,7 +31,7 @@ class CameraShot:
     t_mono_ns: int
     """When the light was taken, as well as the driver knows it."""
     full_size_px: tuple[int, int]
-    """Width and height as the picture's header tells them; a rotation that Exif asks for shows only after decoding."""
+    """Width and height as the picture's header tells them, turned as its Exif data says: those of the picture once it is decoded."""
     load: Callable[[int], tuple[U8, tuple[int, int]] | None]
     """From a reduction (1, 2, 4, 8) to the picture (height × width × 3, BGR) and its full width and height; None, and counted by the
     driver, if it cannot be decoded. May be called from any thread, also after the device was closed."""
