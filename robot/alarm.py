@@ -9,6 +9,8 @@
     raised       acknowledged by a named person       acknowledged
     acknowledged clear time over                      cleared
 
+The lamp shows no pre-alarm of somebody judged normal until their estimate is above the threshold again; for the hold it goes on.
+
 An alarm that nobody acknowledges stands; only its siren falls silent after its time, the lamp never.
 """
 
@@ -59,6 +61,8 @@ class AlarmDesk:
     def __init__(self, rules: AlarmRules) -> None:
         self.rules = rules
         self._pre_alarm_since_ns: dict[int, int] = {}
+        self._normal: set[int] = set()
+        """Judged normal, and not above the threshold since."""
         self._decided: dict[int, Verdict] = {}
         self._open: dict[str, Alarm] = {}
         self._alerted: set[int] = set()
@@ -81,6 +85,8 @@ class AlarmDesk:
         for verdict in verdicts:
             if verdict.kind is VerdictKind.ELEVATED and verdict.track_id not in self._alerted:
                 self._decided[verdict.track_id] = verdict
+            elif verdict.kind is VerdictKind.NORMAL:
+                self._normal.add(verdict.track_id)
         for track_id, verdict in list(self._decided.items()):
             since_ns = self._pre_alarm_since_ns.get(track_id)
             if since_ns is not None and now_ns - since_ns < self.rules.hold_s * 1e9:
@@ -104,6 +110,7 @@ class AlarmDesk:
             return
         if assessment.margin_c > 0:
             self._pre_alarm_since_ns.setdefault(track_id, now_ns)
+            self._normal.discard(track_id)
         elif assessment.margin_c < -self.rules.hysteresis_c and track_id not in self._decided:
             self._pre_alarm_since_ns.pop(track_id, None)
 
@@ -140,10 +147,11 @@ class AlarmDesk:
         for track_id in [track_id for track_id in self._pre_alarm_since_ns if track_id not in here]:
             if track_id not in self._decided:
                 del self._pre_alarm_since_ns[track_id]
+        self._normal &= here
         self._alerted &= here | {alarm.track_id for alarm in self._open.values()}
 
     def signals(self, now_ns: int) -> tuple[bool, bool, bool]:
         """Returns whether the lamp shows an alarm, whether the siren sounds, and whether a pre-alarm is on."""
         raised = [alarm for alarm in self._open.values() if alarm.state is AlarmState.RAISED]
         siren = any(now_ns - alarm.raised_ns < self.rules.siren_s * 1e9 for alarm in raised)
-        return bool(raised), siren, bool(self._pre_alarm_since_ns)
+        return bool(raised), siren, bool(self._pre_alarm_since_ns.keys() - self._normal)

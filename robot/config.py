@@ -143,7 +143,7 @@ class AlarmSettings(Section, frozen=True):
     hold_s: NotNegative = 0.2
     """How long an elevated estimate must persist before the alarm."""
     hysteresis_c: NotNegative = 0.2
-    """An estimate must fall this far below the threshold to end a pre-alarm."""
+    """An estimate must fall this far below the threshold to end a pre-alarm; the verdict "normal" ends it, too."""
     siren_s: NotNegative = 5.0
     clear_s: Positive = 30.0
     """An acknowledged alarm is cleared this long after; one nobody acknowledges stays."""

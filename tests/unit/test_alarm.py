@@ -58,6 +58,27 @@ def test_pre_alarm_ends_only_below_the_hysteresis() -> None:
     assert not desk.signals(3 * S)[2], "only an estimate above the threshold begins one"
 
 
+def test_who_is_judged_normal_is_no_pre_alarm_until_they_are_above_the_threshold_again() -> None:
+    desk = AlarmDesk(RULES)
+    desk.assess(0, [assessment(1, 0.1), assessment(2, 0.1)], [])
+    desk.assess(S, [assessment(1, -0.1)], [verdict(1, S, VerdictKind.NORMAL)])
+    assert desk.signals(S)[2], "the other one"
+    desk.depart([1])
+    desk.assess(2 * S, [assessment(1, -0.01)], [])
+    assert not desk.signals(2 * S)[2]
+    desk.assess(3 * S, [assessment(1, 0.1)], [])
+    assert desk.signals(3 * S)[2]
+    desk.assess(4 * S, [assessment(1, -0.1)], [])
+    assert desk.signals(4 * S)[2], "the hysteresis is theirs, too"
+
+
+def test_a_verdict_that_becomes_elevated_later_is_held_no_longer_for_having_been_normal() -> None:
+    desk = AlarmDesk(RULES)
+    desk.assess(0, [assessment(1, 0.1)], [])
+    desk.assess(S, [assessment(1, -0.1)], [verdict(1, S, VerdictKind.NORMAL)])
+    assert len(desk.assess(2 * S, [assessment(1, 0.4)], [verdict(1, 2 * S)])) == 1
+
+
 def test_the_hold_counts_from_the_first_elevated_estimate() -> None:
     desk = AlarmDesk(RULES)
     desk.assess(0, [assessment(1, 0.1)], [])
