@@ -332,6 +332,9 @@ def clock(show: Show) -> Iterator[Row]:
                 "clock jumps an hour back", "wall clock of the robot -1 h, forth after 5 s", FINE, step("-3600"), right
             ),
             Act("clock jumps ten years back", "as without a battery, right after 5 s", FINE, step("-315360000"), right),
+            Act(
+                "clock jumps ten years ahead", "past the calibration, right after 5 s", FINE, step("+315360000"), right
+            ),
             Act("clock jumps a second", "as a time server would, +1 s for 5 s", FINE, step("+1"), right),
         ]
         config = ["--config", str(folder), "--stream-port", "0", *held()]
