@@ -43,7 +43,7 @@ def test_devices_that_work_are_fit_and_one_that_is_gone_is_named(
         assert found(said, "faces")["level"] == "ok", "somebody stands before the robot"
         text = (tmp_path / "robot.toml").read_text()
         text = re.sub(r"/left\.mjpg", "/nobody.mjpg", text).replace(
-            'name = "front"', 'name = "front"\npower = "gpiozero:?pin=99"'
+            'name = "front"', 'name = "front"\npower = "gpiod:/dev/nochip?pin=4"'
         )
         (tmp_path / "robot.toml").write_text(text.replace("[thermal]", '[thermal]\npower = "gpiozero:?pin=24"'))
         code, said, _ = doctor(tmp_path, "--seconds", "3")
