@@ -50,7 +50,7 @@ BUTTON = "button"
 """Who acknowledged, where a hand on the robot did."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Lamp:
     """Lamp and siren, where there are any. What they cannot show is counted and logged; it holds nothing up."""
 
@@ -59,8 +59,8 @@ class Lamp:
     """As in the settings: from, to."""
     carried: Carried
     metrics: Metrics
-    _faults: list[str] = field(default_factory=list, init=False)
-    """What keeps the signal from being shown at present; one at most."""
+    _lost: bool = field(default=False, init=False)
+    """The signal could not be shown last."""
 
     def show(self, signal: IndicatorSignal) -> None:
         """Shows the signal; alarms from before this start keep the lamp red, at night the siren is quiet."""
@@ -71,13 +71,13 @@ class Lamp:
             self.indicator.show(signal)
         except PatrolError as error:
             self.metrics.indicator_faults.inc()
-            if not self._faults:
+            if not self._lost:
                 log.error("lamp and siren cannot be set: %s", error)
-            self._faults[:] = [str(error)]
+            self._lost = True
         else:
-            if self._faults:
+            if self._lost:
                 log.warning("lamp and siren work again")
-            self._faults.clear()
+            self._lost = False
 
     def is_night(self) -> bool:
         return bool(self.night) and is_night(self.night, dt.datetime.now().astimezone())
@@ -87,7 +87,7 @@ class Lamp:
         """Codes of robot/texts.py: that alarms are not to be seen or heard at the robot, or the siren is quiet for the night."""
         if self.indicator is None:
             return ("no_indicator",)
-        return (("indicator_lost",) if self._faults else ()) + (("siren_quiet",) if self.is_night() else ())
+        return (("indicator_lost",) if self._lost else ()) + (("siren_quiet",) if self.is_night() else ())
 
     def close(self) -> None:
         if self.indicator is not None:

@@ -70,7 +70,7 @@ class Assessment:
     """Body estimate minus what it is compared with; None where the policy cannot judge yet."""
     margins_c: dict[str, float]
     sure: bool
-    at_least: bool = False
+    behind_glass: bool = False
     """The body may be warmer than the reading says: it was taken through glasses, most likely. Enough for an alarm, never for "normal"."""
 
 
@@ -162,8 +162,8 @@ class Screener:
             person.readings.clear()
             person.first_reading_ns = None
             return
-        chosen, at_least = self._preferred(person)
-        if len(chosen) >= self.policy.readings_min and not at_least:
+        chosen, behind_glass = self._preferred(person)
+        if len(chosen) >= self.policy.readings_min and not behind_glass:
             person.before, person.regained_ns = fuse(chosen)[0], regained_ns
             person.readings.clear()
 
@@ -255,8 +255,8 @@ class Screener:
         person = self._people.get(track_id)
         if person is None or not person.readings:
             return (person.verdict, person.before) if person else (None, None)
-        chosen, at_least = self._preferred(person)
-        return person.verdict, (fuse(chosen)[0] if chosen and not at_least else None)
+        chosen, behind_glass = self._preferred(person)
+        return person.verdict, (fuse(chosen)[0] if chosen and not behind_glass else None)
 
     def _preferred(self, person: _Person) -> tuple[list[Reading], bool]:
         begun_ns = person.readings[0].t_mono_ns if person.readings else 0
@@ -269,7 +269,7 @@ class Screener:
             readings[-1].t_mono_ns - readings[0].t_mono_ns > self.policy.window_s * 1e9
         ):
             readings.popleft()
-        chosen, at_least = self._preferred(person)
+        chosen, behind_glass = self._preferred(person)
         if len(chosen) < self.policy.readings_min:
             return None
         reading, used = fuse(chosen)
@@ -279,7 +279,7 @@ class Screener:
         margin = self._margin(margins)
         bound = self.policy.sure_sd * reading.random_uncertainty_c + self.policy.sure_c
         sure = margin is not None and abs(margin) > bound
-        return Assessment(track_id, reading, used, margin, margins, sure, at_least)
+        return Assessment(track_id, reading, used, margin, margins, sure, behind_glass)
 
     def _margins(self, reading: Reading) -> dict[str, float]:
         margins = {"absolute": reading.body_c - self.policy.threshold_c}
@@ -374,7 +374,7 @@ class Screener:
 
 def _may_hide_more(assessment: Assessment) -> bool:
     """Returns whether somebody is not elevated by what was read, and may be by what was not."""
-    return assessment.at_least and not (assessment.margin_c is not None and assessment.margin_c > 0)
+    return assessment.behind_glass and not (assessment.margin_c is not None and assessment.margin_c > 0)
 
 
 def _main_reason(person: _Person) -> Reason:

@@ -8,6 +8,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -130,6 +131,19 @@ def settings_of(folder: Path, simulated: Station) -> Path:
     return path
 
 
+@contextmanager
+def running(app: App) -> Iterator[None]:
+    """The robot at work on a thread of its own; at the end it must stop in time."""
+    thread = threading.Thread(target=app.run, name="robot")
+    thread.start()
+    try:
+        yield
+    finally:
+        app.supervisor.stop("test")
+        thread.join(20.0)
+    assert not thread.is_alive()
+
+
 def hang(simulated: Station, hands: Hands) -> list[int]:
     """The sensor says nothing and hears nothing until its supply has been off; returns where the times of its return will be."""
     back_ns: list[int] = []
@@ -161,9 +175,7 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
     rig = small_rig(tmp_path, cameras=["front"])
     with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig, start_at_ns=held_ns()) as simulated:
         app = App(config.load(settings_of(tmp_path, simulated)))
-        thread = threading.Thread(target=app.run, name="robot")
-        thread.start()
-        try:
+        with running(app):
             until(lambda: hands.lit() == {"green"}, what="screening")
             simulated.begin()
             listener = Listener(app.stream.url, since=0)
@@ -190,10 +202,6 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
             until(lambda: hands.lit() == {"green"}, what="screening again")
             hands.push(TEST)
             until(lambda: hands.lit() == {"amber"}, what="the second step of the test")
-        finally:
-            app.supervisor.stop("test")
-            thread.join(20.0)
-        assert not thread.is_alive()
         listener.close()
     assert not any(hands.factory.pin(number).state for number in (*PINS.values(), POWER)), "dark, and powered"
     store = Store(tmp_path / "events.sqlite3")
@@ -215,9 +223,7 @@ def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Pat
     rig = small_rig(tmp_path, cameras=["front"])
     with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
         app = App(config.load(settings_of(tmp_path, simulated)))
-        thread = threading.Thread(target=app.run, name="robot")
-        thread.start()
-        try:
+        with running(app):
             until(lambda: hasattr(app, "_capture") and app._capture.statuses()["thermal"].frames, what="the robot")
             listener = Listener(app.stream.url, since=0)
             lost = listener.wait(lambda e: of("health.changed")(e) and e["data"]["screening"] == "available")
@@ -226,10 +232,6 @@ def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Pat
             until(lambda: hands.lit() == {"green"}, what="the lamp")
             found = listener.wait(of("health.changed"), after=lost["seq"])
             assert "indicator_lost" not in found["data"]["warnings"] and found["data"]["screening"] == "available"
-        finally:
-            app.supervisor.stop("test")
-            thread.join(20.0)
-        assert not thread.is_alive()
         listener.close()
 
 
@@ -238,9 +240,7 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
     rig = small_rig(tmp_path, cameras=["front"])
     with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
         app = App(config.load(settings_of(tmp_path, simulated)))
-        thread = threading.Thread(target=app.run, name="robot")
-        thread.start()
-        try:
+        with running(app):
             until(lambda: hands.lit() == {"green"}, what="screening")
             until_utc = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
             soon = msgspec.structs.replace(app.calibration, valid_until_utc=until_utc.isoformat())
@@ -251,10 +251,6 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
             assert lost["data"]["screening"] == "unavailable"
             assert "calibration_expired" in lost["data"]["warnings"]
             until(lambda: "green" not in hands.lit(), what="the lamp")
-        finally:
-            app.supervisor.stop("test")
-            thread.join(20.0)
-        assert not thread.is_alive()
         listener.close()
 
 
@@ -323,9 +319,7 @@ def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
         with path.open("a", encoding="utf-8") as file:
             file.write(f'\n[computer]\nroot = "{tmp_path}"\n')
         app = App(config.load(path))
-        thread = threading.Thread(target=app.run, name="robot")
-        thread.start()
-        try:
+        with running(app):
             until(lambda: hands.lit() == {"green"}, what="screening")
             start_ns = simulated.begin()
             listener = Listener(app.stream.url, since=0)
@@ -348,10 +342,6 @@ def test_steps_of_the_clock_and_a_hot_computer_disturb_no_alarm(
                 assert 0 < since_s < 4.0, listener.story()
                 raised.append(found)
                 seq = found["seq"]
-        finally:
-            app.supervisor.stop("test")
-            thread.join(20.0)
-        assert not thread.is_alive()
         listener.close()
     times = [dt.datetime.fromisoformat(event["t_utc"]) for event in raised]
     hours = [(later - earlier) / dt.timedelta(hours=1) for earlier, later in itertools.pairwise(times)]
