@@ -374,7 +374,7 @@ class Screener:
 
 def _may_hide_more(assessment: Assessment) -> bool:
     """Returns whether somebody is not elevated by what was read, and may be by what was not."""
-    return assessment.behind_glass and not (assessment.margin_c is not None and assessment.margin_c > 0)
+    return assessment.behind_glass and (assessment.margin_c is None or assessment.margin_c <= 0)
 
 
 def _main_reason(person: _Person) -> Reason:
