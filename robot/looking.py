@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 
@@ -42,6 +43,17 @@ class Due:
     measured: Collection[int]
     """Ids of tracks that are in measuring range and have no verdict yet."""
     warm: Sequence[WarmPlace]
+
+
+class _Waiting(NamedTuple):
+    """Something that is due for a look: `waited_ns` have passed since its last one, `border_s` are enough near a picture's edge."""
+
+    kind: Kind
+    number: int
+    position_m: F64
+    waited_ns: int
+    every_s: float
+    border_s: float
 
 
 class Looker:
@@ -136,39 +148,42 @@ class Looker:
 
     def _targets(self, shot: CameraShot, due: Due) -> list[Target]:
         """Returns what is in this picture and due for a look."""
-        optic = self._optics[shot.camera].of_size(*shot.full_size_px)
-        warm = due.warm if shot.camera in self._front else ()
-        if not due.tracks and not warm:
+        waiting = self._waiting(shot, due)
+        if not waiting:
             return []
-        ahead_s = [(shot.t_mono_ns - track.t_mono_ns) * 1e-9 for track in due.tracks]
-        places = [track.position_m + track.velocity_m_s * s for track, s in zip(due.tracks, ahead_s, strict=True)]
-        places += [place.blob.position_m for place in warm]
-        pixels, depths = optic.project(np.array(places))
-        edge_px = np.nan_to_num(_edge_px(pixels, optic), nan=-np.inf).tolist()
+        optic = self._optics[shot.camera].of_size(*shot.full_size_px)
+        pixels, depths = optic.project(np.array([wait.position_m for wait in waiting]))
+        right, bottom, border_px = optic.width_px - 1.0, optic.height_px - 1.0, _BORDER_RAD * optic.focal_px
         targets: list[Target] = []
-        for index, (pixel, depth, edge) in enumerate(zip(pixels.tolist(), depths.tolist(), edge_px, strict=True)):
-            if edge < 0:
+        for wait, (x, y), depth in zip(waiting, pixels.tolist(), depths.tolist(), strict=True):
+            if not (0.0 <= x <= right and 0.0 <= y <= bottom):  # nor is what lies behind, which is not a number
                 continue
-            face_px = optic.focal_px * FACE_WIDTH_M / max(depth, 0.1)
-            if index < len(due.tracks):
-                track = due.tracks[index]
-                kind, since_ns = self._track_kind(track, due.measured), track.last_seen_ns
-                every_s = _EVERY_S[kind]
-                if kind is Kind.KNOWN and edge < _BORDER_RAD * optic.focal_px:
-                    every_s = _EVERY_S[Kind.MEASURED]
-                if shot.t_mono_ns - track.last_seen_ns > _LOST_S * 1e9:
-                    every_s = _EVERY_S[Kind.WARM]
-                number = track.track_id
-            else:
-                place = warm[index - len(due.tracks)]
-                kind, since_ns, number = Kind.WARM, place.first_ns, place.number
-                stale = place.counted or (not place.moved and place.looks > 10)
-                every_s = _FIXTURE_S if stale else _EVERY_S[kind]
-            tried_ns = self._tried_ns.get((kind is Kind.WARM, number), NEVER_NS)
-            since_ns = max(since_ns, tried_ns) if kind is not Kind.WARM else tried_ns
-            if shot.t_mono_ns - since_ns >= every_s * 1e9:
-                targets.append(Target(kind, (pixel[0], pixel[1]), face_px, number))
+            at_border = min(x, y, right - x, bottom - y) < border_px
+            if wait.waited_ns >= (wait.border_s if at_border else wait.every_s) * 1e9:
+                face_px = optic.focal_px * FACE_WIDTH_M / max(depth, 0.1)
+                targets.append(Target(wait.kind, (x, y), face_px, wait.number))
         return targets
+
+    def _waiting(self, shot: CameraShot, due: Due) -> list[_Waiting]:
+        """Returns what would be due at this picture's moment if it were in the picture, and where it is expected: few need to be projected."""
+        waiting: list[_Waiting] = []
+        for track in due.tracks:
+            kind = self._track_kind(track, due.measured)
+            tried_ns = self._tried_ns.get((False, track.track_id), NEVER_NS)
+            waited_ns = shot.t_mono_ns - max(track.last_seen_ns, tried_ns)
+            every_s, border_s = _EVERY_S[kind], _EVERY_S[Kind.MEASURED if kind is Kind.KNOWN else kind]
+            if shot.t_mono_ns - track.last_seen_ns > _LOST_S * 1e9:
+                every_s = border_s = _EVERY_S[Kind.WARM]
+            if waited_ns >= border_s * 1e9:
+                position_m = track.position_m + track.velocity_m_s * ((shot.t_mono_ns - track.t_mono_ns) * 1e-9)
+                waiting.append(_Waiting(kind, track.track_id, position_m, waited_ns, every_s, border_s))
+        for place in due.warm if shot.camera in self._front else ():
+            stale = place.counted or (not place.moved and place.looks > 10)
+            every_s = _FIXTURE_S if stale else _EVERY_S[Kind.WARM]
+            waited_ns = shot.t_mono_ns - self._tried_ns.get((True, place.number), NEVER_NS)
+            if waited_ns >= every_s * 1e9:
+                waiting.append(_Waiting(Kind.WARM, place.number, place.blob.position_m, waited_ns, every_s, every_s))
+        return waiting
 
     def _track_kind(self, track: Track, measured: Collection[int]) -> Kind:
         if not track.confirmed:
@@ -205,14 +220,6 @@ class Looker:
 def _traits(optic: Optic, network_px: tuple[int, int], rate_hz: float, front: bool) -> CameraTraits:
     size_px = (optic.width_px, optic.height_px)
     return CameraTraits(size_px, network_px, decode_scale(size_px, network_px), round(1e9 / rate_hz), front)
-
-
-def _edge_px(pixels: F64, optic: Optic) -> F64:
-    """Returns how far each pixel (n × 2) lies from the nearest edge of the picture; below zero outside."""
-    low = pixels.min(axis=1)
-    high = (np.array([optic.width_px - 1.0, optic.height_px - 1.0]) - pixels).min(axis=1)
-    nearest: F64 = np.minimum(low, high)
-    return nearest
 
 
 def _cut_out(frame: CameraFrame, crop: Crop) -> CameraFrame:
