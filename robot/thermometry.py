@@ -127,11 +127,9 @@ class Thermometer:
         if body is None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
         name, step = body.roi, steps[body.roi]
-        plausible = self._limits.skin_c[0] <= step.skin_c <= self._limits.skin_c[1]
-        if not plausible or body.body_c > self._limits.body_max_c:
-            return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.IMPLAUSIBLE)
-        if body.body_c < self._limits.body_min_c - 2 * reference.uncertainty_c:
-            return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.COLD_SKIN)
+        refused = self._refused(step.skin_c, body.body_c, 2 * reference.uncertainty_c)
+        if refused is not None:
+            return NotMeasured(roi.track_id, roi.t_mono_ns, refused)
         raw_c = float(samples.maxima_c[name][index])
         terms_c = self._terms_c(raw_c, name, roi, reference) | {"site": body.sd_c}
         if terms_c["size_of_source"] > self._limits.source_sd_c:
@@ -157,6 +155,14 @@ class Thermometer:
             skin_by_roi_c={region: round(skin_c, 3) for region, skin_c in skins.items()},
             referenced=reference.valid,
         )
+
+    def _refused(self, skin_c: float, body_c: float, slack_c: float) -> Reason | None:
+        """Returns why no living body can be like this. What the sensor may be off by (`slack_c`) refuses nobody: without a plate that is a
+        degree or two, and the hottest people would be the first whom a sensor that reads too high leaves without a verdict."""
+        low_c, high_c = self._limits.skin_c
+        if not low_c - slack_c <= skin_c <= high_c + slack_c or body_c > self._limits.body_max_c + slack_c:
+            return Reason.IMPLAUSIBLE
+        return Reason.COLD_SKIN if body_c < self._limits.body_min_c - slack_c else None
 
     def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> list[RoiName] | Reason:
         """Returns the regions that can be read, the best first, or why none can be."""

@@ -457,6 +457,22 @@ def test_a_plate_lost_under_cohort_neither_hides_a_fever_nor_makes_one(error_c: 
     assert len(run.raised) == 1, "the cohort read with the plate is there as before"
 
 
+@pytest.mark.parametrize("error_c", [0.0, 2.0, -2.0])
+def test_a_sensor_that_is_off_by_what_its_calibration_admits_leaves_no_fever_out_as_too_hot(error_c: float) -> None:
+    """Without a plate healthy people read as 38.5 °C, and are told from the febrile all the same: by one another."""
+    bare = calibration(reference=None)
+    known = msgspec.structs.replace(bare, radiometry=msgspec.structs.replace(bare.radiometry, absolute_sd_c=1.5))
+
+    def people(t_s: float) -> list[Person]:
+        number, since_s = divmod(t_s, 3.0)
+        return [person(FEBRILE_C + 0.5 if number == 8 else NORMAL_C)] if since_s < 2.0 else []
+
+    run = Run(people, known=known, screening={"policy": "cohort", "cohort_people": 5}, tracking={"lost_s": 0.6})
+    run.thermal = lambda frame: replace(frame, temp_c=frame.temp_c + np.float32(error_c))
+    run.run(28.0)
+    assert run.pipeline.coverage.elevated == 1 and len(run.raised) == 1
+
+
 def test_outside_the_ambient_window_nobody_is_judged() -> None:
     run = Run(lambda t_s: [person(FEBRILE_C)], screening={"ambient_window_c": [24.0, 30.0]})
     run.run(7.0)

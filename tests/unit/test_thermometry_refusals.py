@@ -233,3 +233,10 @@ def test_nobody_walks_about_with_such_a_temperature() -> None:
     roi = roi_at(face_px=30.0)
     assert isinstance(read(painted(roi, 38.6, 39.0), roi), Reading)
     assert reason(painted(roi, 39.9, 40.3), roi) is Reason.IMPLAUSIBLE
+
+
+def test_what_the_sensor_may_be_off_by_makes_nobody_too_hot_to_be_believed() -> None:
+    """Without a plate: refused, the hottest would be the first whom a sensor that reads too high leaves without an alarm."""
+    roi = roi_at(face_px=30.0)
+    assert reading(painted(roi, 39.9, 40.3), roi, reference=LOST).body_c > 41.2
+    assert reason(painted(roi, 41.2, 41.6), roi, reference=LOST) is Reason.IMPLAUSIBLE
