@@ -20,6 +20,7 @@ import msgspec
 from calibration import clinical_commands, files, measure
 from calibration.files import Calibration
 from calibration.history import History
+from calibration.refused import Refused
 from calibration.results import Say
 from calibration.steps import STEPS
 from calibration.texts import Language, say
@@ -45,6 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _told(error: Exception, language: Language) -> str:
+    if isinstance(error, Refused):
+        return error.told(language)
     return str(getattr(device_texts.said(str(error)), language)) if isinstance(error, DeviceError) else str(error)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 
 from calibration.results import Say
@@ -66,13 +66,20 @@ class Devices:
             if status.frames == 0 or status.last_error is not None
         }
 
-    def await_all(self, timeout_s: float, clock_s: Callable[[], float]) -> None:
-        """Returns when every device has delivered; raises DeviceError naming those that have not after `timeout_s`."""
+    def await_all(
+        self, timeout_s: float, clock_s: Callable[[], float], tell: Callable[[Mapping[str, str], float], None]
+    ) -> None:
+        """Returns when every device has delivered; raises DeviceError naming those that have not after `timeout_s`.
+
+        Meanwhile `tell` is called several times a second with what `silent` says and the seconds that are left.
+        """
         deadline_s = clock_s() + timeout_s
-        while self.silent():
-            if clock_s() > deadline_s:
-                listed = "\n".join(f"{name}: {why}" for name, why in self.silent().items())
+        while silent := self.silent():
+            left_s = deadline_s - clock_s()
+            if left_s < 0:
+                listed = "\n".join(f"{name}: {why}" for name, why in silent.items())
                 raise DeviceError(f"{say(Say('device.silent'), self._language)}\n{listed}")
+            tell(silent, left_s)
             self.wait(0.2)
 
     def _on_bug(self, name: str, error: BaseException) -> None:

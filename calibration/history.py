@@ -21,6 +21,7 @@ import msgspec
 
 from calibration import files
 from calibration.files import Calibration, StepSummary
+from calibration.refused import unwritten
 from calibration.results import StepResult
 from robot.errors import CalibrationError
 
@@ -169,10 +170,7 @@ class History:
         try:
             files.replace_all(everything)
         except OSError as error:
-            raise CalibrationError(
-                f"{error.filename or self.path}: cannot be written ({error.strerror}); the old calibration is untouched: "
-                "make room, or allow this account to write there, and repeat"
-            ) from error
+            raise unwritten("refused.install_unwritten", error.filename or self.path, error) from error
 
     def _current_bytes(self) -> bytes | None:
         try:

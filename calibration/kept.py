@@ -7,17 +7,20 @@ Steps that have been solved by a run of `all` keep their samples here until the 
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from calibration import files
-from calibration.refused import Refused
+from calibration.refused import Refused, unwritten
 from calibration.results import Say
+from robot import file_lock
 
 SCHEMA = "patrol.calibration-samples/1"
 STALE_H = 12.0
@@ -56,9 +59,7 @@ class KeptSamples:
         try:
             files.replace_all({path: msgspec.json.encode(kept, enc_hook=files.plain_number)})
         except OSError as error:
-            raise Refused(
-                "", Say("refused.kept_unwritten", {"path": str(path), "why": error.strerror or ""})
-            ) from error
+            raise unwritten("refused.kept_unwritten", path, error) from error
 
     def load(self, step: str, now_utc: dt.datetime) -> Found | None:
         """Returns the samples of an interrupted run, None if there are none.
@@ -100,3 +101,38 @@ class KeptSamples:
 
     def _path(self, step: str) -> Path:
         return self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', step)}.json"
+
+
+@contextlib.contextmanager
+def alone(calibration_path: Path, by: str, now_utc: dt.datetime) -> Iterator[None]:
+    """One calibration of a robot at a time: two would mix their samples, and the later would undo the earlier.
+
+    Raises Refused, with who is at it, while another process is within; one that was killed is not.
+    """
+    path = calibration_path.with_name(f"{calibration_path.stem}-state.lock")
+    try:
+        handle = file_lock.take(path, 0o644)
+    except BlockingIOError as error:
+        raise Refused("", Say("refused.not_alone", {"who": _holder(path)})) from error
+    except OSError as error:
+        raise unwritten("refused.lock_unwritten", path, error) from error
+    try:
+        _note(handle, f"{by}, {now_utc.isoformat(timespec='seconds')}, pid {os.getpid()}")
+        yield
+    finally:
+        _note(handle, "")
+        os.close(handle)
+
+
+def _note(handle: int, who: str) -> None:
+    """Writes who holds the file; on a full disk nobody learns it, which is no reason not to begin."""
+    with contextlib.suppress(OSError):
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, who.encode(), 0)
+
+
+def _holder(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace") or "?"
+    except OSError:
+        return "?"

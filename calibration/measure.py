@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import msgspec
@@ -22,7 +22,7 @@ from rich.console import Console
 from calibration import files, history, identity, session
 from calibration.files import Calibration
 from calibration.history import History
-from calibration.kept import KeptSamples
+from calibration.kept import KeptSamples, alone
 from calibration.procedure import Procedure, Step, StepContext
 from calibration.refused import Refused, step_named
 from calibration.results import Say, StepResult
@@ -34,6 +34,9 @@ from robot.command import port, within
 from robot.config import Settings
 from robot.errors import CalibrationError, ConfigError
 from robot.types import DeviceInfo
+
+if TYPE_CHECKING:
+    from calibration.devices import Devices
 
 _OPEN_S = 30.0
 _PATIENCE_S = 300.0
@@ -134,7 +137,7 @@ class _Run:
         self._session_options = session.Options(options.fresh, options.resume, patience_s, self._language)
 
     def one(self, step: Step) -> int:
-        with self._interruptible():
+        with self._alone():
             subjects = _subjects(step, self._options, self._settings)
             self._measure(step, subjects, self._words(f"step.{step.name}"), whole=False)
             if not step.changes:
@@ -144,7 +147,7 @@ class _Run:
     def all(self) -> int:
         steps = [step for step in STEPS if step.in_all]
         redo = set(self._options.redo or ())
-        with self._interruptible():
+        with self._alone():
             for number, step in enumerate(steps, start=1):
                 title = f"{number}/{len(steps)} {self._words(f'step.{step.name}')}"
                 self._console.print(
@@ -181,7 +184,7 @@ class _Run:
 
                 self._refuse_beside_the_robot()
                 devices = stack.enter_context(Devices(self._settings, cameras, thermal, self._language))
-                devices.await_all(_OPEN_S, time.monotonic)
+                self._await(devices, views, title, notice)
                 feed, infos = devices, devices.infos()
             self._check_devices(infos, whole=whole, new_lenses=step.per_camera)
             kept = self._kept(infos)
@@ -197,6 +200,16 @@ class _Run:
             views.append(stack.enter_context(TerminalView(self._console, self._language, notice)))
             found = session.run(procedures, feed, session.Views(views), kept, title, run_options)
         self._take(procedures, found, infos)
+
+    def _await(self, devices: Devices, views: Sequence[session.View], title: str, notice: str) -> None:
+        """Returns when every device delivers; until then the technician sees which do not, and how long yet they may."""
+        with TerminalView(self._console, self._language, notice) as terminal:
+            shown = session.Views([*views, terminal])
+            devices.await_all(
+                _OPEN_S,
+                time.monotonic,
+                lambda silent, left_s: shown.step(title, session.awaiting(silent, left_s), silent),
+            )
 
     def _refuse_beside_the_robot(self) -> None:
         """The robot holds the devices; without a word of it a technician would look for loose cables."""
@@ -345,6 +358,13 @@ class _Run:
 
     def _words(self, key: str, **values: str | int | float | Path) -> str:
         return say(Say(key, {k: str(v) if isinstance(v, Path) else v for k, v in values.items()}), self._language)
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        with self._interruptible(), alone(self._path, self._by, dt.datetime.now(dt.UTC)):
+            # Once more: whoever was at it a moment ago may have installed another.
+            self._before = self._after = _current(self._path, self._settings)
+            yield
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

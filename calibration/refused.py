@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from calibration.results import Say
 from calibration.texts import Language, say
+from robot import unwritable
 from robot.errors import CalibrationError
 
 
@@ -19,6 +22,12 @@ class Refused(CalibrationError):
         """Returns the whole refusal."""
         reasons = ("；" if language == "zh" else "; ").join(say(reason, language) for reason in self.reasons)
         return f"{step_named(self.step, language)}: {reasons}" if self.step else reasons
+
+
+def unwritten(key: str, path: str | Path, error: OSError) -> Refused:
+    """Returns the refusal of a file that cannot be written: the sentence `key` with its path and why, what to do, and to repeat it."""
+    values = {"path": str(path), "why": error.strerror or ""}
+    return Refused("", Say(key, values), Say(f"advice.{unwritable.kind(error)}"), Say("refused.then_repeat"))
 
 
 def step_named(procedure: str, language: Language) -> str:

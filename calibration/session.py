@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import math
 import time
 from collections.abc import Mapping, Sequence
 from typing import Protocol
@@ -20,6 +21,7 @@ from robot.errors import CalibrationError
 from robot.types import U8, CameraFrame, ThermalFrame
 
 _TURN_S = 0.2
+_TELL_S = 5.0
 _PICTURE_S = 0.25
 _THERMAL_WIDTH_PX = 640
 """The thermal picture is enlarged by a whole factor to about this width."""
@@ -74,6 +76,15 @@ class Options(msgspec.Struct, frozen=True):
     """Give up after this long without progress: for runs that nobody watches."""
     language: Language = "en"
     """Of what is refused."""
+
+
+def awaiting(silent: Mapping[str, str], left_s: float) -> Guidance:
+    """Returns what is to be shown while those devices have not delivered yet and may do so for `left_s`."""
+    # In steps: a line of a log for each second would be noise.
+    left = _TELL_S * math.ceil(left_s / _TELL_S)
+    return Guidance(
+        progress=0.0, accepted=0, todo=(Say("do.await", {"devices": ", ".join(silent), "seconds": f"{left:g}"}),)
+    )
 
 
 def restore(

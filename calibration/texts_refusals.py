@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from robot.texts import Text
+from robot.unwritable import ADVICE
 
 _HALVES = (("left", "左"), ("right", "右"), ("upper", "上"), ("lower", "下"))
 
@@ -94,6 +95,7 @@ TEXTS: dict[str, Text] = {
     "refused.not_judged": Text("nothing was judged: the same command goes on", "未作判定：重新运行该命令即可继续"),
     # The tool around them
     "refused.repeat": Text("repeat the command: only this is measured again", "请重新运行该命令：仅重测此项"),
+    "refused.then_repeat": Text("then repeat the command", "然后重新运行该命令"),
     "refused.stuck": Text(
         "{title}: no progress for {seconds} s at {percent} % ({why}); the samples are kept: repeat the command to go on",
         "{title}：在 {percent} % 处已 {seconds} 秒没有进展（{why}）；样本已保留：重新运行该命令即可继续",
@@ -118,8 +120,15 @@ TEXTS: dict[str, Text] = {
         "the kept samples are of another calibration or set point", "已保存的样本属于其他标定或设定点"
     ),
     "refused.kept_unwritten": Text(
-        "{path}: cannot be written ({why}); the samples until now are safe: make room and repeat",
-        "{path}：无法写入（{why}）；此前的样本安全：请腾出空间后重试",
+        "{path}: cannot be written ({why}); the samples until now are safe", "{path}：无法写入（{why}）；此前的样本安全"
+    ),
+    "refused.install_unwritten": Text(
+        "{path}: cannot be written ({why}); the old calibration is untouched", "{path}：无法写入（{why}）；原标定保持不变"
+    ),
+    "refused.lock_unwritten": Text("{path}: cannot be written ({why}); nothing was changed", "{path}：无法写入（{why}）；未作任何更改"),
+    "refused.not_alone": Text(
+        "another calibration of this robot is under way ({who}): let it end, or end it there with Ctrl-C; its samples are kept",
+        "该机器人的另一次标定正在进行（{who}）：请等其结束，或在该处按 Ctrl-C 结束；其样本会保留",
     ),
     "refused.kept_unread": Text("{path}: cannot be read ({why})", "{path}：无法读取（{why}）"),
     "refused.kept_file_damaged": Text("{path}: is damaged ({why})", "{path}：已损坏（{why}）"),
@@ -157,6 +166,7 @@ TEXTS: dict[str, Text] = {
     ),
     "device.nothing_changed": Text("nothing was changed", "未作任何更改"),
 }  # fmt: skip
+TEXTS |= {f"advice.{kind}": text for kind, text in ADVICE.items()}
 TEXTS |= {
     f"refused.half_{half}": Text(
         f"the {half} half of the picture is empty: hold the target there too", f"画面{zh}半部为空：请在该处也举起标定物"

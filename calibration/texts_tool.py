@@ -36,6 +36,10 @@ TEXTS: dict[str, Text] = {
     "step.board": Text("Board", "标定板"),
     # Live view
     "live.next": Text("next", "下一步"),
+    "do.await": Text(
+        "waiting for the first data of {devices} (up to {seconds} s yet)",
+        "正在等待 {devices} 的首批数据（最多还需 {seconds} 秒）",
+    ),
     "live.refused": Text("not taken", "未采用"),
     "live.samples": Text("samples", "样本"),
     "live.residual": Text("residual", "残差"),

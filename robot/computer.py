@@ -14,7 +14,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from robot import unwritable
 from robot.errors import StoreError
+from robot.texts import Text
 
 ROOT = Path("/")
 _THROTTLED = "sys/devices/platform/soc*/soc*:firmware/get_throttled"
@@ -85,7 +87,8 @@ class Disk:
     """Of the whole that is free."""
     write_s: float | None
     """How long a small file took to be there for good; None: it cannot be written."""
-    problem: str
+    problem: Text | None
+    """Why it cannot be written, and what to do."""
 
 
 def disk(folder: Path) -> Disk:
@@ -103,8 +106,10 @@ def disk(folder: Path) -> Disk:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return Disk(usage.free, share, None, f"{there}: {error.strerror}")
-    return Disk(usage.free, share, time.monotonic() - begin_s, "")
+        todo = unwritable.advice(error)
+        problem = Text(f"{there}: {error.strerror}: {todo.en}", f"{there}：{error.strerror}：{todo.zh}")
+        return Disk(usage.free, share, None, problem)
+    return Disk(usage.free, share, time.monotonic() - begin_s, None)
 
 
 def usb_mbit(device: str, root: Path = ROOT) -> float | None:

@@ -394,20 +394,19 @@ def disk(free_bytes: int, share: float) -> Finding:
     return Finding(check="disk", device="", level=level, found=found, value=free_bytes, unit="B", limit=FREE_BAD_BYTES)
 
 
-def disk_write(seconds: float | None, problem: str) -> Finding:
-    """Returns the finding about a small file's way to the disk."""
+def disk_write(seconds: float | None, problem: Text | None) -> Finding:
+    """Returns the finding about a small file's way to the disk, or why there is none."""
     if seconds is None:
-        return Finding(check="disk_write", device="", level=Level.FAIL, found=same(problem))
+        return Finding(check="disk_write", device="", level=Level.FAIL, found=problem or UNTOLD)
     level = graded(seconds, WRITE_LOOK_S, WRITE_BAD_S)
     found = Text(f"{1000 * seconds:.1f} ms for a durable write", f"落盘写入 {1000 * seconds:.1f} ms")
     return Finding(check="disk_write", device="", level=level, found=found, value=seconds, unit="s", limit=WRITE_BAD_S)
 
 
-def evidence(problem: str) -> Finding:
+def evidence(problem: Text | None) -> Finding:
     """Returns whether what an alarm leaves behind could be kept. The robot screens and alarms without that."""
     level = Level.WARN if problem else Level.OK
-    found = same(problem) if problem else Text("can be written", "可写入")
-    return Finding(check="evidence", device="", level=level, found=found)
+    return Finding(check="evidence", device="", level=level, found=problem or Text("can be written", "可写入"))
 
 
 def clock(synchronised: bool | None, error_s: float) -> Finding:

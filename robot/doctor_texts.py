@@ -133,13 +133,13 @@ CHECKS: dict[str, tuple[Text, Text]] = {
     ),
     "disk_write": (
         Text("Disk takes events", "磁盘写入"),
-        Text("Replace the card or disk; see whether it is mounted read-only", "更换存储卡；检查是否为只读挂载"),
+        Text("Put right what is found; replace a slow card or disk", "排除所示问题；存储卡过慢则更换"),
     ),
     "evidence": (
         Text("Evidence of alarms", "警报证据"),
         Text(
-            "Let the robot's user write to evidence.folder, or name another folder there",
-            "允许机器人账户写入 evidence.folder，或改用其他文件夹",
+            "Put right what is found, or name another evidence.folder",
+            "排除所示问题，或更改 evidence.folder",
         ),
     ),
     "clock": (

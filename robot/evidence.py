@@ -7,7 +7,6 @@ whole or not at all, and its age is its name's: retention holds after a power cu
 from __future__ import annotations
 
 import contextlib
-import errno
 import io
 import json
 import logging
@@ -27,6 +26,7 @@ import cv2
 import msgspec
 import numpy as np
 
+from robot import unwritable
 from robot.config import EvidenceSettings
 from robot.events import rfc3339
 from robot.optics import Optic
@@ -54,7 +54,6 @@ _SWEEP_S = 600.0
 """So often what is too old goes, and it is tried whether anything could be kept: the first alarm is too late to learn that."""
 _TRIAL_BYTES = 100_000
 """As much as the evidence of an alarm."""
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _PRIVATE = {"Cache-Control": "no-store"}
 
 
@@ -186,7 +185,7 @@ class Evidence:
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
-            if error.errno not in _FULL or not self._files():  # else the oldest makes room when it is needed
+            if error.errno not in unwritable.FULL or not self._files():  # else the oldest makes room when it is needed
                 self._stop("alarms", error)
         else:
             self.problem = ""
@@ -194,10 +193,11 @@ class Evidence:
     def _stop(self, of: str, error: OSError) -> None:
         if not self.problem:
             log.error(
-                "evidence of %s cannot be kept: %s: %s (let the robot's user write there, or set evidence.folder)",
+                "evidence of %s cannot be kept: %s: %s (%s, or set evidence.folder)",
                 of,
                 self._folder,
                 error.strerror,
+                unwritable.advice(error).en,
             )
         self.problem = str(error.strerror)
 
@@ -212,7 +212,7 @@ class Evidence:
             try:
                 write_whole(self._folder / name, body)
             except OSError as error:
-                if error.errno in _FULL and self.forget_oldest():
+                if error.errno in unwritable.FULL and self.forget_oldest():
                     continue
                 self.lost += 1
                 self._stop(f"alarm {kept.alarm_id}", error)

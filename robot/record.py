@@ -18,6 +18,7 @@ from pathlib import Path
 import msgspec
 
 from calibration.files import Calibration
+from robot import unwritable
 from robot.config import RecordSettings, Settings
 from robot.live import LiveState
 from robot.record_files import Item, Run, Writer
@@ -118,7 +119,7 @@ class Recorder:
             except (
                 Exception
             ) as error:  # a recording must never cost the robot anything: it stops, loudly, and tries again
-                self._stop(str(error) or type(error).__name__)
+                self._stop(_told(error))
             with self._changed:
                 if self._changed.wait_for(lambda: self._closing, RETRY_S):
                     break
@@ -158,6 +159,13 @@ class Recorder:
             self._queue.clear()
             self._bytes = 0
         self._writer.abandon()
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno is not None:
+        where = f"{error.filename}: " if error.filename else ""
+        return f"{where}{error.strerror} ({unwritable.advice(error).en}, or set record.folder)"
+    return str(error) or type(error).__name__
 
 
 def begin_run(

@@ -11,7 +11,6 @@ writes through EventLog keeps screening meanwhile and saves later what was kept 
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
 import os
 import sqlite3
@@ -22,7 +21,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from robot import events
+from robot import events, file_lock, unwritable
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event
 from robot.store_damage import highest_readable_seq, is_damage, is_disk, move_aside, seq_on_a_dead_disk
@@ -31,7 +30,7 @@ from robot.store_reader import CACHE, StoredEvent, events_since, events_unsent, 
 log = logging.getLogger(__name__)
 
 VERSION = 1
-_UNWRITABLE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO)
+_UNWRITABLE = (*unwritable.FULL, errno.EROFS, errno.EIO)
 _CHUNK = 256
 OUTBOX_SACRIFICE = (
     ("coverage.summary",),
@@ -355,18 +354,11 @@ def _lock(path: Path) -> int:
     """Returns an open, locked file beside the database, so that two robots never number events in the same one."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
+        return file_lock.take(path.with_name(path.name + ".lock"), 0o640)
+    except BlockingIOError as error:
+        raise StoreError(f"{path}: another process is using the event database; stop it first") from error
     except OSError as error:
-        text = (
-            f"{path}: the event database cannot be made there ({error.strerror}); "
-            "check that the folder exists and that this user may write to it"
-        )
+        text = f"{path}: the event database cannot be made there ({error.strerror}): {unwritable.advice(error).en}"
         if error.errno in _UNWRITABLE:
             raise StoreUnwritable(text, seq_on_a_dead_disk(path)) from error
         raise StoreError(text) from error
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        raise StoreError(f"{path}: another process is using the event database; stop it first") from error
-    return handle

@@ -74,7 +74,10 @@ WARNINGS: dict[str, Text] = {
         "The computer slows itself down: less is looked at, alarms go on", "计算机已自动降速：减少细看，报警照常进行"
     ),
     "under_voltage": Text("The computer's supply is too weak", "计算机供电电压不足"),
-    "recording_stopped": Text("Recording has stopped: no room, or the disk fails", "录制已停止：磁盘空间不足或故障"),
+    "recording_stopped": Text(
+        "Recording has stopped: its folder cannot be written, or the disk is full or fails",
+        "录制已停止：文件夹不可写，或磁盘已满、故障",
+    ),
     "recording_gaps": Text("The disk is too slow: the recording has gaps", "磁盘过慢：录制不完整"),
     "power_cycled_in_vain": Text(
         "A device stays lost although its power was cut: look at it", "设备断电重启后仍无法恢复：请检查"

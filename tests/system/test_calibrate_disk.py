@@ -66,7 +66,7 @@ def test_a_calibration_that_does_not_fit_leaves_the_old_one(disk: Path, tmp_path
     before = contents(disk)
     refused = tool("site", str(pairs), "--calibration", str(path))
     assert refused.returncode == 1, refused.stdout + refused.stderr
-    assert "the old calibration is untouched: make room" in refused.stderr and "No space left" in refused.stderr
+    assert "the old calibration is untouched; make room" in refused.stderr and "No space left" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert contents(disk) == before
     assert files.load(path).nominal
@@ -81,7 +81,7 @@ def test_samples_that_do_not_fit_leave_those_before(disk: Path) -> None:
     kept.save("registration", {"places": [1]}, now)
     stuffing = fill(disk, 0)
     before = contents(disk)
-    with pytest.raises(CalibrationError, match="the samples until now are safe: make room and repeat"):
+    with pytest.raises(CalibrationError, match="the samples until now are safe; make room there; then repeat"):
         kept.save("registration", {"places": list(range(3000))}, now)
     assert contents(disk) == before
     stuffing.unlink()

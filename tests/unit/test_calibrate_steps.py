@@ -2,68 +2,34 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import io
+import itertools
 import json
 import os
-import resource
-import signal
-import subprocess
 import sys
 import urllib.request
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from fake_step import NEEDED, FakeDevices, step
+from calibrate_station import CONFIG, current, made, run
+from fake_step import FakeDevices, step
 
-from calibration import __main__ as command
-from calibration import devices, files, measure
+from calibration import devices, files, measure, view_terminal
+from calibration.devices import Devices as RealDevices
 from calibration.history import History
 from calibration.procedure import Guidance, Procedure, StepContext
 from calibration.results import Say
 from calibration.view_picture import PicturePage
 from robot import doctor_run
 
-CONFIG = """
-[robot]
-name = "p-1"
-[[cameras]]
-name = "front"
-address = "http://127.0.0.1:9/front.mjpg"
-[[cameras]]
-name = "rear"
-address = "http://127.0.0.1:9/rear.mjpg"
-[thermal]
-address = "senxor:/dev/null"
-[calibration]
-file = "calibration.json"
-"""
-
 
 @pytest.fixture
 def station(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with settings and a nominal calibration; two steps; devices that deliver at once."""
-    steps = (step("intrinsics", per_camera=True), step("registration"), step("verify", changes=False))
-    monkeypatch.setattr(command, "STEPS", steps)
-    monkeypatch.setattr(measure, "STEPS", steps)
-    monkeypatch.setattr(devices, "Devices", FakeDevices)
-    monkeypatch.setattr(FakeDevices, "serials", {})
-    (tmp_path / "robot.toml").write_text(CONFIG)
-    lenses = ["--camera", "front:1280x720:76:0:20", "--camera", "rear:1280x720:76:180:20"]
-    out = ["--out", str(tmp_path / "calibration.json"), "--robot", "p-1", "--thermal", "mi1602:0:22"]
-    assert command.main(["nominal", *out, *lenses]) == 0
-    return tmp_path
-
-
-def run(station: Path, *arguments: str) -> int:
-    return command.main([*arguments, "--config", str(station / "robot.toml")])
-
-
-def current(station: Path) -> files.Calibration:
-    return files.load(station / "calibration.json")
+    return made(tmp_path, monkeypatch)
 
 
 def last_json(capsys: pytest.CaptureFixture[str]) -> Any:
@@ -183,91 +149,6 @@ def test_what_is_refused_is_told_in_the_technician_s_language(
     assert stuck[language] in capsys.readouterr().err
 
 
-def test_an_interrupted_run_goes_on(
-    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (station / "calibration.json").read_bytes()
-    monkeypatch.setattr(FakeDevices, "stop_after", 1)  # one frame of each of two cameras: half of what is needed
-    assert run(station, "registration", "--yes") == 1
-    assert "repeat the command to go on" in capsys.readouterr().err
-    kept = json.loads((station / "calibration-state" / "registration.json").read_text())
-    assert kept["samples"] == {"taken": [0, 0]} and (station / "calibration.json").read_bytes() == before
-    assert run(station, "registration", "--yes") == 0
-    assert "going on with samples" in capsys.readouterr().out
-    assert current(station).steps["registration"].samples == NEEDED
-
-
-def test_samples_of_yesterday_are_asked_about_and_not_overwritten(
-    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(FakeDevices, "stop_after", 1)
-    assert run(station, "registration", "--yes") == 1
-    monkeypatch.setattr(FakeDevices, "stop_after", None)
-    path = station / "calibration-state" / "registration.json"
-    kept = json.loads(path.read_text())
-    moment = dt.datetime.fromisoformat(kept["updated_utc"]) - dt.timedelta(hours=20)
-    path.write_text(json.dumps(kept | {"updated_utc": moment.isoformat()}))
-    before = path.read_bytes()
-    assert run(station, "registration", "--yes") == 1
-    said = capsys.readouterr().err
-    assert "samples of 20 h ago" in said and "--resume" in said and "--fresh" in said
-    assert path.read_bytes() == before
-    assert run(station, "registration", "--yes", "--resume") == 0
-    assert "going on with samples" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(("at", "language"), [(1, "en"), (4, "zh"), (5, "en"), (7, "zh")])
-def test_all_goes_on_wherever_it_was_interrupted(
-    station: Path, at: int, language: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Four pictures of each lens, two of the walk, two of the acceptance: none is taken twice."""
-    wait, taken = FakeDevices.wait, 0
-
-    def counted(self: FakeDevices, timeout_s: float) -> Any:
-        nonlocal taken
-        if taken == stop:
-            raise KeyboardInterrupt
-        taken += 1
-        return wait(self, timeout_s)
-
-    monkeypatch.setattr(FakeDevices, "wait", counted)
-    before, stop = (station / "calibration.json").read_bytes(), at
-    assert run(station, "all", "--yes", "--language", language) == 1
-    says = "repeat the command to go on" if language == "en" else "重新运行该命令即可继续"
-    assert says in capsys.readouterr().err
-    assert (station / "calibration.json").read_bytes() == before and taken == at
-    stop = -1
-    assert run(station, "all", "--yes", "--language", language) == 0
-    assert taken == 8
-    assert not (station / "calibration-state").exists()
-
-
-def test_fresh_forgets(station: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(FakeDevices, "stop_after", 1)
-    assert run(station, "registration", "--yes") == 1
-    assert run(station, "registration", "--yes", "--fresh") == 1
-    kept = json.loads((station / "calibration-state" / "registration.json").read_text())
-    assert len(kept["samples"]["taken"]) == 2
-
-
-def test_kept_samples_of_others_are_refused(
-    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(FakeDevices, "stop_after", 1)
-    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "A1"})
-    assert run(station, "registration", "--yes") == 1
-    monkeypatch.setattr(FakeDevices, "serials", {"thermal": "B2"})
-    assert run(station, "registration", "--yes") == 1
-    assert "was begun with thermal serial A1, but B2 is connected" in capsys.readouterr().err
-    path = station / "calibration-state" / "registration.json"
-    path.write_text(path.read_text().replace('"p-1"', '"p-2"'))
-    assert run(station, "registration", "--yes") == 1
-    assert "samples of robot p-2" in capsys.readouterr().err
-    path.write_text("{")
-    assert run(station, "registration", "--yes") == 1
-    assert "--fresh" in capsys.readouterr().err
-
-
 def test_a_swapped_sensor_is_refused_by_a_step_and_welcome_to_all(
     station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -370,45 +251,6 @@ def _fields(calibration: files.Calibration) -> dict[str, Any]:
     return {name: getattr(calibration, name) for name in calibration.__struct_fields__}
 
 
-def test_a_full_disk_leaves_everything_as_it_was(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    path = station / "calibration.json"
-    assert run(station, "registration", "--yes") == 0
-    before = {entry: entry.read_bytes() for entry in station.rglob("*") if entry.is_file()}
-    # Files of this process may not grow beyond this; as a full disk it strikes in the middle of a write.
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size // 2, hard))
-    try:
-        code = run(station, "registration", "--yes")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    said = capsys.readouterr().err
-    assert code == 1 and "the old calibration is untouched" in said and "make room" in said
-    after = {entry: entry.read_bytes() for entry in station.rglob("*") if entry.is_file()}
-    state = {entry for entry in after if entry.parent.name == "calibration-state"}
-    assert {entry for entry in after if entry not in state} == set(before)
-    assert all(after[entry] == content for entry, content in before.items())
-
-
-def test_a_full_disk_while_samples_are_kept_costs_the_newest_alone(
-    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (station / "calibration.json").read_bytes()
-    monkeypatch.setattr(FakeDevices, "stop_after", 1)
-    assert run(station, "registration", "--yes") == 1
-    kept = station / "calibration-state" / "registration.json"
-    taken = kept.read_bytes()
-    monkeypatch.setattr(FakeDevices, "stop_after", None)
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64, hard))
-    try:
-        code = run(station, "registration", "--yes")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    assert code == 1 and "make room and repeat" in capsys.readouterr().err
-    assert kept.read_bytes() == taken and (station / "calibration.json").read_bytes() == before
-    assert run(station, "registration", "--yes") == 0, "with room again it goes on where it was"
-
-
 def test_equipment_is_for_the_record(station: Path) -> None:
     assert run(station, "registration", "--yes", "--equipment", "Fluke 4180, No. 12") == 0
     (kept,) = History(station / "calibration.json").results(current(station).id)
@@ -421,25 +263,6 @@ def test_an_impatient_run_gives_up(
     monkeypatch.setattr(FakeDevices, "wait", lambda *_: ([], []))
     assert run(station, "registration", "--yes", "--timeout", "0.05") == 1
     assert "no progress for 0.05 s at 0 % (show the board)" in capsys.readouterr().err
-
-
-def test_killed_in_the_middle(tmp_path: Path) -> None:
-    """kill -9 between two samples: what was accepted is on disk, whole."""
-    script = f"""
-import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
-import datetime as dt, os, signal
-from pathlib import Path
-from calibration.kept import KeptSamples
-kept = KeptSamples(Path({str(tmp_path)!r}) / "c.json", "p-1", {{}})
-for number in range(1, 100):
-    kept.save("registration", {{"taken": list(range(number))}}, dt.datetime.now(dt.UTC))
-    if number == 7:
-        os.kill(os.getpid(), signal.SIGKILL)
-"""
-    done = subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
-    assert done.returncode == -signal.SIGKILL
-    kept = json.loads((tmp_path / "c-state" / "registration.json").read_text())
-    assert kept["samples"]["taken"] == list(range(7))
 
 
 def test_the_picture_page(tmp_path: Path) -> None:
@@ -504,3 +327,26 @@ def test_results_are_named_in_chinese(station: Path, capsys: pytest.CaptureFixtu
 def test_nobody_asks_in_a_pipe(station: Path) -> None:
     assert not sys.stdin.isatty() or os.environ.get("PYTEST_XDIST_WORKER"), "run without a terminal"
     assert run(station, "registration") == 0
+
+
+@pytest.mark.parametrize(
+    ("language", "says"),
+    [
+        ("en", "waiting for the first data of front, rear, thermal (up to {left} s yet)"),
+        ("zh", "正在等待 front, rear, thermal 的首批数据（最多还需 {left} 秒）"),
+    ],
+)
+def test_what_is_waited_for_is_said_at_once_and_how_long_yet(
+    station: Path, language: str, says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the real readers before devices that are not there, and a clock that takes ten seconds a look."""
+    ticks = itertools.count(0.0, 10.0)
+    monkeypatch.setattr(devices, "Devices", RealDevices)
+    monkeypatch.setattr(RealDevices, "wait", lambda *_: ([], []))
+    monkeypatch.setattr(view_terminal, "_LINE_S", 0.0)
+    monkeypatch.setattr(measure, "time", SimpleNamespace(monotonic=lambda: next(ticks)))
+    assert run(station, "registration", "--yes", "--language", language) == 1
+    told = capsys.readouterr()
+    lines = told.out.splitlines()
+    assert [says.format(left=left) in line for left, line in zip((20, 10, 0), lines, strict=True)] == [True] * 3
+    assert "rear: " in told.err

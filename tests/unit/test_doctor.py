@@ -257,8 +257,10 @@ def test_a_disk_is_tried_and_left_as_it_was(tmp_path: Path) -> None:
     found = computer.disk(tmp_path / "not/yet")
     assert found.free_bytes > 0 and found.write_s is not None and not list(tmp_path.iterdir())
     (tmp_path / "file").touch()
-    assert "Not a directory" in computer.disk(tmp_path / "file/deeper").problem
-    assert computer.disk(tmp_path / ("n" * 300)).problem == "", (
+    problem = computer.disk(tmp_path / "file/deeper").problem
+    assert problem is not None and "Not a directory: a file is where a folder should be" in problem.en
+    assert "请将其移走" in problem.zh
+    assert computer.disk(tmp_path / ("n" * 300)).problem is None, (
         "of a place that may not be looked at the next higher one tells"
     )
     known, error_s = computer.clock()

@@ -190,6 +190,22 @@ def test_a_folder_that_cannot_be_made_is_told_before_the_first_alarm_and_until_i
     assert len(caplog.records) == 1
 
 
+@pytest.mark.parametrize(
+    ("number", "todo"), [(errno.EACCES, "let this account write there"), (errno.ENOSPC, "make room there")]
+)
+def test_the_log_says_what_must_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, number: int, todo: str
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(evidence.tempfile, "TemporaryFile", refuse)
+    one = made(tmp_path)
+    until(lambda: one.codes == (evidence.STOPPED,))
+    one.close()
+    assert f"({todo}, or set evidence.folder)" in caplog.text
+
+
 def test_a_full_disk_with_old_evidence_on_it_is_no_trouble_yet(
     tmp_path: Path, alarmed: Alarmed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

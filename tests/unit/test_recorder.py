@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -105,6 +107,23 @@ def test_a_full_disk_stops_the_recording_and_nothing_else(tmp_path: Path, monkey
     station.recorder.put(Warned(()))
     station.recorder.close()
     assert not station.files
+
+
+@pytest.mark.parametrize(
+    ("number", "todo"), [(errno.EACCES, "let this account write there"), (errno.ENOSPC, "make room there")]
+)
+def test_what_stops_a_recording_is_told_with_what_must_be_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, todo: str
+) -> None:
+    def refuse(_writer: record_files.Writer) -> None:
+        raise OSError(number, os.strerror(number), str(tmp_path))
+
+    monkeypatch.setattr(record_files.Writer, "_check_room", refuse)
+    station = Station(tmp_path)
+    station.recorder.put(Warned(()))
+    until(lambda: bool(station.recorder.problem))
+    station.recorder.close()
+    assert str(tmp_path) in station.recorder.problem and f"({todo}, or set record.folder)" in station.recorder.problem
 
 
 def test_what_the_disk_refuses_is_noticed_at_once(tmp_path: Path) -> None:

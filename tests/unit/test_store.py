@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import itertools
 import os
 import signal
@@ -16,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot import event_data, events
-from robot.errors import StoreError
+from robot import event_data, events, file_lock
+from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event, EventFactory
 from robot.store import AuditEntry, EventLog, Store
 from robot.store_reader import StoreReader
@@ -236,7 +237,7 @@ def test_two_robots_cannot_share_a_database(path: Path, store: Store) -> None:
 def test_errors_say_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.write_text("")
-    with pytest.raises(StoreError, match="check that the folder exists"):
+    with pytest.raises(StoreError, match="a file is where a folder should be"):
         Store(file / "events.sqlite3")
     folder = tmp_path / "folder.sqlite3"
     folder.mkdir()
@@ -250,6 +251,26 @@ def test_errors_say_what_to_do(tmp_path: Path) -> None:
         Store(newer)
     with pytest.raises(StoreError, match="unable to open"):
         StoreReader(tmp_path / "none.sqlite3").last_seq()
+
+
+@pytest.mark.parametrize(
+    ("number", "todo", "goes_on"),
+    [
+        (errno.EACCES, "let this account write there", False),
+        (errno.ENOSPC, "make room there", True),
+        (errno.EROFS, "mount it for writing", True),
+    ],
+)
+def test_a_folder_without_rights_is_no_full_disk(
+    path: Path, monkeypatch: pytest.MonkeyPatch, number: int, todo: str, goes_on: bool
+) -> None:
+    def refuse(*_: object) -> int:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(file_lock, "take", refuse)
+    with pytest.raises(StoreError, match=todo) as refused:
+        Store(path)
+    assert isinstance(refused.value, StoreUnwritable) is goes_on
 
 
 def fill_the_disk(store: Store) -> None:
