@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 import logging
-import random
 import threading
 import time
 from collections import Counter
@@ -17,6 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Generic, Protocol, TypeVar
 
+from robot.backoff import Backoff
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
 from robot.interfaces import Camera, ThermalSensor
 from robot.recovery import PowerCycler
@@ -90,31 +90,6 @@ class ReaderStatus:
     """Of the device opened last."""
     power_cycles: int = 0
     """How often its supply was cut."""
-
-
-class Backoff:
-    """Growing pauses between attempts: doubled from `first_s` to `limit_s`, each spread by ±`jitter` so that devices do not retry in step.
-
-    Pure: it counts, the caller waits.
-    """
-
-    def __init__(
-        self, first_s: float = 0.25, limit_s: float = 0.5, jitter: float = 0.2, rng: random.Random | None = None
-    ) -> None:
-        self._first_s = first_s
-        self._limit_s = limit_s
-        self._jitter = jitter
-        self._rng = rng or random.Random()
-        self._base_s = first_s
-
-    def next_s(self) -> float:
-        """The pause to make now, never longer than the limit."""
-        base_s, self._base_s = self._base_s, min(2 * self._base_s, self._limit_s)
-        return min(base_s * self._rng.uniform(1 - self._jitter, 1 + self._jitter), self._limit_s)
-
-    def reset(self) -> None:
-        """After a good frame: the next failure is a new one."""
-        self._base_s = self._first_s
 
 
 class Reader(Generic[FrameT]):

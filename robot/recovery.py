@@ -6,6 +6,8 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 
+from robot.awaited import Awaited
+from robot.backoff import Backoff
 from robot.errors import DeviceError, DeviceRefused
 from robot.interfaces import PowerSwitch
 from robot.power import PowerCycle, PowerRules
@@ -17,10 +19,10 @@ IN_VAIN = 3
 
 
 class PowerCycler:
-    """Used by one reader thread; the counts may be read by anyone."""
+    """Used by one reader thread; the counts may be read by anyone. While its switch cannot be had nothing is cut."""
 
     def __init__(
-        self, name: str, switch: PowerSwitch, rules: PowerRules, clock_s: Callable[[], float] = time.monotonic
+        self, name: str, switch: Awaited[PowerSwitch], rules: PowerRules, clock_s: Callable[[], float] = time.monotonic
     ) -> None:
         self._name, self._switch, self._rules, self._clock_s = name, switch, rules, clock_s
         self._cycle = PowerCycle(rules, clock_s())
@@ -47,12 +49,12 @@ class PowerCycler:
             return False
         if self._is_cut:  # it could not be given back the last time
             self._restore()
-        if not self._cycle.failed(self._clock_s()):
+        if not self._cycle.failed(self._clock_s()) or self._switch.problem:
             return False
         log.warning("%s: its power is cut for %g s: %s", self._name, self._rules.off_s, error)
         self._is_cut = True
         try:
-            self._switch.cut()
+            self._switch.get().cut()
             self.problem = ""
             self.cycles += 1
             pause(self._rules.off_s)
@@ -73,7 +75,7 @@ class PowerCycler:
 
     def _restore(self) -> None:
         try:
-            self._switch.restore()
+            self._switch.get().restore()
             self._is_cut = False
         except DeviceError as fault:
             self.problem = str(fault)
@@ -81,26 +83,28 @@ class PowerCycler:
 
 
 class Supplies:
-    """The supplies of all devices that have a switch; one whose switch cannot be opened goes on without."""
+    """The supplies of all devices that have a switch; one whose switch cannot be had yet goes on without."""
 
-    def __init__(self, openers: Mapping[str, Callable[[], PowerSwitch]], rules: PowerRules) -> None:
+    def __init__(
+        self,
+        openers: Mapping[str, Callable[[], PowerSwitch]],
+        rules: PowerRules,
+        new_backoff: Callable[[], Backoff | None] = lambda: None,
+    ) -> None:
         self.cyclers: dict[str, PowerCycler] = {}
-        self._switches: list[PowerSwitch] = []
-        self._lost = False
+        self._switches: list[Awaited[PowerSwitch]] = []
         for name, opener in openers.items():
-            try:
-                switch = opener()
-            except DeviceError as error:
-                self._lost = True
-                log.error("%s: its power cannot be switched: %s", name, error)
-                continue
+            switch = Awaited(f"power of {name}", opener, new_backoff())
+            if problem := switch.problem:
+                log.error("%s: its power cannot be switched: %s", name, problem)
             self._switches.append(switch)
             self.cyclers[name] = PowerCycler(name, switch, rules)
 
     @property
     def codes(self) -> tuple[str, ...]:
         """What must be said aloud (robot/texts.py)."""
-        lost = self._lost or any(cycler.problem for cycler in self.cyclers.values())
+        missing = any(switch.problem for switch in self._switches)
+        lost = missing or any(cycler.problem for cycler in self.cyclers.values())
         in_vain = any(cycler.in_vain for cycler in self.cyclers.values())
         return (("power_switch_lost",) if lost else ()) + (("power_cycled_in_vain",) if in_vain else ())
 

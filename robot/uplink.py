@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from robot import credentials
-from robot.capture import Backoff
+from robot.backoff import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError, StoreError
 from robot.live import LiveState

@@ -11,7 +11,8 @@ import pytest
 from played_libcamera import Cameras, picamera2_over
 
 from drivers.address import parse
-from robot.capture import Backoff, CaptureSet, ReaderState
+from robot.backoff import Backoff
+from robot.capture import CaptureSet, ReaderState
 from robot.errors import DeviceError, DeviceTimeout
 from robot.interfaces import Camera
 from robot.types import CameraShot

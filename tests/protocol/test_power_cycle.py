@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from gpiozero import Device
+from gpiozero import Device, OutputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 from waiting import until
 
 from drivers.factory import open_power, open_thermal
-from robot.capture import Backoff, CaptureSet
+from robot.backoff import Backoff
+from robot.capture import CaptureSet
 from robot.power import PowerRules
 from robot.recovery import Supplies
 from robot.stuck import ThermalStuck
@@ -88,7 +89,9 @@ class Bench:
 
     def __init__(self, sensor: Sensor, rules: PowerRules = RULES) -> None:
         address = f"senxor:{sensor.device.path}?fps=25"
-        self.supplies = Supplies({"thermal": lambda: open_power(f"gpiozero:?pin={PIN}")}, rules)
+        self.supplies = Supplies(
+            {"thermal": lambda: open_power(f"gpiozero:?pin={PIN}")}, rules, lambda: Backoff(0.05, 0.1)
+        )
         self.bugs: list[BaseException] = []
         self.capture = CaptureSet(
             {},
@@ -162,3 +165,17 @@ def test_stopping_in_the_middle_of_a_cut_gives_the_supply_back(sensor: Sensor) -
         begun_s = time.monotonic()
     assert time.monotonic() - begun_s < 20.0
     assert not Device.pin_factory.pin(PIN).state and len(sensor.pulses) == 1
+
+
+def test_a_pin_that_another_program_had_at_the_start_cuts_once_it_is_free(sensor: Sensor) -> None:
+    other = OutputDevice(PIN)
+    with Bench(sensor) as bench:
+        assert bench.supplies.codes == ("power_switch_lost",)
+        sensor.trouble = "deaf"
+        bench.until(lambda: bench.capture.statuses()["thermal"].reopens >= 3)
+        assert sensor.pulses == []
+        other.close()
+        bench.until(lambda: bench.capture.statuses()["thermal"].power_cycles == 1)
+        assert bench.supplies.codes == ()
+        frames = bench.frames
+        bench.until(lambda: bench.frames > frames + 25)

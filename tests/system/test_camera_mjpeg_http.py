@@ -14,7 +14,8 @@ from little_mjpeg_server import OK, MjpegServer, jpeg, part, serving
 from waiting import until
 
 from drivers.camera_mjpeg_http import MjpegHttpCamera
-from robot.capture import Backoff, CaptureSet, ReaderState
+from robot.backoff import Backoff
+from robot.capture import CaptureSet, ReaderState
 from robot.errors import DeviceError, DeviceTimeout
 from robot.types import CameraShot
 

@@ -20,8 +20,8 @@ from certificates import Authority
 from waiting import until_so
 
 from robot import event_data
+from robot.backoff import Backoff
 from robot.bench_fleet_brokers import subscribe
-from robot.capture import Backoff
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
 from robot.events import EventFactory

@@ -12,7 +12,7 @@ import uuid
 from pathlib import Path
 
 from robot import event_data
-from robot.capture import Backoff
+from robot.backoff import Backoff
 from robot.config import UplinkSettings
 from robot.events import EventFactory
 from robot.store import Store

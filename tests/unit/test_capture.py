@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from waiting import until
 
-from robot.capture import THERMAL_QUEUE, Backoff, CaptureSet, Reader, ReaderState
+from robot.backoff import Backoff
+from robot.capture import THERMAL_QUEUE, CaptureSet, Reader, ReaderState
 from robot.errors import DeviceError, DeviceTimeout, EndOfStream
 from robot.slots import Slot, Wakeup
 from robot.types import CameraShot, DeviceInfo, ThermalFrame

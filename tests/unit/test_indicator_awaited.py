@@ -13,7 +13,7 @@ from waiting import until
 
 from drivers.factory import open_indicator
 from robot.app import DARK
-from robot.capture import Backoff
+from robot.backoff import Backoff
 from robot.carried import Carried
 from robot.errors import ConfigError, DeviceError
 from robot.indicator import AwaitedIndicator

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import itertools
 import logging
+import threading
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from waiting import until
 
+from robot.awaited import Awaited
+from robot.backoff import Backoff
 from robot.errors import DeviceError, DeviceRefused
 from robot.power import PowerCycle, PowerRules
 from robot.recovery import PowerCycler, Supplies
@@ -92,7 +96,7 @@ class Switch:
 
 def cycler(switch: Switch) -> tuple[PowerCycler, list[float]]:
     now_s = [0.0]
-    return PowerCycler("thermal", switch, RULES, clock_s=lambda: now_s[0]), now_s
+    return PowerCycler("thermal", Awaited("power", lambda: switch), RULES, clock_s=lambda: now_s[0]), now_s
 
 
 def test_the_supply_is_off_for_its_time_and_counted() -> None:
@@ -157,7 +161,7 @@ def test_what_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
 
     assert Supplies({}, RULES).codes == ()
     lost = Supplies({"front": fails, "thermal": lambda: switch}, RULES)
-    assert lost.codes == ("power_switch_lost",) and list(lost.cyclers) == ["thermal"]
+    assert lost.codes == ("power_switch_lost",)
     lost.close()
     lost.close()
     assert switch.done == ["close"]
@@ -169,3 +173,25 @@ def test_what_is_said_aloud(caplog: pytest.LogCaptureFixture) -> None:
     broken = Supplies({"thermal": lambda: Switch(fails="cut")}, PowerRules(failures=1, after_s=0.0))
     broken.cyclers["thermal"].failed(GONE, lambda off_s: None)
     assert broken.codes == ("power_switch_lost",) and broken.cyclers["thermal"].cycles == 0
+
+
+def test_a_switch_that_cannot_be_had_at_first_is_had_later_and_then_cuts() -> None:
+    """Until then the device is opened again and again as one without a switch: no cut is counted, none is said to be in vain."""
+    switch, had = Switch(), threading.Event()
+
+    def opener() -> Switch:
+        if not had.is_set():
+            raise DeviceError("pin busy")
+        return switch
+
+    rules = PowerRules(failures=1, after_s=0.0)
+    supplies = Supplies({"thermal": opener}, rules, lambda: Backoff(0.02, 0.05))
+    one = supplies.cyclers["thermal"]
+    for _ in range(5):
+        assert not one.failed(GONE, lambda off_s: None) and supplies.codes == ("power_switch_lost",)
+    assert one.problem == "" and not one.in_vain and switch.done == []
+    had.set()
+    until(lambda: supplies.codes == (), what="the switch")
+    assert one.failed(GONE, lambda off_s: None) and one.cycles == 1
+    supplies.close()
+    assert switch.done == ["cut", "restore", "close"]
