@@ -224,12 +224,13 @@ def _doctor(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration import files
-    from robot import config, doctor, doctor_view
+    from robot import config, doctor, doctor_view, service_account
     from robot.doctor_run import examine
     from robot.preflight import problems
 
     if not 3.0 <= options.seconds <= 600.0:
         raise ConfigError([f"--seconds {options.seconds:g}: from 3 (the plate must be steady for two) to 600"])
+    account = service_account.become(options.config)
     settings = config.load(options.config)
     found = problems(settings)
     if found:
@@ -243,6 +244,7 @@ def _doctor(options: argparse.Namespace) -> int:
         options.seconds,
         lambda what: progress.print(f"… {getattr(what, options.language)}", style="dim"),
     )
+    findings = [*doctor.account(account, is_root=os.geteuid() == 0), *findings]
     if options.json:
         print(json.dumps(doctor_view.as_json(settings.robot.name, findings, beside), ensure_ascii=False))
     else:

@@ -466,6 +466,21 @@ def usb(device: str, mbit: float, kind: str) -> Finding:
     )
 
 
+def account(service: str, *, is_root: bool) -> list[Finding]:
+    """Returns under whose rights was looked: `service` is the account of the service, empty if it was that of whoever asks."""
+    if service:
+        found = Text(f"looked at as {service}, as the service runs", f"以服务账户 {service} 检查")
+        return [Finding(check="account", device="", level=Level.OK, found=found)]
+    if not is_root:
+        return []
+    found = Text(
+        "looked at as root, who may open everything: whether the robot's own account may is not known; ask as that account "
+        "(sudo -u ACCOUNT patrol doctor …)",
+        "以 root 检查，root 可打开一切：机器人账户是否有权限未知；请以该账户检查 (sudo -u 账户 patrol doctor …)",
+    )
+    return [Finding(check="account", device="", level=Level.SKIP, found=found)]
+
+
 def fit(findings: Sequence[Finding]) -> bool:
     """True when nothing is bad."""
     return all(finding.level is not Level.FAIL for finding in findings)

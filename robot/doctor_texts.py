@@ -5,6 +5,10 @@ from __future__ import annotations
 from robot.texts import Text
 
 CHECKS: dict[str, tuple[Text, Text]] = {
+    "account": (
+        Text("Account", "账户"),
+        Text("Ask as the robot's account", "以机器人账户检查"),
+    ),
     "settings": (
         Text("Settings", "配置"),
         Text(
