@@ -21,9 +21,14 @@ Share = Annotated[float, Meta(ge=0, le=1)]
 Positive = Annotated[float, Meta(gt=0, le=1e6)]
 NotNegative = Annotated[float, Meta(ge=0, le=1e6)]
 """Seconds, hours, degrees and pixels alike: nothing sensible is larger, and a million hours still fit a clock of 64 bits."""
+ScoreLimit = Annotated[float, Meta(ge=0, le=0.8)]
+"""Of a face; hardly any scores higher than that, and no picture of a robot that asks for it shows anybody."""
 FilePath = Annotated[str, Meta(min_length=1)]
+WindowEdge = Annotated[float, Meta(ge=0, le=40)]
+"""In colder air skin tells nothing of the body, in warmer air it does not stand out."""
 ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description='a time of day as "22:00"')]
-NetworkSide = Annotated[int, Meta(ge=32, le=1920, multiple_of=32)]
+NetworkSide = Annotated[int, Meta(ge=96, le=1920, multiple_of=32)]
+"""In a picture smaller than that nobody's face is found."""
 
 
 def is_name(text: str) -> bool:
@@ -52,7 +57,8 @@ class CameraSettings(Section, frozen=True):
     name: Name
     address: str
     """A path after file: is relative to this file's folder, as every path here."""
-    rate_hz: Annotated[float, Meta(ge=0.1, le=120)] = 10.0
+    rate_hz: Annotated[float, Meta(ge=0.5, le=120)] = 10.0
+    """What it is to deliver. A slower one than these shows nobody twice while they pass."""
     network_px: tuple[NetworkSide, NetworkSide] = (640, 384)
     """Width and height of the detector's input for this camera: multiples of 32."""
     power: str = ""
@@ -71,10 +77,10 @@ class ThermalSettings(Section, frozen=True):
 class ReferenceSettings(Section, frozen=True):
     required: bool = True
     """Under policy `absolute`, screening is unavailable while the reference is not valid."""
-    smoothing_s: Positive = 2.0
-    tolerance_c: Positive = 2.0
-    """Largest plausible correction; beyond it the plate or the sensor is at fault."""
-    spread_c: Positive = 0.6
+    smoothing_s: Annotated[float, Meta(gt=0, le=30)] = 2.0
+    tolerance_c: Annotated[float, Meta(gt=0, le=3)] = 2.0
+    """Largest plausible correction; beyond it the plate or the sensor is at fault. A plate that has gone cold by less is believed."""
+    spread_c: Annotated[float, Meta(gt=0, le=2)] = 0.6
     """Largest standard deviation of the pixels on the plate; more means that it is covered in part."""
     readback: str = ""
     """Address of the plate's own controller, for example plate:/dev/ttyUSB1: what it reads takes the place of the set point, and
@@ -82,9 +88,10 @@ class ReferenceSettings(Section, frozen=True):
 
 
 class DetectionSettings(Section, frozen=True):
-    score_min: Share = 0.4
+    score_min: ScoreLimit = 0.4
     """Lowest score that the tracker gets to see."""
-    nms_iou: Share = 0.3
+    nms_iou: Annotated[float, Meta(ge=0.1, le=0.7)] = 0.3
+    """Boxes that overlap by more are one face; without bounds one face would be many, or two neighbours one."""
     threads: Annotated[int, Meta(ge=1, le=4)] = 1
     providers: tuple[str, ...] = ()
     """ONNX Runtime's, best first; empty: the best that there is and that is proven."""
@@ -99,15 +106,15 @@ class AttentionSettings(Section, frozen=True):
     """Every part of every picture is looked at at least this often."""
     front_look_s: Annotated[float, Meta(ge=0.1, le=10)] = 0.3
     """The same for cameras that overlap the thermal view."""
-    unmatched_s: Positive = 1.0
+    unmatched_s: Annotated[float, Meta(gt=0, le=10)] = 1.0
     """A warm place without a face is counted as a person who cannot be measured after this time."""
 
 
 class TrackingSettings(Section, frozen=True):
-    score_new: Share = 0.6
+    score_new: ScoreLimit = 0.6
     """Score from which a face may begin a new track; lower ones only continue tracks."""
     confirm_hits: Annotated[int, Meta(ge=1, le=20)] = 2
-    lost_s: Positive = 3.0
+    lost_s: Annotated[float, Meta(ge=0.5, le=30)] = 3.0
     """How long a person with an alarm who is not seen keeps their identity; judged normal 4/3 of it, without a verdict 5/3, hidden up to 6 s."""
     colours: bool = True
     """Whether the mean colours of head and clothes tell neighbours apart while their tracks last (docs/tracking.md); false: place alone."""
@@ -118,12 +125,13 @@ class TrackingSettings(Section, frozen=True):
 class MeasurementSettings(Section, frozen=True):
     face_px_min: Positive | None = None
     """Smallest width of a face in thermal pixels; unset: by the sensor's width (10 at 160, 7 at 80 and below)."""
-    yaw_max_deg: Annotated[float, Meta(gt=0, le=90)] = 40.0
+    yaw_max_deg: Annotated[float, Meta(ge=10, le=90)] = 40.0
     ambient_c: Annotated[float, Meta(ge=-30, le=60)] = 23.0
     reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None
     """Temperature of what the skin reflects; unset: the ambient temperature."""
     humidity: Share = 0.5
-    skin_emissivity: Annotated[float, Meta(ge=0.8, le=1)] = 0.98
+    skin_emissivity: Annotated[float, Meta(ge=0.95, le=1)] = 0.98
+    """Of living skin 0.98 ± 0.01 has been measured; at 0.8 everybody would be febrile."""
 
 
 class ScreeningSettings(Section, frozen=True):
@@ -133,16 +141,16 @@ class ScreeningSettings(Section, frozen=True):
     cohort_delta_c: Annotated[float, Meta(ge=0.2, le=2.0)] = 0.6
     cohort_people: Annotated[int, Meta(ge=5, le=200)] = 30
     cohort_age_s: Positive = 3600.0
-    readings_min: Annotated[int, Meta(ge=3, le=50)] = 3
-    decide_s: Positive = 1.5
+    readings_min: Annotated[int, Meta(ge=3, le=20)] = 3
+    decide_s: Annotated[float, Meta(gt=0, le=10)] = 1.5
     """An estimate close to the threshold is given this long to become surer."""
-    ambient_window_c: tuple[float, float] = (16.0, 32.0)
+    ambient_window_c: tuple[WindowEdge, WindowEdge] = (16.0, 32.0)
 
 
 class AlarmSettings(Section, frozen=True):
-    hold_s: NotNegative = 0.2
-    """How long an elevated estimate must persist before the alarm."""
-    hysteresis_c: NotNegative = 0.2
+    hold_s: Annotated[float, Meta(ge=0, le=10)] = 0.2
+    """How long an elevated estimate must persist before the alarm; whoever has one is gone after some seconds."""
+    hysteresis_c: Annotated[float, Meta(ge=0, le=2)] = 0.2
     """An estimate must fall this far below the threshold to end a pre-alarm; the verdict "normal" ends it, too."""
     siren_s: NotNegative = 5.0
     clear_s: Positive = 30.0
@@ -181,7 +189,7 @@ class CalibrationSettings(Section, frozen=True):
 
 class StoreSettings(Section, frozen=True):
     path: FilePath = "state/events.sqlite3"
-    retention_hours: Positive = 720.0
+    retention_hours: Annotated[float, Meta(ge=1, le=1e6)] = 720.0
 
 
 class StreamSettings(Section, frozen=True):
@@ -286,7 +294,7 @@ class ComputerSettings(Section, frozen=True):
 
 
 class CoverageSettings(Section, frozen=True):
-    summary_s: Positive = 60.0
+    summary_s: Annotated[float, Meta(ge=0.5, le=86400)] = 60.0
 
 
 class Settings(Section, frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+_PICTURES_BEFORE_LOST = 1.5
 TAKEN_NAMES = ("thermal", "pipeline", "position")
 """Streams that health, pictures and counters know beside the cameras."""
 
@@ -24,6 +25,7 @@ def contradictions(table: dict[str, Any]) -> list[str]:
     for name in TAKEN_NAMES:
         if name in names:
             problems.append(f"cameras: the name {name!r} is taken by the robot itself (rename the camera)")
+    problems += _tracking_problems(table, entries)
     screening = _table(table, "screening")
     window = screening.get("ambient_window_c")
     if (
@@ -57,6 +59,25 @@ def contradictions(table: dict[str, Any]) -> list[str]:
             problems.append(f"{where}: {path!r} holds a zero byte (name a file)")
         elif path.startswith("~") and not _home_known(path):
             problems.append(f"{where}: {path!r} names the home of an unknown user (give the full path)")
+    return problems
+
+
+def _tracking_problems(table: dict[str, Any], cameras: list[dict[str, Any]]) -> list[str]:
+    """Returns settings with which nobody would be followed: they would be somebody else in every picture. What is wrong alone is told elsewhere."""
+    problems: list[str] = []
+    tracking, detection = _table(table, "tracking"), _table(table, "detection")
+    lost_s = tracking.get("lost_s", 3.0)
+    rates_hz = [rate for camera in cameras if isinstance(rate := camera.get("rate_hz", 10.0), int | float) and rate > 0]
+    if isinstance(lost_s, int | float) and rates_hz and 0.5 <= lost_s < _PICTURES_BEFORE_LOST / min(rates_hz):
+        problems.append(
+            f"tracking.lost_s: {lost_s:g} s are less than {_PICTURES_BEFORE_LOST:g} pictures at {min(rates_hz):g} a second: everybody would be "
+            f"somebody new in every picture (at least {_PICTURES_BEFORE_LOST / min(rates_hz):.1f})"
+        )
+    score_min, score_new = detection.get("score_min", 0.4), tracking.get("score_new", 0.6)
+    if isinstance(score_min, int | float) and isinstance(score_new, int | float) and score_new < score_min <= 0.8:
+        problems.append(
+            f"detection.score_min: {score_min:g} is above tracking.score_new, {score_new:g} (faint faces only continue tracks)"
+        )
     return problems
 
 

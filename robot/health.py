@@ -21,6 +21,8 @@ ALIVE_FLOOR_S = 1.0
 """A fast stream is not called dead for a hiccup shorter than this."""
 VITAL_SILENCE_S = 2.0
 """Thermal sensor and pipeline: the longest silence before screening is unavailable, whatever the declared rate."""
+CAMERA_SILENCE_S, CAMERA_PERIODS = 3.0, 2.5
+"""A camera that screening rests on: by then, or after so many periods of a slower one, somebody may have come and gone unseen."""
 RATE_SHARE = 0.7
 RATE_WINDOW_S = 5.0
 LATE_S = 1.0
@@ -145,8 +147,11 @@ class Health:
         self._streams: dict[str, _Stream] = {}
         for name, declared_hz in streams.items():
             alive_s = max(ALIVE_PERIODS / declared_hz, ALIVE_FLOOR_S)
-            vital = name in (thermal, pipeline)
-            self._streams[name] = _Stream(declared_hz, min(alive_s, VITAL_SILENCE_S) if vital else alive_s)
+            if name in (thermal, pipeline):
+                alive_s = min(alive_s, VITAL_SILENCE_S)
+            elif name in self._cameras:
+                alive_s = min(alive_s, max(CAMERA_SILENCE_S, CAMERA_PERIODS / declared_hz))
+            self._streams[name] = _Stream(declared_hz, alive_s)
         self._conditions: dict[
             str, bool
         ] = {}  # nothing is taken for granted: while one is unset, the robot is starting

@@ -16,6 +16,7 @@ from robot.config import Settings, StreamSettings
 from robot.errors import CalibrationError, ConfigError
 from robot.optics import Optic, shares_of_view
 from robot.record import problems as record_problems
+from robot.registration import FACE_WIDTH_M, default_face_px_min
 from robot.stream_session import Tokens
 from robot.uplink import problems as uplink_problems
 
@@ -136,6 +137,19 @@ def view_problems(cameras: Iterable[str], calibration: files.Calibration) -> lis
     ]
 
 
+def _face_problems(face_px_min: float | None, calibration: files.Calibration) -> list[str]:
+    """Returns what is wrong where hardly anybody comes near enough to be measured: all would be too far, and nothing else told of it."""
+    thermal = calibration.thermal
+    most_px = max(2 * default_face_px_min(thermal.width_px), thermal.width_px / 5)
+    if face_px_min is None or face_px_min <= most_px:
+        return []
+    nearer_m = thermal.fx_px * FACE_WIDTH_M / face_px_min
+    return [
+        f"measurement.face_px_min: only who is nearer than {nearer_m:.2f} m would be measured (at most {most_px:g} with {thermal.width_px} "
+        "columns, or leave it out)"
+    ]
+
+
 def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
     found = [
         f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
@@ -143,6 +157,7 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
         if camera.name not in calibration.cameras
     ]
     found.extend(view_problems((camera.name for camera in settings.cameras), calibration))
+    found.extend(_face_problems(settings.measurement.face_px_min, calibration))
     sizes_px = factory.thermal_sizes_px(settings.thermal.address)
     size_px = calibration.thermal.width_px, calibration.thermal.height_px
     if sizes_px and size_px not in sizes_px:

@@ -92,6 +92,8 @@ class Tracker:
         self._next_id = 1
         self._people = np.zeros(0, dtype=PERSON)
         self._cameras: list[str] = []
+        self._taken_ns = np.zeros(0, dtype=np.int64)
+        """Of each camera the newest picture that was looked at."""
         self._palette = Palette()
 
     def __len__(self) -> int:
@@ -158,6 +160,10 @@ class Tracker:
             people["looked_ns"][rows] = t_ns
 
     def _take(self, faces: Sighted) -> None:
+        self._taken_ns = np.concatenate(
+            [self._taken_ns, np.zeros(len(self._cameras) - len(self._taken_ns), dtype=np.int64)]
+        )
+        np.maximum.at(self._taken_ns, faces.camera, faces.taken_ns)
         if not len(faces) and not len(self._people):
             return
         everybody = np.arange(len(self._people))
@@ -441,7 +447,9 @@ class Tracker:
         patience_s = np.minimum(lost_s + people["excused_s"], max(limits.hidden_s, limits.lost_s))
         keep = unseen_s <= np.where(people["confirmed"], patience_s, limits.tentative_s)
         if not keep.all():
-            self._people = people[keep]
+            # Whom no picture could have shown since is not missing: a slow camera would never show anybody twice in time.
+            awaited = ~people["confirmed"] & (people["seen_ns"] >= self._taken_ns[people["camera"]])
+            self._people = people[keep | (awaited & (unseen_s <= limits.hidden_s))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -189,6 +189,52 @@ def test_one_wrong_value_is_one_problem(sections: dict[str, Any], path: str) -> 
     assert problem.startswith((f"{path}: ", f"{path}["))
 
 
+@pytest.mark.parametrize(
+    ("sections", "path"),
+    [
+        ({"tracking": {"score_new": 1.0}}, "tracking.score_new"),
+        ({"detection": {"score_min": 0.95}}, "detection.score_min"),
+        ({"detection": {"score_min": 0.7}}, "detection.score_min"),
+        ({"detection": {"nms_iou": 1.0}}, "detection.nms_iou"),
+        ({"tracking": {"lost_s": 1e6}}, "tracking.lost_s"),
+        ({"tracking": {"lost_s": 0.001}}, "tracking.lost_s"),
+        ({"attention": {"unmatched_s": 1e6}}, "attention.unmatched_s"),
+        ({"measurement": {"yaw_max_deg": 0.5}}, "measurement.yaw_max_deg"),
+        ({"measurement": {"skin_emissivity": 0.8}}, "measurement.skin_emissivity"),
+        ({"reference": {"tolerance_c": 5.0}}, "reference.tolerance_c"),
+        ({"reference": {"smoothing_s": 600.0}}, "reference.smoothing_s"),
+        ({"reference": {"spread_c": 10.0}}, "reference.spread_c"),
+        ({"screening": {"readings_min": 40}}, "screening.readings_min"),
+        ({"screening": {"decide_s": 600.0}}, "screening.decide_s"),
+        ({"screening": {"ambient_window_c": [-30.0, 32.0]}}, "screening.ambient_window_c"),
+        ({"screening": {"ambient_window_c": [16.0, 60.0]}}, "screening.ambient_window_c"),
+        ({"alarm": {"hold_s": 3600.0}}, "alarm.hold_s"),
+        ({"alarm": {"hysteresis_c": 40.0}}, "alarm.hysteresis_c"),
+        ({"coverage": {"summary_s": 1e-6}}, "coverage.summary_s"),
+        ({"store": {"retention_hours": 0.001}}, "store.retention_hours"),
+    ],
+)
+def test_what_would_judge_nobody_or_wrongly_while_all_looks_well_is_refused(
+    sections: dict[str, Any], path: str
+) -> None:
+    (problem,) = problems(**sections)
+    assert problem.startswith((f"{path}: ", f"{path}["))
+
+
+@pytest.mark.parametrize("key", [{"rate_hz": 0.1}, {"network_px": [32, 32]}])
+def test_cameras_that_could_show_nobody_are_refused(key: dict[str, Any]) -> None:
+    (problem, *_) = problems_of_cameras([{"name": "front", "address": "v4l2:/dev/video0"} | key])
+    assert problem.startswith(f"cameras[0].{next(iter(key))}")
+
+
+def test_whoever_is_lost_before_the_next_picture_is_nobody() -> None:
+    slow = {"name": "front", "address": "v4l2:/dev/video0", "rate_hz": 0.5}
+    assert config.parse(table() | {"cameras": [slow]}, Path("/robot")).tracking.lost_s == 3.0
+    with pytest.raises(ConfigError) as caught:
+        config.parse(table(tracking={"lost_s": 1.0}) | {"cameras": [slow]}, Path("/robot"))
+    assert [problem.partition(":")[0] for problem in caught.value.problems] == ["tracking.lost_s"]
+
+
 def test_every_step_of_a_tenth_is_a_threshold() -> None:
     for tenths in range(340, 391):
         assert settings(screening={"threshold_c": tenths / 10}).screening.threshold_c == tenths / 10

@@ -235,3 +235,18 @@ def test_a_stream_without_a_rate_is_refused() -> None:
         Health({"front": 10.0, "pipeline": 10.0}, cameras=["front"])
     with pytest.raises(ValueError, match="weather"):
         Health(RATES, cameras=["front"]).set_condition("weather", True)
+
+
+@pytest.mark.parametrize(("declared_hz", "silence_s"), [(10.0, 1.0), (2.0, 3.0), (0.5, 5.0)])
+def test_a_slow_camera_that_screening_rests_on_is_not_awaited_for_ten_periods(
+    declared_hz: float, silence_s: float
+) -> None:
+    """At two pictures a second five seconds went by before it was called lost: people came and went meanwhile."""
+    rates = {"thermal": 9.0, "pipeline": 4.0, "front": declared_hz, "side": declared_hz}
+    health = Health(rates, cameras=["front"])
+    for name in ("front", "side"):
+        health.beat(name, 0)
+    late_ns = round((silence_s + 0.1) * S)
+    assert health.evaluate(round(silence_s * S)).devices["front"].alive
+    devices = health.evaluate(late_ns).devices
+    assert not devices["front"].alive and devices["side"].alive == (declared_hz < 10.0)

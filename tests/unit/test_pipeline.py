@@ -555,7 +555,7 @@ def test_everybody_in_view_is_counted_at_the_end() -> None:
 
 
 def test_an_alarm_still_held_is_raised_at_the_end() -> None:
-    run = ready(alarm={"hold_s": 60.0})
+    run = ready(alarm={"hold_s": 10.0})
     run.people = lambda t_s: [person(FEBRILE_C), person(y_m=0.6)]
     run.run(4.0)
     assert {placed.verdict.kind for placed in run.verdicts} == {VerdictKind.ELEVATED, VerdictKind.NORMAL}
@@ -577,7 +577,7 @@ def test_an_elevated_verdict_reached_only_at_the_end_is_an_alarm_too() -> None:
     assert reading is not None
     # A threshold so little below the estimate that the verdict is given time.
     threshold_c = math.floor((reading.body_c - 0.02) * 10) / 10
-    run = ready(screening={"decide_s": 60.0, "threshold_c": threshold_c})
+    run = ready(screening={"decide_s": 10.0, "threshold_c": threshold_c})
     run.people = lambda t_s: [person(FEBRILE_C)]
     run.run(1.0)
     assert not run.verdicts and not run.raised

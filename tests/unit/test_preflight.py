@@ -121,6 +121,13 @@ def test_a_calibration_without_a_plate_can_be_allowed(tmp_path: Path, allow: str
     assert found(station(tmp_path, GOOD + allow, reference=None)) == []
 
 
+@pytest.mark.parametrize(("face_px_min", "right"), [(7.0, True), (32.0, True), (33.0, False), (1000.0, False)])
+def test_a_face_that_nobody_shows_from_a_distance_is_refused(tmp_path: Path, face_px_min: float, right: bool) -> None:
+    """Everybody would be too far, which is no fault of the robot's and is not warned of."""
+    problems = found(station(tmp_path, f"{GOOD}[measurement]\nface_px_min = {face_px_min}"))
+    assert [problem.partition(":")[0] for problem in problems] == ([] if right else ["measurement.face_px_min"])
+
+
 def test_no_calibration_and_a_damaged_one(tmp_path: Path) -> None:
     path = station(tmp_path)
     (tmp_path / "calibration.json").write_text("{}")

@@ -147,8 +147,28 @@ def test_a_track_is_confirmed_by_hits() -> None:
 def test_a_passing_fancy_of_the_detector_dies_soon() -> None:
     tracker = Tracker()
     tracker.update(0, [located_at("front", 0, [[2.0, 0.0, 1.7]])])
-    assert len(tracker.update(round(LIMITS.tentative_s * S), [])) == 1
+    empty = located_at("front", STEP_NS, [])
+    assert len(tracker.update(round(LIMITS.tentative_s * S), [empty])) == 1
     assert tracker.update(round((LIMITS.tentative_s + 0.01) * S), []) == []
+
+
+@pytest.mark.parametrize("period_s", [0.9, 1.4, 2.0])
+def test_a_camera_however_slow_shows_somebody_twice(period_s: float) -> None:
+    """Forgotten before the next picture, nobody would ever be confirmed, measured or counted, and the robot would look well."""
+    tracker = Tracker()
+    for tick in range(round(3 * period_s * 4)):  # the pipeline asks four times a second
+        t_s = tick / 4
+        taken = [located_at("front", round(n * period_s * S), [[2.0 - 0.4 * n * period_s, 0.0, 1.7]]) for n in range(3)
+                 if t_s - 0.25 < n * period_s <= t_s]  # fmt: skip
+        tracks = tracker.update(round(t_s * S), taken)
+    assert [(track.track_id, track.confirmed, track.hits) for track in tracks] == [(1, True, 3)]
+
+
+def test_without_any_further_picture_a_face_seen_once_is_forgotten_in_the_end() -> None:
+    tracker = Tracker()
+    tracker.update(0, [located_at("front", 0, [[2.0, 0.0, 1.7]])])
+    assert len(tracker.update(round(LIMITS.hidden_s * S), [])) == 1
+    assert tracker.update(round((LIMITS.hidden_s + 0.01) * S), []) == []
 
 
 def test_faint_faces_continue_a_track_but_never_begin_one() -> None:
@@ -365,7 +385,7 @@ def test_ten_thousand_updates_leave_no_trace() -> None:
         most = max(most, len(tracker))
     assert most <= 2 * (2 + UNJUDGED_S)
     sizes = {name: len(value) for name, value in vars(tracker).items() if hasattr(value, "__len__")}
-    assert sizes == {"_people": len(tracker), "_cameras": 1, "_robot_m": 3}
+    assert sizes == {"_people": len(tracker), "_cameras": 1, "_taken_ns": 1, "_robot_m": 3}
     tracker.update(20_000 * STEP_NS, [])
     assert len(tracker) == 0
 
