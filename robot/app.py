@@ -107,7 +107,11 @@ class App:
         self._lamp = Lamp(self._open_indicator(), settings.indicator.night, self._carried, self.metrics)
         with contextlib.ExitStack() as ends:  # one that fails keeps no other from its end
             ends.callback(self._lamp.close)
-            self._lamp.show(DARK)  # before the event database, which takes a while to look through after months
+            # Before the event database is opened, which takes a while to look through after months: not screening, and red where an
+            # alarm stands, as well as can be read by then. Whether that was so is told by the second reading.
+            self._lamp.show(DARK)
+            self._carried.remember(self._unanswered(logging.DEBUG))
+            self._lamp.show(DARK)
             self._evidence = Evidence(settings.evidence)
             self._saver = self._make_saver()
             ends.callback(self._saver.close, _SAVE_S)
@@ -116,7 +120,7 @@ class App:
             self._events = EventFactory(
                 settings.robot.name, settings.robot.place, self._saver.last_seq + 1, self._event_ids
             )
-            self._carried.remember(self._unanswered())
+            self._carried.remember(self._unanswered(logging.WARNING))
             self._supplies = Supplies(self._supply_openers(), PowerRules(**msgspec.structs.asdict(settings.power)))
             ends.callback(self._close_recorder)
             ends.callback(self._supplies.close)
@@ -185,19 +189,19 @@ class App:
         if self._recorder is not None:
             self._recorder.close()
 
-    def _unanswered(self) -> list[bytes]:
-        """Returns the alarms from before this start that nobody has answered; without a readable store there are none."""
+    def _unanswered(self, level: int) -> list[bytes]:
+        """Returns the alarms from before this start that nobody has answered; without a readable store there are none. `level` is the log's."""
         since_utc = rfc3339(max(0, time.time_ns() - DAY_NS))
         reader = StoreReader(Path(self.settings.store.path))
         try:
             raised = [event.json for event in reader.unanswered(since_utc, CARRIED_MAX)]
         except StoreError as error:
-            log.error("alarms from before the start cannot be read: %s", error)
+            log.log(level, "alarms from before the start cannot be read: %s", error)
             raised = []
         finally:
             reader.close()
         if raised:
-            log.warning("%d alarms from before this start stand unanswered", len(raised))
+            log.log(level, "%d alarms from before this start stand unanswered", len(raised))
         return raised
 
     def _make_loop(self) -> Loop:

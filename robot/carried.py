@@ -53,8 +53,8 @@ class Carried:
         self.remember(raised)
 
     def remember(self, raised: Iterable[bytes]) -> None:
-        """Takes more of them."""
-        self._alarms |= {one.alarm: one for one in map(_shown, raised) if one is not None}
+        """Takes these in place of all that were remembered before."""
+        self._alarms = {one.alarm: one for one in map(_shown, raised) if one is not None}
 
     @property
     def alarms(self) -> tuple[LiveAlarm, ...]:
@@ -87,7 +87,7 @@ def _shown(event: bytes) -> LiveAlarm | None:
     """Returns what is shown of an event; None of one that cannot be read: it must not keep the robot from starting."""
     try:
         told = msgspec.json.decode(event, type=_Raised)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, TypeError, ValueError):
         return None
     reading = told.data.reading
     return LiveAlarm(

@@ -12,28 +12,19 @@ from pathlib import Path
 
 import aiomqtt
 import pytest
+from alarm_event import ALARM
 from broker import Mosquitto
 from certificates import Authority
 from test_uplink import Sender, sending
 from waiting import until_so
 
 from robot.bench_fleet_brokers import Node, free_ports
-from robot.event_data import AlarmRaisedData, ReadingData
 from robot.events import encode
 from robot.store import Store
 
 pytestmark = pytest.mark.system
 
 PAGE = (Path(__file__).parents[2] / "docs" / "fleet.md").read_text(encoding="utf-8")
-ALARM = AlarmRaisedData(
-    alarm="alarm-1", person=3, readings=6, threshold_c=37.3, policy="absolute", margin_c=0.9, calibration_id="cal-1",
-    camera="front", position_m=(1.4, 0.3, 1.6), t_position_ns=1, t_evidence_ns=1, t_lamp_ns=2, latency_ms=20.0,
-    reading=ReadingData(
-        raw_c=33.9, reference_correction_c=0.42, emissivity_correction_c=0.21, atmosphere_correction_c=0.02,
-        size_of_source_correction_c=0.35, skin_c=34.9, site_offset_c=3.3, body_c=38.2, uncertainty_c=0.2,
-        random_uncertainty_c=0.05, roi="canthi", roi_px=(60.0, 40.0, 8.0, 5.0), face_px_thermal=21.0, distance_m=1.4,
-    ),
-)  # fmt: skip
 
 
 def test_it_takes_every_event_once_also_after_it_was_away(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from alarm_event import ALARM
 from gpiozero import Device, OutputDevice
 from gpiozero.pins.mock import MockFactory, MockPin
 from waiting import until
@@ -22,6 +23,7 @@ from whole_station import Event, Listener, fault, held_ns, person, small_rig, st
 from robot import calibrated, config
 from robot.app import App
 from robot.errors import StoreError
+from robot.events import EventFactory
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline
 from robot.store import Store
@@ -254,13 +256,25 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
         listener.close()
 
 
-def test_the_lamp_says_not_screening_while_the_event_database_is_looked_through(
-    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("before", "lit"),
+    [("nothing", {"amber"}), ("an alarm", {"amber", "red"}), ("damage", {"amber"})],
+)
+def test_the_lamp_says_what_is_so_while_the_event_database_is_looked_through(
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch, before: str, lit: set[str]
 ) -> None:
+    """Not screening; and red for an alarm that nobody has answered, where that can be read."""
     scenario = parse_scenario('description = "empty"\nseed = 3')
     rig = small_rig(tmp_path, cameras=["front"])
     with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
         app = App(config.load(settings_of(tmp_path, simulated)))
+    path = Path(app.settings.store.path)
+    if before != "nothing":
+        with Store(path) as store:
+            events = EventFactory("robot-1", "", 1, lambda: "a")
+            store.append(events.make(ALARM, t_unix_ns=time.time_ns(), t_mono_ns=0))
+    if before == "damage":
+        path.write_bytes(bytes(100) + path.read_bytes()[100:])
     seen: list[set[str]] = []
 
     def opened(*arguments: Any, **more: Any) -> Store:
@@ -270,7 +284,7 @@ def test_the_lamp_says_not_screening_while_the_event_database_is_looked_through(
     monkeypatch.setattr("robot.app.Store", opened)
     with pytest.raises(StoreError):
         app.run()
-    assert seen == [{"amber"}]
+    assert seen == [lit]
     assert not hands.lit(), "dark, whatever ended it"
 
 

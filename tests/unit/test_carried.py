@@ -51,6 +51,14 @@ def test_it_stands_is_answered_once_and_goes() -> None:
     assert carried.alarms == () and carried.clear(99 * SECOND_NS) == []
 
 
+def test_what_is_remembered_takes_the_place_of_what_was() -> None:
+    """The first reading is of a database that nobody has looked through yet."""
+    first, second = (encode(factory().make(raised(name), t_unix_ns=0, t_mono_ns=0)) for name in "ab")
+    carried = Carried([first], clear_s=30.0)
+    carried.remember([second, None, "not read whole"])  # type: ignore[list-item]
+    assert carried.standing == ("b",)
+
+
 def test_what_another_version_wrote_keeps_no_robot_from_starting() -> None:
     little = b'{"t_utc":"2026-01-01T00:00:00.000000Z","data":{"alarm":"a","person":1,"new":[],"reading":{"body_c":38.0,"uncertainty_c":0.2}}}'
     strange = [b"{", b"[]", b"{}", little.replace(b'"person":1', b'"person":"one"')]
