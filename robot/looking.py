@@ -126,10 +126,10 @@ class Looker:
         return () if self._attention is None else self._attention.shed()
 
     def _plan(self, now_ns: int, shot: CameraShot, due: Due) -> Plan:
-        if self._attention is None:
-            return Plan(Whole.FULL)
         targets = self._targets(shot, due)
-        plan = self._attention.plan(now_ns, shot.camera, shot.t_mono_ns, targets, shot.full_size_px)
+        plan = Plan(Whole.FULL)
+        if self._attention is not None:
+            plan = self._attention.plan(now_ns, shot.camera, shot.t_mono_ns, targets, shot.full_size_px)
         looked = targets if plan.whole is Whole.FULL else [t for crop in plan.crops for t in crop.targets]
         for target in looked:
             self._tried_ns[target.kind is Kind.WARM, target.number] = shot.t_mono_ns

@@ -386,6 +386,7 @@ class Pipeline:
         own = {
             "plate_lost": without_plate and self.warm_up.begun and not self._needs_reference(),
             "nobody_read": self._screener.reads_nobody,
+            "no_faces": self._warm.shows_no_faces,
             "view_narrowed": self._view_narrowed(),
         }
         shed = (f"detail_shed_{what}" for what in self._looker.shed())

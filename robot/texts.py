@@ -54,6 +54,10 @@ WARNINGS: dict[str, Text] = {
         "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",
     ),
+    "no_faces": Text(
+        "WARM PEOPLE PASS, AND NO CAMERA SHOWS A FACE: look at the front camera (turned away, knocked, out of focus)",
+        "有人体热源经过，但摄像头未发现任何人脸：请检查前方摄像头（朝向、位置、对焦）",
+    ),
     "evidence_stopped": Text(
         "Evidence of alarms cannot be kept: its folder cannot be written, or the disk is full or fails",
         "无法保存警报证据：文件夹不可写，或磁盘已满、故障",

@@ -8,6 +8,7 @@ looked closer is a person who is there and cannot be measured: counted once.
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -37,6 +38,8 @@ _ASPECT = (0.35, 2.8)
 _FILLED = 0.4
 _PARALLAX = 0.5
 """The range of a warm place may be wrong by this share of itself: what stands still seems to move by as much of the robot's own way."""
+_LATELY = 12
+"""So many warm people in a row without a face are no chance, and few enough that it shows within minutes."""
 _BODY_ACROSS, _BODY_DOWN = 2.0, 9.0
 """How far arms and hands are from a face: face widths to the side and down."""
 
@@ -137,6 +140,8 @@ class WarmWatch:
     places: list[WarmPlace] = field(default_factory=list)
     unmatched_warm: int = 0
     """People who were warm, stayed, and showed no face: since the start. One whose face is found later is taken off again."""
+    _lately: deque[bool] = field(default_factory=lambda: deque(maxlen=_LATELY))
+    """Of the warm places last that found their face or were counted without: whether they found it."""
     _next: int = 1
     _stance: Stance = STILL
 
@@ -163,6 +168,11 @@ class WarmWatch:
         """Returns the places that are waiting for a face."""
         return [place for place in self.places if not place.matched]
 
+    @property
+    def shows_no_faces(self) -> bool:
+        """True when of the warm people lately none showed a face: a camera that was turned away, or is out of focus, looks like that."""
+        return len(self._lately) == _LATELY and not any(self._lately)
+
     def _follow(self, t_ns: int, blob: Blob, has_face: bool) -> None:
         near = [(_apart(place.blob, blob), index) for index, place in enumerate(self.places) if place.last_ns < t_ns]
         best = min(near, default=(math.inf, -1))
@@ -170,6 +180,8 @@ class WarmWatch:
             here_m = self._stance[:2]
             self.places.append(WarmPlace(self._next, blob, t_ns, t_ns, blob, matched=has_face, began_from_m=here_m))
             self._next += 1
+            if has_face:
+                self._lately.append(True)
             return
         place = self.places[best[1]]
         place.blob, place.last_ns = blob, t_ns
@@ -178,6 +190,7 @@ class WarmWatch:
         place.moved |= not 0.67 < blob.width_px / place.began.width_px < 1.5 and not driven
         if has_face and not place.matched:
             place.matched = True
+            self._lately.append(True)
             if place.counted:
                 self.unmatched_warm -= 1
 
@@ -186,6 +199,7 @@ class WarmWatch:
         if stayed and place.moved and place.looks >= self.looks_min and not (place.matched or place.counted):
             place.counted = True
             self.unmatched_warm += 1
+            self._lately.append(False)
 
 
 def _carried(blob: Blob, position_m: F64, thermal: Optic) -> Blob:

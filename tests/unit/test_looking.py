@@ -141,6 +141,16 @@ def test_a_warm_place_is_retried_closer_by_the_front_camera_only_and_told_so() -
     assert len(stage.close.frames) == 1, "not in every picture"
 
 
+def test_without_attention_a_warm_place_is_looked_at_as_well_as_with_it() -> None:
+    """Else nobody without a face would be counted where attention is off."""
+    stage = Stage(enabled=False)
+    warm, beside = place(), replace(place(y_m=-9.0), number=4)
+    for tick in range(20):
+        stage.look(tick * TENTH, Due((), (), [warm, beside]))
+        stage.look(tick * TENTH, Due((), (), [warm, beside]), camera_shot(tick * TENTH, "rear"))
+    assert warm.looks >= 2 and beside.looks == 0
+
+
 def test_a_person_seen_just_now_can_wait_and_a_new_one_cannot() -> None:
     for seen_ns, confirmed, looks in ((0, True, 0), (0, False, 1), (-4 * TENTH, True, 1)):
         stage = Stage()

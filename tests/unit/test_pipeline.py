@@ -48,7 +48,9 @@ class Run:
         self.people = people
         self.known = known or calibration()
         numbers = itertools.count(1)
-        eyes = Eyes(lambda t_ns: self.people(t_ns / S), self.known)
+        self.seen: Callable[[float], Sequence[Person]] | None = None
+        """Whom the cameras see, if it is not everybody."""
+        eyes = Eyes(lambda t_ns: (self.seen or self.people)(t_ns / S), self.known)
         self.pipeline = Pipeline(settings(**sections), self.known, eyes, 0, lambda: f"a{next(numbers)}")
         self.tick = 0
         self.plate_c: float | None = PLATE_C
@@ -669,6 +671,19 @@ def test_a_covered_window_of_the_sensor_is_said_where_no_plate_tells_of_it() -> 
     run.thermal = lambda frame: frame
     run.run(6.0)
     assert run.pipeline.view().health.warnings == ()
+
+
+def test_a_camera_that_looks_elsewhere_is_said_once_nobody_shows_a_face() -> None:
+    """It sends sharp pictures of the ceiling: nobody is seen, and the light would be green for ever."""
+    run = ready()
+    run.people = lambda t_s: [person(y_m=0.7 - 0.5 * (t_s % 3.0))] if t_s % 3.0 < 2.0 else NOBODY
+    run.seen = lambda t_s: NOBODY
+    run.run(50.0)
+    assert run.pipeline.coverage.seen == 0 and run.pipeline.unmatched_warm >= 12
+    assert run.pipeline.view().health.warnings == ("no_faces",)
+    run.seen = None
+    run.run(6.0)
+    assert run.pipeline.view().health.warnings == () and run.pipeline.coverage.seen > 0
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e30])

@@ -115,6 +115,17 @@ def test_who_has_a_face_is_not_counted_and_a_face_found_later_takes_it_back() ->
     assert late.run(30, [blob(60.0)]) == 0, "who then turns away has been found all the same"
 
 
+def test_many_warm_people_in_a_row_without_a_face_are_no_chance() -> None:
+    watched = Watched()
+    for passed in range(12):
+        assert not watched.watch.shows_no_faces, passed
+        watched.walk(20)
+        watched.run(10, [])
+    assert watched.watch.shows_no_faces and watched.watch.unmatched_warm == 12
+    watched.walk(3, rois=True)
+    assert not watched.watch.shows_no_faces, "one face, and the cameras look where the sensor does"
+
+
 def test_a_fixture_that_never_moves_is_not_a_person() -> None:
     assert Watched().run(90, [blob(50.0)]) == 0
 
