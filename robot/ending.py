@@ -24,6 +24,11 @@ class Ending:
         if not self._held:
             raise self._error()
 
+    @property
+    def came(self) -> bool:
+        """Whether there was a signal: for work that is held and looks for itself where it can be left."""
+        return self._came
+
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
         self._held = True

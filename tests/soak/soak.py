@@ -39,6 +39,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from whole_station import Event, Robot, Simulators, configure, ends, fault, small_rig
 
+from robot.command import INTERRUPTED, exit_code
+from robot.ending import Ending, interruptible
 from simulators.plate_pty import PlatePty
 from simulators.score import score
 from simulators.truth import Header, Line, PersonLine, Sample
@@ -78,9 +80,11 @@ class Soak:
         self._restarts = 0
         self._open: contextlib.ExitStack = contextlib.ExitStack()
         self._acked: set[str] = set()
+        self._interrupted = False
 
-    def run(self, show: Callable[[str], None]) -> dict[str, Any]:
-        """Returns everything that was found."""
+    def run(self, show: Callable[[str], None], ending: Ending | None = None) -> dict[str, Any]:
+        """Returns everything that was found, also where `ending` came in the middle of it; raises KeyboardInterrupt if that was nothing."""
+        ending = ending or Ending(KeyboardInterrupt)
         with contextlib.ExitStack() as held:
             self.plate = PlatePty()
             self.plate.start()
@@ -95,8 +99,11 @@ class Soak:
             self.robot = held.enter_context(ends(Robot(self.folder)))
             self.robot.available()
             show(f"{len(self.plan)} faults in {self.seconds:g} s")
-            self._loop(show)
+            with contextlib.suppress(KeyboardInterrupt), ending.held():
+                self._loop(show, ending)
             held.callback(self._open.close)
+            if ending.came:
+                self._cut(show)
             told_s = time.monotonic()
             self.robot.tell(signal.SIGTERM)
             code, _ = self.robot.ended()
@@ -136,8 +143,8 @@ class Soak:
         rig = None if self._full else small_rig(self.folder, cameras=["front", "left"])
         return Simulators(self.folder, scenario, *arguments, rig=rig)
 
-    def _loop(self, show: Callable[[str], None]) -> None:
-        """Samples and acts until the time is over."""
+    def _loop(self, show: Callable[[str], None], ending: Ending) -> None:
+        """Samples and acts until the time is over, or somebody ends it."""
         steps: list[tuple[float, str, Planned | None]] = [
             (t_s, "sample", None) for t_s in _ticks(max(self.simulators.t_s, 0.0), self.seconds, self.sample_s)
         ]
@@ -145,6 +152,8 @@ class Soak:
             steps += [(one.at_s, "begin", one), (one.end_s, "end", one)]
         for t_s, what, one in sorted(steps, key=lambda step: step[0]):
             while self.simulators.t_s < t_s:
+                if ending.came:
+                    return
                 self._acknowledge()
                 time.sleep(min(0.5, max(0.0, t_s - self.simulators.t_s)))
             assert self.robot.running, self.robot.log_text[-3000:]
@@ -154,6 +163,16 @@ class Soak:
                     show(" ".join(f"{name} {self.rows[-1][name]:g}" for name in soak_verdict.COLUMNS))
             elif not one.kind.device:
                 getattr(self, f"_{what}_{one.kind.name}", lambda: None)()
+
+    def _cut(self, show: Callable[[str], None]) -> None:
+        """The run was interrupted: it was as long as it was, and what is broken just now is put right."""
+        if not self.rows:
+            raise KeyboardInterrupt
+        self._interrupted, self.seconds = True, self.simulators.t_s
+        show(f"interrupted after {self.seconds:.0f} s; what was found until then:")
+        now = soak_plan.active(self.plan, self.seconds)
+        if now is not None and not now.kind.device:
+            getattr(self, f"_end_{now.kind.name}", lambda: None)()
 
     def _acknowledge(self) -> None:
         """An officer answers every alarm a few seconds after it."""
@@ -244,8 +263,7 @@ class Soak:
             for e in stored
             if e["type"] == "health.changed"
         ]
-        ends_s = [one.at_s for one in self.plan[1:]] + [self.seconds]
-        came = [soak_verdict.judge(one, states, end_s) for one, end_s in zip(self.plan, ends_s, strict=True)]
+        came = soak_verdict.judge_all(self.plan, states, self.seconds, self._interrupted)
         samples = {name: [row[name] for row in self.rows] for name in soak_verdict.COLUMNS}
         quiet = [soak_plan.active(self.plan, t_s, QUIET_AFTER_S) is None for t_s in samples["t_s"]]
         log = self.robot.log_text
@@ -263,6 +281,7 @@ class Soak:
         cpu = (samples["cpu_s"][-1] - samples["cpu_s"][0]) / max(samples["t_s"][-1] - samples["t_s"][0], 1e-9)
         return {
             "mode": "real time",
+            "interrupted": self._interrupted,
             "recording": self._record,
             "cameras": len(self.simulators.ready["cameras"]),
             "stop_s": round(self.stop_s, 2),
@@ -336,7 +355,7 @@ def _kill(simulators: Simulators) -> None:
 
 
 def report(found: Mapping[str, Any], json_path: Path | None, picture: Path | None, show: Callable[[str], None]) -> int:
-    """Writes what was asked for; returns 0 when nothing was wrong."""
+    """Writes what was asked for; returns the exit code, 0 when nothing was wrong."""
     for name, value in found.items():
         if name not in ("samples", "came", "by_fault"):
             show(f"{name}: {value}")
@@ -357,11 +376,11 @@ def report(found: Mapping[str, Any], json_path: Path | None, picture: Path | Non
             for one in found["came"]
         ]
         draw(found["samples"], came, found, picture)
-    return 1 if found["problems"] else 0
+    return INTERRUPTED if found["interrupted"] else 1 if found["problems"] else 0
 
 
 def main() -> int:
-    """Returns 0 when nothing was lost, false, stuck or growing."""
+    """Returns 0 when nothing was lost, false, stuck or growing; INTERRUPTED, whatever was found until then, if somebody ended it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--seed", type=int, default=1)
@@ -385,6 +404,7 @@ def main() -> int:
     words = options.only or [""]
     kinds = tuple(kind for kind in soak_plan.EVERY if any(word in kind.title for word in words))
     with contextlib.ExitStack() as held:
+        ending = held.enter_context(interruptible(KeyboardInterrupt))
         name = options.keep or held.enter_context(tempfile.TemporaryDirectory(prefix="patrol-soak-"))
         Path(name).mkdir(parents=True, exist_ok=True)
         seconds = options.hours * 3600
@@ -392,14 +412,13 @@ def main() -> int:
             from soak_fast import KINDS, FastSoak
 
             planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, KINDS)
-            found = FastSoak(Path(name), seconds, planned, options.seed, options.sample, process_row).run(show)
+            found = FastSoak(Path(name), seconds, planned, options.seed, options.sample, process_row).run(show, ending)
         else:
             planned = soak_plan.plan(options.seed, FIRST_FAULT_S, seconds, kinds)
-            found = Soak(Path(name), seconds, planned, options.seed, options.sample, options.record, options.full).run(
-                show
-            )
+            one = Soak(Path(name), seconds, planned, options.seed, options.sample, options.record, options.full)
+            found = one.run(show, ending)
     return report(found, options.json, options.picture, show)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_code("soak", main))

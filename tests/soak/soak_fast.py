@@ -6,6 +6,7 @@ to be (simulators/week_run.py). Memory is that of a process which also holds the
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import json
@@ -27,6 +28,7 @@ import soak_plan
 import soak_verdict
 from soak_plan import Planned
 
+from robot.ending import Ending
 from robot.events import Event, EventFactory, encode
 from robot.outcome import Acknowledge, StepResult
 from robot.pipeline import Pipeline
@@ -98,11 +100,13 @@ class FastSoak:
             seed,
         )
         self.rows: list[dict[str, float]] = []
+        self._interrupted = False
         self._spent: defaultdict[str, float] = defaultdict(float)
         self._false_alarms = self._in_range = self._measured = 0
 
-    def run(self, show: Callable[[str], None]) -> dict[str, Any]:
-        """Returns everything that was found."""
+    def run(self, show: Callable[[str], None], ending: Ending | None = None) -> dict[str, Any]:
+        """Returns everything that was found, also where `ending` came in the middle of it; raises KeyboardInterrupt if that was nothing."""
+        ending = ending or Ending(KeyboardInterrupt)
         first = _day(self.seed, 0)
         rig, true_rig, calibration, settings = equipment(first)
         eyes = _Eyes()
@@ -114,7 +118,11 @@ class FastSoak:
         told: list[bytes] = []
         last_seq = 0
         next_s = 0.0
-        with Store(self.folder / "events.sqlite3", outbox=False) as store:
+        with (
+            contextlib.suppress(KeyboardInterrupt),
+            Store(self.folder / "events.sqlite3", outbox=False) as store,
+            ending.held(),
+        ):
 
             def note(result: StepResult, now_ns: int) -> None:
                 nonlocal last_seq
@@ -141,6 +149,8 @@ class FastSoak:
                 told.clear()
                 drawn_faces.cache_clear()
                 for seq, (arrives_s, taken_s, device) in enumerate(schedule(rig, length_s), start=1):
+                    if ending.came:
+                        break
                     t_s, now_ns = begin_s + taken_s, at_ns(begin_s + arrives_s)
                     one = soak_plan.active(self.plan, t_s)
                     due = [Acknowledge(alarm_id, "soak") for t_ns, alarm_id in answers if t_ns <= now_ns]
@@ -169,8 +179,15 @@ class FastSoak:
                         next_s += self.sample_s
                         self._sample(t_s, last_seq)
                 self._judge(lines, told)
+                if ending.came:
+                    break
                 if number % 6 == 5:
                     show(f"{(number + 1) / 6:g} h: rss {self.rows[-1]['rss_mb']:g} MB, {last_seq} events")
+        if ending.came:
+            if not self.rows:
+                raise KeyboardInterrupt
+            self._interrupted, self.seconds = True, self.rows[-1]["t_s"]
+            show(f"interrupted after {self.seconds:.0f} s of the robot's time; what was found until then:")
         return self._found(states, last_seq)
 
     def _timed(
@@ -208,8 +225,7 @@ class FastSoak:
 
     def _found(self, states: Sequence[tuple[float, bool]], last_seq: int) -> dict[str, Any]:
         stored = list(_stored(self.folder))
-        ends_s = [one.at_s for one in self.plan[1:]] + [self.seconds]
-        came = [soak_verdict.judge(one, states, end_s) for one, end_s in zip(self.plan, ends_s, strict=True)]
+        came = soak_verdict.judge_all(self.plan, states, self.seconds, self._interrupted)
         samples = {name: [row[name] for row in self.rows] for name in soak_verdict.COLUMNS}
         quiet = [soak_plan.active(self.plan, t_s, 12.0) is None for t_s in samples["t_s"]]
         counts = {
@@ -221,6 +237,7 @@ class FastSoak:
         }
         return {
             "mode": "accelerated",
+            "interrupted": self._interrupted,
             "hours": round(self.seconds / 3600, 4),
             "seed": self.seed,
             "cores": os.cpu_count(),

@@ -110,6 +110,18 @@ def judge(planned: Planned, states: Sequence[tuple[float, bool]], until_s: float
     return Came(planned, detect_s, recover_s)
 
 
+def judge_all(
+    planned: Sequence[Planned], states: Sequence[tuple[float, bool]], until_s: float, interrupted: bool
+) -> list[Came]:
+    """Returns how the robot took each fault until then; of a run that was interrupted those alone that there was time to get over."""
+    ends_s = [*(one.at_s for one in planned[1:]), until_s]
+    return [
+        judge(one, states, min(end_s, until_s))
+        for one, end_s in zip(planned, ends_s, strict=False)  # there may be none
+        if not interrupted or one.end_s + one.kind.recover_s <= until_s
+    ]
+
+
 def verdict(
     samples: Mapping[str, Sequence[float]],
     quiet: Sequence[bool],

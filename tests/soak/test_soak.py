@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import json
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +18,9 @@ import soak
 import soak_people
 from soak_fast import FastSoak
 from soak_plan import EVERY, Kind, Planned, active, plan
-from soak_verdict import Came, constant, growth, judge, verdict, warm_up_s
+from soak_verdict import Came, constant, growth, judge, judge_all, verdict, warm_up_s
 
+from robot.ending import interruptible
 from simulators.truth import Sample
 
 LOUD = Planned(Kind("stall", "thermal", loud=True), 100.0, 10.0)
@@ -153,6 +160,70 @@ def test_a_minute_in_simulated_time(tmp_path: Path) -> None:
     found = FastSoak(tmp_path, 60.0, planned, 2, 5.0, soak.process_row).run(print)
     assert found["problems"] == [] and found["said_unavailable"] == 2 and found["false_alarms"] == 0
     assert len(found["samples"]["t_s"]) == 12 and found["people_in_range"] > 0
+
+
+def test_of_a_run_that_was_interrupted_those_faults_count_that_there_was_time_to_get_over() -> None:
+    over, cut = Planned(LOUD.kind, 20.0, 5.0), LOUD
+    states = [(1.0, True), (21.0, False), (26.0, True), (101.0, False)]
+    assert judge_all([over, cut], states, 105.0, True) == [Came(over, 1.0, 1.0)]
+    assert [one.problem for one in judge_all([over, cut], states, 105.0, False)] == [
+        "",
+        "it did not recover before the next fault",
+    ]
+    assert judge_all([], states, 105.0, False) == [] == judge_all([cut], states, 90.0, True)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[float], None]]:
+    """Ctrl-C in so many seconds, in the middle of whatever the test does then."""
+    timers: list[threading.Timer] = []
+
+    def after(seconds: float) -> None:
+        timers.append(threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)))
+        timers[-1].start()
+
+    yield after
+    for timer in timers:
+        timer.cancel()
+
+
+def test_what_was_found_until_an_interruption_is_told(tmp_path: Path, ctrl_c: Callable[[float], None]) -> None:
+    planned = [Planned(Kind("stall", "thermal", loud=True), at_s, 6.0) for at_s in np.arange(20.0, 36_000.0, 30.0)]
+    said: list[str] = []
+    with interruptible(KeyboardInterrupt) as ending:
+        ctrl_c(2.0)
+        found = FastSoak(tmp_path, 36_000.0, planned, 2, 1.0, soak.process_row).run(said.append, ending)
+    assert found["interrupted"] and found["problems"] == [] and 0 < found["hours"] < 10
+    assert len(found["samples"]["t_s"]) == pytest.approx(found["hours"] * 3600, abs=2) and found["faults"] < 1000
+    assert "interrupted after" in said[0]
+    assert soak.report(found, tmp_path / "soak.json", tmp_path / "soak.png", said.append) == 130
+    assert json.loads((tmp_path / "soak.json").read_text())["interrupted"]
+
+
+def test_an_interruption_has_an_exit_code_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ctrl_c: Callable[[float], None]
+) -> None:
+    files = ["--json", str(tmp_path / "soak.json"), "--picture", str(tmp_path / "soak.png")]
+    monkeypatch.setattr(sys, "argv", ["soak.py", "--accelerated", "--hours", "10", "--sample", "1", *files])
+    ctrl_c(2.0)
+    assert soak.main() == 130 and (tmp_path / "soak.json").exists()
+    monkeypatch.setattr(soak.soak_plan, "plan", lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    (tmp_path / "soak.json").unlink()
+    with pytest.raises(KeyboardInterrupt):
+        soak.main()
+    assert not (tmp_path / "soak.json").exists(), "nothing was measured"
+
+
+@pytest.mark.system
+def test_a_soak_that_is_interrupted_in_the_middle_of_a_fault(tmp_path: Path, ctrl_c: Callable[[float], None]) -> None:
+    with interruptible(KeyboardInterrupt) as ending:
+        run = soak.Soak(tmp_path, 600.0, [Planned(Kind("no_disk", ""), 1.0, 300.0)], 3, 0.5)
+        begin = run._begin_no_disk
+        run._begin_no_disk = lambda: (begin(), ctrl_c(3.0))[0]  # type: ignore[method-assign,func-returns-value]
+        found = run.run(print, ending)
+    assert found["interrupted"] and found["problems"] == [] and found["exit_code"] == 0
+    assert found["faults"] == 0, "there was no time to judge it"
+    assert 3.5 < found["hours"] * 3600 < 30 and len(found["samples"]["t_s"]) > 5
 
 
 @pytest.mark.system
