@@ -29,6 +29,7 @@ import numpy as np
 from robot import unwritable
 from robot.config import EvidenceSettings
 from robot.events import rfc3339
+from robot.forgetting import ForgettingClock
 from robot.optics import Optic
 from robot.outcome import Raised, View
 from robot.preview import blur, missed, whose
@@ -162,10 +163,11 @@ class Evidence:
 
     def _work(self) -> None:
         sweep_due_s = 0.0
+        forgetting = ForgettingClock()
         while True:
             if time.monotonic() >= sweep_due_s:
                 sweep_due_s = time.monotonic() + _SWEEP_S
-                self.forget(time.time_ns())
+                self.forget(forgetting.time_ns(time.time_ns(), time.monotonic_ns()))
                 self._try()
             with self._changed:
                 if not self._waiting and not self._closing:

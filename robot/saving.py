@@ -15,6 +15,7 @@ from dataclasses import dataclass
 
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event
+from robot.forgetting import ForgettingClock
 from robot.store import AuditEntry, EventLog, Store
 
 log = logging.getLogger(__name__)
@@ -81,6 +82,7 @@ class Saver:
         self._busy_since_s: float | None = None
         self._slow_until_s = 0.0
         self._retention_due_s = clock_s()
+        self._forgetting = ForgettingClock()
         self._retry_due_s = 0.0
         self._log: EventLog | None = None
         self._fault = ""
@@ -265,7 +267,8 @@ class Saver:
                 for _ in ids:
                     self._sent.popleft()
             if self._clock_s() >= self._retention_due_s:
-                old = store.enforce_retention(time.time_ns(), hours=self._keeping.hours, limit=_BITE)
+                now_unix_ns = self._forgetting.time_ns(time.time_ns(), round(self._clock_s() * 1e9))
+                old = store.enforce_retention(now_unix_ns, hours=self._keeping.hours, limit=_BITE)
                 self._retention_due_s = self._clock_s() + (_BITE_AGAIN_S if old == _BITE else _RETENTION_S)
                 if gone := store.trim_outbox(self._keeping.outbox_events):
                     log.warning("the outbox is full: %d events that are no alarms will not be sent", gone)

@@ -20,6 +20,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from robot import events, file_lock, unwritable
 from robot.errors import StoreError, StoreUnwritable
@@ -48,6 +49,8 @@ DELETE FROM events WHERE seq IN (
     ORDER BY {} LIMIT :limit)
 """
 """One condition after the other, each along its own index: both at once would read the whole database, and whoever saves waits meanwhile."""
+_OLDEST = 5000
+"""So many events from the lowest numbers on are looked through for the first that is not old."""
 _TABLES = """
 CREATE TABLE events (
     seq INTEGER PRIMARY KEY,
@@ -183,21 +186,45 @@ class Store:
 
     def enforce_retention(self, now_unix_ns: int, *, hours: float, rows: int = 1_000_000, limit: int = 5000) -> int:
         """Removes what is older than `hours` or beyond the newest `rows` (events and audit), at most `limit` events in
-        one call so that it never holds the pipeline up; returns how many events went.
+        one call so that it never holds the pipeline up; returns how many events went. How old something is tells its number, too: what was
+        written after something young is young, though the clock was wrong then.
 
         Kept whatever their age: the newest event, `alarm.raised` of alarms that nobody has acknowledged, and what is
         yet to be sent of any alarm.
         """
         before = events.rfc3339(max(0, now_unix_ns - round(hours * 3600e9)))
-        values = {"before": before, "beyond": self._last_seq - rows, "last_seq": self._last_seq}
+        values = {
+            "before": before,
+            "now": events.rfc3339(now_unix_ns),
+            "beyond": self._last_seq - rows,
+            "last_seq": self._last_seq,
+        }
         gone = 0
         with self._transaction():
-            for old, along in (("t_utc < :before", "t_utc"), ("seq <= :beyond", "seq")):
+            values["young_seq"] = self._first_young_seq(values)
+            for old, along in (("t_utc < :before AND +seq < :young_seq", "t_utc"), ("seq <= :beyond", "seq")):
                 gone += self._db.execute(_RETIRE.format(old, along), values | {"limit": limit - gone}).rowcount
             if gone:
                 self._db.execute("DELETE FROM outbox WHERE seq NOT IN (SELECT seq FROM events)")
-            self._db.execute("DELETE FROM audit WHERE t_utc < ? OR n <= (SELECT max(n) FROM audit) - ?", (before, rows))
+            self._db.execute(
+                "DELETE FROM audit WHERE n <= (SELECT max(n) FROM audit) - :rows OR t_utc < :before AND n < coalesce("
+                "(SELECT n FROM audit WHERE t_utc BETWEEN :before AND :now ORDER BY n LIMIT 1), n + 1)",
+                values | {"rows": rows},
+            )
         return gone
+
+    def _first_young_seq(self, values: dict[str, Any]) -> int:
+        """Returns the number of the first event that is not old: what comes after it is younger, whatever a clock that was set back wrote on
+        it. An event from the future says nothing. Where none of the first ones is young, the number after them; no old one: 0."""
+        if self._db.execute("SELECT 1 FROM events WHERE t_utc < :before LIMIT 1", values).fetchone() is None:
+            return 0
+        first = f"(SELECT seq, t_utc FROM events WHERE alarm IS NULL ORDER BY seq LIMIT {_OLDEST})"
+        young = self._db.execute(
+            f"SELECT seq FROM {first} WHERE t_utc BETWEEN :before AND :now LIMIT 1", values
+        ).fetchone()
+        if young is None:
+            young = self._db.execute(f"SELECT coalesce(max(seq), :last_seq) + 1 FROM {first}", values).fetchone()
+        return int(young[0])
 
     def close(self) -> None:
         """Folds the write-ahead log into the database and releases it. Idempotent."""

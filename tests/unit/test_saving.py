@@ -258,6 +258,23 @@ def test_what_falls_out_of_memory_is_said(path: Path, monkeypatch: pytest.Monkey
         assert one.lost >= 28 and LOST in one.codes
 
 
+@pytest.mark.parametrize(("ahead_h", "kept"), [(0.0, True), (24 * 365.0, True), (-24.0, True)])
+def test_a_clock_that_is_set_ahead_while_the_robot_runs_forgets_nothing_at_once(
+    path: Path, monkeypatch: pytest.MonkeyPatch, ahead_h: float, kept: bool
+) -> None:
+    ahead_ns, real_ns, passed_s = [0], time.time_ns, [0.0]
+    monkeypatch.setattr(time, "time_ns", lambda: real_ns() + ahead_ns[0])
+    with saver(path, clock_s=lambda: time.monotonic() + passed_s[0]) as (one, told):
+        hand(one, 1, 2)
+        until(lambda: told == [1, 2])
+        time.sleep(0.1)
+        ahead_ns[0], passed_s[0] = round(ahead_h * 3600e9), 1000.0
+        hand(one, 3)
+        until(lambda: told == [1, 2, 3])
+        time.sleep(0.1)
+    assert saved(path) == [1, 2, 3]
+
+
 def test_audit_and_outbox_follow(path: Path) -> None:
     with saver(path) as (one, told):
         hand(one, 1, 2)

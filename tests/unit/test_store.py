@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from robot import event_data, events, file_lock
+from robot import store as store_module
 from robot.errors import StoreError, StoreUnwritable
 from robot.events import Event, EventFactory
 from robot.store import AuditEntry, EventLog, Store
@@ -164,6 +165,43 @@ def test_retention_by_age_keeps_unacknowledged_alarms(store: Store) -> None:
     store.append(wrap(event_data.AlarmAcknowledgedData(alarm="open", by="Li"), 8, new))
     assert store.enforce_retention(NOON_NS, hours=24) == 1
     assert seqs(store) == [6, 7, 8]
+
+
+def test_what_a_clock_that_was_set_back_wrote_is_as_young_as_its_number(store: Store) -> None:
+    """A year back for a minute, right again: what was told in that minute must not be forgotten at once, nor stay for ever."""
+    wrong_ns = NOON_NS - 365 * 24 * HOUR_NS
+    store.append(
+        [stop(1, NOON_NS - 48 * HOUR_NS), stop(2), raised("a-1", 3, wrong_ns), wrap(event_data.AlarmAcknowledgedData(alarm="a-1", by="Li"), 4, wrong_ns), stop(5), stop(6)]
+    )  # fmt: skip
+    for seq in (2, 3, 4):
+        store.audit(
+            AuditEntry(events.rfc3339(wrong_ns if seq == 3 else NOON_NS), f"desk {seq}", "operator", "::1", "x")
+        )
+    store.outbox_done([one.id for one in store.outbox_pending()])
+    assert store.enforce_retention(NOON_NS, hours=24) == 1
+    assert seqs(store) == [2, 3, 4, 5, 6] and len(store.audit_log()) == 3
+    store.append(stop(7, NOON_NS + 30 * HOUR_NS))
+    assert store.enforce_retention(NOON_NS + 30 * HOUR_NS, hours=24) == 5
+    assert seqs(store) == [7] and store.audit_log() == []
+
+
+def test_after_a_long_time_off_old_events_go_however_many_there_are(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_OLDEST", 10)
+    old_ns = NOON_NS - 48 * HOUR_NS
+    store.append([raised(f"a-{seq}", seq, old_ns) for seq in range(1, 31)])  # nobody answered: they stay
+    store.append([stop(seq, old_ns) for seq in range(31, 131)] + [stop(131), stop(132)])
+    store.outbox_done([one.id for one in store.outbox_pending(200)])
+    bites = [store.enforce_retention(NOON_NS, hours=24, limit=8) for _ in range(30)]
+    assert sum(bites) == 100 and seqs(store) == [*range(1, 31), 131, 132]
+
+
+def test_an_event_from_the_future_keeps_none_after_it(store: Store) -> None:
+    store.append([stop(1, NOON_NS + 9000 * HOUR_NS), stop(2, NOON_NS - 48 * HOUR_NS), stop(3)])
+    store.outbox_done([one.id for one in store.outbox_pending()])
+    assert store.enforce_retention(NOON_NS, hours=24) == 1
+    assert seqs(store) == [1, 3]
 
 
 def test_retention_by_rows_and_in_small_bites(store: Store) -> None:
