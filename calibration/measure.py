@@ -73,14 +73,13 @@ def add_common(parser: argparse.ArgumentParser) -> None:
         metavar="TEXT",
         help="what was used, for the report: maker, number, certificate; may be repeated",
     )
-    parser.add_argument("--valid-days", type=_days, default=history.VALID_DAYS, metavar="N", help="(%(default)s)")
-
-
-def _days(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= _DAYS_MOST:
-        raise argparse.ArgumentTypeError(f"{value}: give 1 to {_DAYS_MOST} days")
-    return value
+    parser.add_argument(
+        "--valid-days",
+        type=within(1, _DAYS_MOST, "days"),
+        default=history.VALID_DAYS,
+        metavar="N",
+        help="(%(default)s)",
+    )
 
 
 def add_person(parser: argparse.ArgumentParser) -> None:

@@ -7,8 +7,11 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from robot.errors import ConfigError, PatrolError
+
+Number = TypeVar("Number", int, float)
 
 REFUSED = 2
 """Exit code of a program whose arguments or settings are wrong."""
@@ -94,11 +97,11 @@ def port(text: str) -> int:
     return value
 
 
-def within(low: float, high: float, unit: str = "") -> Callable[[str], float]:
-    """Returns what argparse's `type` is to be for a number in this range."""
+def within(low: Number, high: Number, unit: str = "") -> Callable[[str], Number]:
+    """Returns what argparse's `type` is to be for a number in this range, a whole one where the range's ends are."""
 
-    def number(text: str) -> float:
-        value = float(text)
+    def number(text: str) -> Number:
+        value = type(low)(text)
         if not low <= value <= high:
             raise argparse.ArgumentTypeError(f"{text}: give {low:g} to {high:g}{f' {unit}' if unit else ''}")
         return value

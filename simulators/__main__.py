@@ -372,12 +372,23 @@ def _size_of_source(options: argparse.Namespace) -> int:
 
 
 def _snapshot(options: argparse.Namespace) -> int:
+    from rich.progress import Progress
+
     from simulators import snapshot
 
     scenario = scenarios.load_scenario(options.scenario)
-    for path in snapshot.write(
-        scenario, options.at, options.out, seed=options.seed, rig_name=options.rig, boxes=options.boxes
-    ):
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("people walk there", total=1.0)
+        paths = snapshot.write(
+            scenario,
+            options.at,
+            options.out,
+            seed=options.seed,
+            rig_name=options.rig,
+            boxes=options.boxes,
+            progress=lambda share: progress.update(task, completed=share),
+        )
+    for path in paths:
         print(path)
     return 0
 

@@ -7,11 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from robot.command import count, natural, port, seconds
+from robot.command import count, natural, port, seconds, within
 from simulators import rig
 
 if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+LATEST_S = 14_400.0
+"""Of a snapshot: minutes of walking, and all that was walked is kept."""
+_UP_TO_A_HUNDRED = within(1, 100)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -73,7 +78,7 @@ def _add_run(commands: Commands) -> None:
     )
     run.add_argument(
         "--aperture-mm",
-        type=_millimetres,
+        type=within(5.0, 500.0, "mm"),
         metavar="MM",
         help="of a blackbody that is held before the robot, instead of the scenario's",
     )
@@ -89,11 +94,13 @@ def _add_score(commands: Commands) -> None:
     grid = score.add_argument_group("grid", "the whole chain on people at 0.5 to 3 m, alone and in a group")
     grid.add_argument("--grid", action="store_true", help="play the grid and score it; no files are needed")
     grid.add_argument("--rigs", nargs="+", metavar="RIG", help="sensors to play it with (one of each family)")
-    grid.add_argument("--distances", nargs="+", type=_metres, metavar="M", help="instead of 0.5 1 1.5 2 3")
-    grid.add_argument("--headcounts", nargs="+", type=_headcount, metavar="N", help="instead of 1 3 10")
-    grid.add_argument("--repeats", type=_headcount, default=1, metavar="N", help="other people each time (1)")
+    grid.add_argument(
+        "--distances", nargs="+", type=within(0.3, 10.0, "m"), metavar="M", help="instead of 0.5 1 1.5 2 3"
+    )
+    grid.add_argument("--headcounts", nargs="+", type=_UP_TO_A_HUNDRED, metavar="N", help="instead of 1 3 10")
+    grid.add_argument("--repeats", type=_UP_TO_A_HUNDRED, default=1, metavar="N", help="other people each time (1)")
     grid.add_argument("--seed", type=natural, default=1, help="of the people's temperatures and faces (1)")
-    grid.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    grid.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     grid.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
     score.add_argument("--in-range", type=seconds, default=1.0, metavar="S", help="measurable for at least (1.0)")
     score.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -116,7 +123,7 @@ def _add_attention(commands: Commands) -> None:
     )
     attention.add_argument("scenarios", nargs="+", metavar="SCENARIO[:SEED]", help="built-in names or .toml files")
     attention.add_argument(
-        "--duration", type=_some_seconds, default=60.0, metavar="S", help="seconds of each (%(default)s)"
+        "--duration", type=within(1.0, 1e6, "s"), default=60.0, metavar="S", help="seconds of each (%(default)s)"
     )
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command="attention")
@@ -129,7 +136,7 @@ def _add_passages(commands: Commands) -> None:
     passages.add_argument("--only", nargs="+", metavar="WORD", help="conditions whose names hold one of these words")
     passages.add_argument("--passages", type=count, default=100, metavar="N", help="of each condition (100)")
     passages.add_argument("--seed", type=natural, default=1)
-    passages.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    passages.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     passages.set_defaults(command="passages")
 
@@ -141,7 +148,7 @@ def _add_week(commands: Commands) -> None:
     week.add_argument("--days", type=count, default=7, metavar="N", help="days to play (7)")
     week.add_argument("--people-per-day", type=count, default=300, metavar="N", help="on a working day (300)")
     week.add_argument("--seed", type=natural, default=1)
-    week.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    week.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     week.add_argument("--from", dest="source", type=Path, metavar="FILE", help="report of an earlier run's JSON")
     week.add_argument("--html", type=Path, metavar="FILE", help="write the report")
     week.add_argument("--lang", choices=("en", "zh-CN"), default="en", help="of the report (%(default)s)")
@@ -176,7 +183,7 @@ def _add_calibrate_rigs(commands: Commands) -> None:
     )
     rigs.add_argument("--rigs", nargs="+", metavar="NAME", help="families to draw them about (one of each sensor)")
     rigs.add_argument("--seeds", nargs="+", type=natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
-    rigs.add_argument("--processes", type=_headcount, metavar="N", help="default: one for each core")
+    rigs.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rigs.set_defaults(command="calibrate_rigs")
 
@@ -184,7 +191,13 @@ def _add_calibrate_rigs(commands: Commands) -> None:
 def _add_snapshot(commands: Commands) -> None:
     snapshot = commands.add_parser("snapshot", help="what every lens sees at one moment, as PNG files")
     _scenario_arguments(snapshot)
-    snapshot.add_argument("--at", type=seconds, required=True, metavar="S", help="second of the scenario")
+    snapshot.add_argument(
+        "--at",
+        type=within(0.0, LATEST_S, "s"),
+        required=True,
+        metavar="S",
+        help=f"second of the scenario, up to {LATEST_S:g}: people walk there from its beginning",
+    )
     snapshot.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder to write to")
     snapshot.add_argument("--boxes", action="store_true", help="draw the truth into the pictures")
     snapshot.set_defaults(command="snapshot")
@@ -200,34 +213,6 @@ def _robot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
     parser.add_argument("--seed", type=natural, default=7, help="which robot after that drawing (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
-
-
-def _some_seconds(text: str) -> float:
-    value = seconds(text)
-    if value < 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is too short to tell anything (from 1 s)")
-    return value
-
-
-def _metres(text: str) -> float:
-    value = float(text)
-    if not 0.3 <= value <= 10:
-        raise argparse.ArgumentTypeError(f"{text} is no distance in metres (0.3 to 10)")
-    return value
-
-
-def _millimetres(text: str) -> float:
-    value = float(text)
-    if not 5 <= value <= 500:
-        raise argparse.ArgumentTypeError(f"{text} is no opening in millimetres (5 to 500)")
-    return value
-
-
-def _headcount(text: str) -> int:
-    value = int(text)
-    if not 1 <= value <= 100:
-        raise argparse.ArgumentTypeError(f"{text} is no count (1 to 100)")
-    return value
 
 
 def _broker(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,8 @@ from simulators.truth import Sample, observe
 from simulators.world import SceneState
 
 THERMAL_WIDTH_PX = 960
+WALK_S = 10.0
+"""People walk so far in one go."""
 COLD_C, HOT_C = 20.0, 40.0
 """Ends of the colour map."""
 
@@ -26,13 +29,20 @@ def write(
     t_s: float,
     folder: Path,
     *,
+    progress: Callable[[float], None] = lambda share: None,
     seed: int | None = None,
     rig_name: str | None = None,
     boxes: bool = False,
 ) -> list[Path]:
-    """Writes one PNG for each camera and `thermal.png`, and returns their paths; `boxes` draws what the truth says."""
+    """Writes one PNG for each camera and `thermal.png`, and returns their paths; `boxes` draws what the truth says.
+
+    `progress` hears which share of the way to that second has been walked.
+    """
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
+    for walked_s in np.arange(0.0, t_s, WALK_S):
+        scene.at(walked_s)
+        progress(walked_s / t_s)
     state = scene.at(t_s)
     truth = observe(state, rig) if boxes else []
     folder.mkdir(parents=True, exist_ok=True)

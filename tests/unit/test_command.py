@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from robot.command import count, exit_code, minutes, port, seconds
+from robot.command import count, exit_code, minutes, port, seconds, within
 from robot.errors import ConfigError, DeviceError
 
 
@@ -49,3 +49,16 @@ def test_numbers_that_are_none(kind: Callable[[str], float], good: list[str], ba
     for text in bad:
         with pytest.raises(argparse.ArgumentTypeError):
             kind(text)
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [("1", 1), ("100", 100), ("0", None), ("101", None), ("1.5", None), ("many", None)]
+)
+def test_a_range_with_whole_ends_takes_whole_numbers(given: str, value: int | None) -> None:
+    parser = argparse.ArgumentParser(exit_on_error=False)
+    parser.add_argument("--n", type=within(1, 100, "people"))
+    if value is None:
+        with pytest.raises(argparse.ArgumentError):
+            parser.parse_args(["--n", given])
+        return
+    assert parser.parse_args(["--n", given]).n == value

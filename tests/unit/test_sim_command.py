@@ -6,9 +6,13 @@ import json
 import socket
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 
+from simulators import snapshot
 from simulators.__main__ import main
+from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
 from simulators.scenario import load_scenario
 from simulators.scene import Scene
@@ -77,6 +81,7 @@ def test_wrong_files_are_told_with_exit_code_2(
         ["run", "quiet", "--pose-broker", "http://127.0.0.1/pose"],
         ["run", "quiet", "--pose-broker", "mqtt://127.0.0.1"],
         ["snapshot", "quiet", "--at", "nan", "--out", "x"],
+        ["snapshot", "quiet", "--at", "14401", "--out", "x"],
         ["attention", "quiet", "--duration", "0"],
     ],
 )
@@ -110,6 +115,18 @@ def test_a_snapshot_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytes
     (tmp_path / "front.png").symlink_to("/dev/full")
     assert main(["snapshot", "quiet", "--at", "3", "--out", str(tmp_path)]) == 1
     assert "No space left" in capsys.readouterr().err
+
+
+def test_a_late_snapshot_tells_how_far_it_is_and_shows_the_same(tmp_path: Path) -> None:
+    """People walk to that second in portions."""
+    scenario, shares = load_scenario("quiet"), list[float]()
+    paths = snapshot.write(scenario, 95.0, tmp_path, progress=shares.append)
+    assert len(shares) == 10 and shares == sorted(shares) and shares[0] == 0.0 and 0.9 < shares[-1] < 1.0
+    rig = load_rig(scenario.rig, scenario.seed)
+    (front,) = (camera for camera in rig.cameras if camera.name == "front")
+    at_once = VisibleRenderer(front, scenario.seed).render(Scene(scenario, None, rig).at(95.0))
+    (written,) = (cv2.imread(str(path)) for path in paths if path.stem == "front")
+    assert np.array_equal(written, at_once)
 
 
 def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> None:
