@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibration.files import Calibration
-from robot import computer, credentials, device_texts, doctor, texts
+from robot import computer, credentials, device_texts, doctor, doctor_streams, texts
 from robot.config import Settings
 from robot.doctor import Finding, Level, same
 from robot.doctor_devices import CPU, Openers, device_findings
@@ -118,7 +118,7 @@ def from_health(health: Mapping[str, Any]) -> list[Finding]:
         check = "valid" if said.get("alive") and not good else "open"
         findings.append(Finding(check=check, device=name, level=Level.OK if good else Level.FAIL, found=words))
         if said.get("alive") and said.get("declared_hz"):
-            findings.append(doctor.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
+            findings.append(doctor_streams.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
     return findings
 
 

@@ -19,9 +19,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 from small_station import calibration, settings
 
-from robot import computer, doctor, doctor_view
-from robot.doctor import Finding, Level, Stream
+from robot import computer, doctor, doctor_streams, doctor_view
+from robot.doctor import Finding, Level
 from robot.doctor_run import ask_robot, from_health
+from robot.doctor_streams import Stream
 from robot.doctor_texts import CHECKS
 from robot.types import PlateReading, ThermalFrame
 
@@ -39,16 +40,16 @@ def levels(findings: list[Finding]) -> dict[str, Level]:
 
 
 def test_a_good_stream_is_good_in_every_respect() -> None:
-    assert set(levels(doctor.stream(stream())).values()) == {Level.OK}
+    assert set(levels(doctor_streams.stream(stream())).values()) == {Level.OK}
 
 
 def test_a_picture_from_before_anybody_looked_says_nothing_of_the_cable() -> None:
     one = stream()
     old = [one.t_mono_ns[0] - 900_000_000, *one.t_mono_ns[1:]]
-    assert levels(doctor.stream(replace(one, t_mono_ns=old)))["timestamps"] is Level.OK
+    assert levels(doctor_streams.stream(replace(one, t_mono_ns=old)))["timestamps"] is Level.OK
     late = [*one.t_mono_ns[:30], *(t_ns + 900_000_000 for t_ns in one.t_mono_ns[30:])]
     arrived = [t_ns + 40_000_000 for t_ns in late]
-    assert levels(doctor.stream(replace(one, t_mono_ns=late, t_arrived_ns=arrived)))["timestamps"] is Level.WARN
+    assert levels(doctor_streams.stream(replace(one, t_mono_ns=late, t_arrived_ns=arrived)))["timestamps"] is Level.WARN
 
 
 def test_a_file_system_without_any_room_is_no_bug() -> None:
@@ -92,18 +93,18 @@ def test_what_a_running_robot_says_of_its_devices() -> None:
     ],
 )
 def test_what_is_wrong_is_named(bad: Stream, check: str, level: Level) -> None:
-    assert levels(doctor.stream(bad))[check] is level
+    assert levels(doctor_streams.stream(bad))[check] is level
 
 
 def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
     noise = np.random.default_rng(1).integers(90, 150, (90, 160), np.uint8)
-    good = doctor.pictures(stream(grey=[noise, noise + 1]))
-    frozen = doctor.pictures(stream(grey=[noise, noise, noise]))
-    dark = doctor.pictures(stream(grey=[noise // 16, noise // 15]))
+    good = doctor_streams.pictures(stream(grey=[noise, noise + 1]))
+    frozen = doctor_streams.pictures(stream(grey=[noise, noise, noise]))
+    dark = doctor_streams.pictures(stream(grey=[noise // 16, noise // 15]))
     assert levels(good) == {"exposure": Level.OK, "alive": Level.OK}
     assert levels(frozen)["alive"] is Level.WARN and levels(dark)["exposure"] is Level.WARN
-    assert doctor.pictures(stream())[0].level is Level.FAIL
-    covered = doctor.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
+    assert doctor_streams.pictures(stream())[0].level is Level.FAIL
+    covered = doctor_streams.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
     assert levels(covered)["exposure"] is Level.FAIL, "the robot takes such a camera for none"
 
 
@@ -122,12 +123,12 @@ def test_a_sensor_that_repeats_itself_is_quiet_and_not_fit() -> None:
         ThermalFrame(index, index * TENTH_NS, (30 + 0.1 * random.standard_normal((12, 16))).astype(np.float32))
         for index in range(40)
     ]
-    assert doctor.moves(live).level is Level.OK and doctor.moves(live[:1]).level is Level.OK
+    assert doctor_streams.moves(live).level is Level.OK and doctor_streams.moves(live[:1]).level is Level.OK
     frozen = [*live[:10], *(replace(live[10], seq=one.seq, t_mono_ns=one.t_mono_ns) for one in live[10:])]
-    found = doctor.moves(frozen)
+    found = doctor_streams.moves(frozen)
     assert found.level is Level.FAIL and "again and again" in found.found.en and "同一帧" in found.found.zh
     rail = [replace(one, temp_c=np.full_like(one.temp_c, 300.0 + one.seq)) for one in live]
-    assert doctor.moves(rail).level is Level.FAIL
+    assert doctor_streams.moves(rail).level is Level.FAIL
 
 
 def test_noise_is_held_against_the_calibrated_one() -> None:
@@ -137,12 +138,12 @@ def test_noise_is_held_against_the_calibrated_one() -> None:
 
     def level(times: float) -> Level:
         sd_c = times * known.radiometry.netd_c
-        return doctor.noise(
+        return doctor_streams.noise(
             [(30 + sd_c * random.standard_normal(shape)).astype(np.float32) for _ in range(40)], known
         ).level
 
     assert (level(1.0), level(2.2), level(6.0)) == (Level.OK, Level.WARN, Level.FAIL)
-    assert doctor.noise([], known).level is Level.SKIP
+    assert doctor_streams.noise([], known).level is Level.SKIP
 
 
 @pytest.mark.parametrize("quantum_c", [0.0, 0.1])
@@ -158,13 +159,13 @@ def test_somebody_who_passes_close_by_is_no_noise(quantum_c: float) -> None:
         near = np.abs(np.arange(columns) - centre) < columns / 6
         frame[:, near] += 9 + np.linspace(-2, 2, rows)[:, np.newaxis]
         frames.append((np.round(frame / quantum_c) * quantum_c if quantum_c else frame).astype(np.float32))
-    found = doctor.noise(frames, known)
+    found = doctor_streams.noise(frames, known)
     assert found.level is Level.OK and found.value == pytest.approx(
         known.radiometry.netd_c, rel=0.15 if not quantum_c else 0.5
     )
     broken = [frame + np.float32(1.0) * random.standard_normal(frame.shape, np.float32) for frame in frames]
-    assert doctor.noise(broken, known).level is Level.FAIL
-    assert doctor.noise([np.full((rows, columns), np.nan, np.float32)] * 5, known).level is Level.FAIL
+    assert doctor_streams.noise(broken, known).level is Level.FAIL
+    assert doctor_streams.noise([np.full((rows, columns), np.nan, np.float32)] * 5, known).level is Level.FAIL
 
 
 def test_an_old_calibration_is_bad_only_where_it_is_refused() -> None:
@@ -209,14 +210,16 @@ def test_table_and_json_say_what_to_do() -> None:
 
 def test_the_plates_controller_is_asked_too() -> None:
     steady = PlateReading(1, 0, 35.02, steady=True)
-    assert levels(doctor.plate([steady], "")) == {"plate": Level.OK}
-    assert levels(doctor.plate([steady, replace(steady, steady=False)], "")) == {"plate": Level.WARN}
-    assert levels(doctor.plate([], "no such device")) == {"open": Level.FAIL}
+    assert levels(doctor_streams.plate([steady], "")) == {"plate": Level.OK}
+    assert levels(doctor_streams.plate([steady, replace(steady, steady=False)], "")) == {"plate": Level.WARN}
+    assert levels(doctor_streams.plate([], "no such device")) == {"open": Level.FAIL}
 
 
 def test_a_chinese_table_says_in_chinese_what_was_found() -> None:
     out = io.StringIO()
-    Console(file=out, width=160).print(doctor_view.table(doctor.stream(stream(model="SenXor")), "zh", everything=True))
+    Console(file=out, width=160).print(
+        doctor_view.table(doctor_streams.stream(stream(model="SenXor")), "zh", everything=True)
+    )
     for words in ("SenXor, 1280×720", "应为 10 Hz", "延迟 40 ms", "60 帧中无错误"):
         assert words in out.getvalue()
 
