@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from gate import DECIDE_STEPS, POLICY, STEP, Gate
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -12,39 +13,6 @@ from small_station import S, reading, track
 
 from robot.screening import Policy, Screener
 from robot.types import NotMeasured, Reason, RoiName, Verdict, VerdictKind
-
-STEP = S // 9
-POLICY = Policy()
-DECIDE_STEPS = round(POLICY.decide_s * 9)
-
-
-class Gate:
-    """A screener and a clock; people are seen and measured nine times a second."""
-
-    def __init__(self, policy: Policy = POLICY) -> None:
-        self.screener = Screener(policy)
-        self.now_ns = 0
-        self.verdicts: list[Verdict] = []
-
-    def measure(self, track_id: int, body_c: float, times: int = 1, random_c: float = 0.02) -> list[Verdict]:
-        found: list[Verdict] = []
-        for _ in range(times):
-            self.now_ns += STEP
-            self.screener.see([track(track_id, self.now_ns)])
-            _, verdicts = self.screener.measure(self.now_ns, [reading(track_id, self.now_ns, body_c, random_c)])
-            found += verdicts
-        return found
-
-    def miss(self, track_id: int, reason: Reason, times: int = 1) -> list[Verdict]:
-        found: list[Verdict] = []
-        for _ in range(times):
-            self.now_ns += STEP
-            self.screener.see([track(track_id, self.now_ns)])
-            found += self.screener.measure(self.now_ns, [NotMeasured(track_id, self.now_ns, reason)])[1]
-        return found
-
-    def leave(self, *still_here: int) -> list[Verdict]:
-        return self.screener.settle(self.now_ns, still_here)
 
 
 @pytest.mark.parametrize("readings_min", [3, 5])
@@ -243,97 +211,6 @@ def test_foreheads_and_upper_faces_are_not_mixed() -> None:
         assert verdicts == [], "two of each are not three of one"
 
 
-def crowd(gate: Gate, bodies: list[float], first: int = 100) -> list[Verdict]:
-    found: list[Verdict] = []
-    for index, body_c in enumerate(bodies):
-        found += gate.measure(first + index, body_c, 20)
-        found += gate.leave()
-    return found
-
-
-COHORT = replace(POLICY, name="cohort", cohort_people=5, cohort_age_s=600.0)
-
-
-def test_no_cohort_verdict_before_there_is_a_cohort() -> None:
-    gate = Gate(COHORT)
-    early = crowd(gate, [36.0] * 5)
-    assert {(verdict.kind, verdict.reason) for verdict in early} == {(VerdictKind.NOT_MEASURED, Reason.NO_BASELINE)}
-    assert all("cohort" not in verdict.margins_c and verdict.reading is not None for verdict in early)
-    assert {verdict.margin_c for verdict in early} == {None}, "0 would say: exactly at the threshold"
-    (normal,) = crowd(gate, [36.1], 200)
-    assert normal.kind is VerdictKind.NORMAL
-    assert normal.margin_c == pytest.approx(0.1 - COHORT.cohort_delta_c, abs=0.01)
-    (elevated,) = crowd(gate, [36.0 + COHORT.cohort_delta_c + 0.5], 300)
-    assert elevated.kind is VerdictKind.ELEVATED
-    assert elevated.margins_c["absolute"] < 0 < elevated.margins_c["cohort"]
-
-
-def test_who_waits_through_the_cold_start_is_counted_anew_when_judged_after_all() -> None:
-    gate = Gate(COHORT)
-    (none,) = gate.measure(1, 38.0, 20)
-    assert none.kind is VerdictKind.NOT_MEASURED
-    for other in range(10, 14):
-        gate.measure(other, 36.0, 20)
-        gate.screener.settle(gate.now_ns, [1])
-    (verdict,) = gate.measure(1, 38.0, 3)
-    assert (verdict.kind, verdict.revision) == (VerdictKind.ELEVATED, 1)
-    coverage = gate.screener.coverage
-    assert (coverage.seen, coverage.measured, coverage.elevated) == (5, 1, 1)
-    assert coverage.not_measured == {"no_baseline": 4}
-
-
-def test_the_baseline_includes_the_alarmed() -> None:
-    gate = Gate(COHORT)
-    crowd(gate, [36.0] * 5)
-    crowd(gate, [38.0] * 3, 200)
-    gate.measure(300, 36.0)
-    assert gate.screener.baseline_c == pytest.approx(38.0)
-
-
-def test_the_baseline_ages() -> None:
-    gate = Gate(COHORT)
-    crowd(gate, [36.0] * 5)
-    gate.measure(200, 36.0)
-    assert gate.screener.baseline_c is not None
-    gate.now_ns += 601 * S
-    gate.measure(201, 36.0)
-    assert gate.screener.baseline_c is None
-
-
-def test_people_read_without_the_plate_are_not_compared_with_those_read_with_it() -> None:
-    """The sensor reads 1.2 °C low, which the plate told until it was lost: a fever must not hide behind that."""
-    gate = Gate(COHORT)
-    crowd(gate, [36.4] * 5)
-    for index in range(4):
-        gate.screener.see([track(1, index)])
-        lower = replace(reading(1, index, 37.8 - 1.2), referenced=False)
-        _, verdicts = gate.screener.measure(gate.now_ns, [lower], with_plate=False)
-        assert [(verdict.kind, verdict.reason) for verdict in verdicts] == (
-            [(VerdictKind.NOT_MEASURED, Reason.NO_BASELINE)] if index == 2 else []
-        )
-    assert gate.screener.baseline_c is None, "health must say so"
-    (elevated,) = crowd(gate, [37.8], 200)
-    assert elevated.kind is VerdictKind.ELEVATED, "with the plate the cohort is there as before"
-
-
-def test_readings_with_and_without_the_plate_are_not_mixed() -> None:
-    gate = Gate()
-    gate.screener.see([track(1, 0)])
-    for index in range(4):
-        one = replace(reading(1, index, 36.5), referenced=index % 2 == 0)
-        _, verdicts = gate.screener.measure(index, [one], with_plate=index % 2 == 0)
-        assert verdicts == [], "two of each are not three of one"
-
-
-def test_either_policy_raises_under_both() -> None:
-    gate = Gate(replace(COHORT, name="both"))
-    assert {verdict.kind for verdict in crowd(gate, [35.5] * 5)} == {VerdictKind.NORMAL}
-    (by_cohort,) = crowd(gate, [36.8], 200)
-    assert by_cohort.kind is VerdictKind.ELEVATED
-    (by_threshold,) = crowd(Gate(replace(COHORT, name="both")), [38.0])
-    assert by_threshold.kind is VerdictKind.ELEVATED
-
-
 def test_memory_of_a_person_is_bounded() -> None:
     gate = Gate()
     gate.measure(1, 36.5, 500)
@@ -444,82 +321,3 @@ class Counting(RuleBasedStateMachine):
 
 TestCounting = Counting.TestCase
 TestCounting.settings = settings(max_examples=80, stateful_step_count=40, deadline=None)
-
-
-# Somebody else after a gap.
-
-
-def regained(before_c: float, after_c: float, gap_steps: int = 12, readings: int = 6, random_c: float = 0.05) -> Gate:
-    """Somebody has a verdict, is out of sight, and is (or somebody else is) read again under the same number."""
-    gate = Gate()
-    gate.measure(1, before_c, 9, random_c)
-    gate.now_ns += gap_steps * STEP
-    for _ in range(readings):
-        gate.verdicts += gate.measure(1 if 2 not in gate.screener._people else 2, after_c, 1, random_c)
-        for track_id in gate.screener.strangers():
-            gate.screener.part(track_id, 2)
-    return gate
-
-
-@pytest.mark.parametrize(
-    ("before_c", "after_c"), [(39.5, 38.2), (38.2, 39.5), (36.4, 38.5), (38.5, 36.4), (36.3, 36.8)]
-)
-def test_an_estimate_that_jumps_while_nobody_looks_is_somebody_elses(before_c: float, after_c: float) -> None:
-    gate = regained(before_c, after_c)
-    (verdict,) = gate.verdicts
-    kind = VerdictKind.ELEVATED if after_c > POLICY.threshold_c else VerdictKind.NORMAL
-    assert (verdict.track_id, verdict.kind, verdict.revision) == (2, kind, 0)
-    assert (gate.screener.coverage.seen, gate.screener.coverage.measured) == (2, 2)
-    assert gate.leave() == []
-
-
-@pytest.mark.parametrize(("after_c", "random_c"), [(38.5, 0.05), (38.65, 0.05), (38.35, 0.05), (38.9, 0.4)])
-def test_an_estimate_that_stays_is_the_same_person(after_c: float, random_c: float) -> None:
-    gate = regained(38.5, after_c, random_c=random_c)
-    assert gate.verdicts == []
-    assert gate.screener.coverage.seen == 1
-
-
-def test_a_jump_before_everybodys_eyes_is_no_other_person() -> None:
-    gate = regained(36.4, 38.5, gap_steps=3, readings=20)
-    assert [(verdict.track_id, verdict.revision) for verdict in gate.verdicts] == [(1, 1)]
-
-
-def test_where_another_region_is_read_after_a_gap_nothing_can_be_compared() -> None:
-    gate = Gate()
-    gate.measure(1, 36.4, 9)
-    gate.now_ns += 12 * STEP
-    found: list[Verdict] = []
-    for _ in range(3 * POLICY.readings_min):
-        gate.now_ns += STEP
-        gate.screener.see([track(1, gate.now_ns)])
-        forehead = replace(reading(1, gate.now_ns, 38.5, 0.05), roi=RoiName.FOREHEAD)
-        found += gate.screener.measure(gate.now_ns, [forehead])[1]
-        assert gate.screener.strangers() == []
-    assert [(verdict.track_id, verdict.kind) for verdict in found] == [(1, VerdictKind.ELEVATED)]
-
-
-def test_who_is_lost_from_sight_before_a_verdict_is_read_anew() -> None:
-    """Two readings of a fever and one of somebody without pass for three of one person where each is uncertain."""
-    gate = Gate()
-    assert gate.measure(1, 39.0, random_c=0.3) + gate.measure(1, 38.4, random_c=0.3) == []
-    gate.now_ns += round(POLICY.regained_s * S)
-    assert gate.measure(1, 37.8, random_c=0.3) == []
-    (verdict,) = gate.measure(1, 36.8, 2 * DECIDE_STEPS, random_c=0.3)
-    assert verdict.kind is VerdictKind.NORMAL
-
-
-def test_who_is_seen_all_the_while_keeps_what_was_read() -> None:
-    gate = Gate()
-    gate.measure(1, 38.5, POLICY.readings_min - 1)
-    gate.miss(1, Reason.EXTREME_POSE, 20)
-    assert [verdict.kind for verdict in gate.measure(1, 38.5)] == [VerdictKind.ELEVATED]
-
-
-def test_patience_begins_anew_with_who_is_read_anew() -> None:
-    gate = Gate()
-    near_c = POLICY.threshold_c + POLICY.sure_c / 2
-    gate.measure(1, near_c, POLICY.readings_min - 1)
-    gate.now_ns += round(2 * POLICY.decide_s * S)
-    assert gate.measure(1, near_c, DECIDE_STEPS - 1) == []
-    assert [verdict.kind for verdict in gate.measure(1, near_c, 3)] == [VerdictKind.ELEVATED]
