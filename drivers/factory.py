@@ -87,14 +87,10 @@ def open_plate(address_text: str) -> PlateSensor:
 def open_position(address_text: str, credentials: Login | None = None) -> PositionSource:
     """Opens a source of positions. Raises ConfigError and DeviceError as `open_camera` does."""
     address = _parsed(address_text, "a source of positions", POSITION_SCHEMES)
-    if address.scheme == "nmea":
-        from drivers.position_nmea import NmeaReceiver
+    if address.scheme in ("nmea", "pose"):
+        from drivers import position_serial
 
-        return NmeaReceiver(address)
-    if address.scheme == "pose":
-        from drivers.position_line import PoseLine
-
-        return PoseLine(address)
+        return position_serial.receiver(address) if address.scheme == "nmea" else position_serial.base(address)
     from drivers.position_mqtt import MqttPoses
 
     return MqttPoses(address, *((credentials.username, credentials.password) if credentials else ()))

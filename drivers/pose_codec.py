@@ -107,8 +107,8 @@ class PoseLines:
         """Bytes of a line that is not complete yet."""
         return len(self._rest)
 
-    def feed(self, data: bytes, t_mono_ns: int) -> PositionReading | None:
-        """Returns the newest reading that these bytes complete, as of `t_mono_ns`.
+    def feed(self, data: bytes, t_mono_ns: int) -> list[PositionReading]:
+        """Returns the newest reading that these bytes complete, if any, as of `t_mono_ns`.
 
         Those before it in the same bytes came at a time that nobody knows, and would have the robot leap: they are counted (`overtaken`).
         """
@@ -117,11 +117,9 @@ class PoseLines:
         if len(self._rest) > _LONGEST_LINE_BYTES:
             self.faults["bad_length"] += 1
             self._rest = _last_object(self._rest[-_LONGEST_LINE_BYTES:])
-        if not readings:
-            return None
         if len(readings) > 1:
             self.faults["overtaken"] += len(readings) - 1
-        return readings[-1]
+        return readings[-1:]
 
     def _read(self, line: bytes, t_mono_ns: int) -> PositionReading | None:
         if not line.strip():

@@ -93,8 +93,7 @@ def pose_lines(data: bytes) -> None:
     lines, step = PoseLines(), 1 + how[0]
     last = faults = 0
     for at in range(0, len(body), step):
-        reading = lines.feed(body[at : at + step], at)
-        if reading is not None:
+        for reading in lines.feed(body[at : at + step], at):
             possible(reading)
             require(reading.seq > last, "a number that was used before")
             last = reading.seq
@@ -102,7 +101,7 @@ def pose_lines(data: bytes) -> None:
         require(lines.faults.total() >= faults, "faults that are counted backwards")
         faults = lines.faults.total()
     heard = lines.feed(b'\n{"frame":"map","x_m":1,"y_m":2}\n', len(body))
-    require(heard is not None, "a good line after damage is not heard")
+    require(len(heard) == 1, "a good line after damage is not heard")
 
 
 def _pose_lines() -> Iterable[bytes]:

@@ -64,18 +64,18 @@ POSE = b'{"frame":"map","x_m":1,"y_m":2}'
 
 def test_each_line_is_a_pose_however_it_is_cut() -> None:
     lines = PoseLines()
-    assert lines.feed(POSE[:12], 1) is None
-    assert lines.feed(POSE[12:] + b"\r\n\r\n" + POSE[:3], 2) == PositionReading(1, 2, MapPosition(1, 2))
-    assert lines.feed(POSE[3:] + b"\n", 3) == PositionReading(2, 3, MapPosition(1, 2))
+    assert lines.feed(POSE[:12], 1) == []
+    assert lines.feed(POSE[12:] + b"\r\n\r\n" + POSE[:3], 2) == [PositionReading(1, 2, MapPosition(1, 2))]
+    assert lines.feed(POSE[3:] + b"\n", 3) == [PositionReading(2, 3, MapPosition(1, 2))]
     nested = b'{"covariance":{"x":1},"frame":"map","x_m":3,"y_m":4}\n'
-    assert lines.feed(nested, 4) == PositionReading(3, 4, MapPosition(3, 4))
+    assert lines.feed(nested, 4) == [PositionReading(3, 4, MapPosition(3, 4))]
     assert not lines.faults
 
 
 def test_of_several_lines_at_once_the_last_one_counts() -> None:
     lines = PoseLines()
-    reading = lines.feed(POSE + b"\n" + POSE.replace(b"1", b"5") + b"\n", 7)
-    assert reading == PositionReading(2, 7, MapPosition(5, 2)) and lines.faults == {"overtaken": 1}
+    readings = lines.feed(POSE + b"\n" + POSE.replace(b"1", b"5") + b"\n", 7)
+    assert readings == [PositionReading(2, 7, MapPosition(5, 2))] and lines.faults == {"overtaken": 1}
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,8 @@ def test_of_several_lines_at_once_the_last_one_counts() -> None:
 )
 def test_damage_on_the_line_is_counted_and_the_pose_behind_it_is_read(damaged: bytes, kind: str) -> None:
     lines = PoseLines()
-    first = lines.feed(damaged, 0)
-    second = lines.feed(POSE + b"\n", 1)
-    assert first is None and second is not None and second.position == MapPosition(1, 2)
+    assert lines.feed(damaged, 0) == []
+    assert [one.position for one in lines.feed(POSE + b"\n", 1)] == [MapPosition(1, 2)]
     assert lines.faults[kind] == 1 and lines.faults.total() <= 2
 
 
@@ -103,8 +102,8 @@ def test_noise_and_pieces_cost_no_pose_that_follows(noise: bytes, cuts: list[int
     edges = sorted({0, len(noise), *(cut for cut in cuts if cut < len(noise))})
     for a, b in itertools.pairwise(edges):
         lines.feed(noise[a:b], 0)
-    told = [lines.feed(line, 1) for line in (b"\n" + places[0], *places[1:])]
-    assert [one.position for one in told if one is not None] == [MapPosition(x, 2) for x in (1, 2, 3)]
+    told = [one for line in (b"\n" + places[0], *places[1:]) for one in lines.feed(line, 1)]
+    assert [one.position for one in told] == [MapPosition(x, 2) for x in (1, 2, 3)]
     assert lines.held_bytes == 0
 
 
