@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
-from calibration import clinical_commands, files, measure
+from calibration import arguments, clinical_commands, files, measure
 from calibration.files import Calibration
 from calibration.history import History
 from calibration.refused import Refused
@@ -68,11 +68,11 @@ def _add_measuring(commands: Commands) -> None:
             one.add_argument(
                 "cameras", nargs="*", metavar="CAMERA", help="names as in the settings (default: every one)"
             )
-        measure.add_common(one)
+        arguments.add_common(one)
         step.add_arguments(one)
         one.set_defaults(command=partial(measure.run_step, step))
     every = commands.add_parser("all", help="every step in order, installed as one")
-    measure.add_common(every)
+    arguments.add_common(every)
     for step in STEPS:
         if step.in_all:
             step.add_arguments(every)
@@ -106,7 +106,7 @@ def _add_files(commands: Commands) -> None:
     report.add_argument("--id", default="", help="of the history (default: the current one)")
     report.add_argument("--out", type=Path, metavar="DIR", help="where to (default: beside the history)")
     report.add_argument("--json", action="store_true", help="one JSON object")
-    measure.add_language(report)
+    arguments.add_language(report)
     report.set_defaults(command=_report)
 
     past = commands.add_parser("history", help="every calibration this robot had, and who did what")
@@ -118,7 +118,7 @@ def _add_files(commands: Commands) -> None:
     back.add_argument("id", help="of the history")
     back.add_argument("--config", type=Path, required=True, metavar="ROBOT.toml")
     back.add_argument("--json", action="store_true", help="one JSON object")
-    measure.add_person(back)
+    arguments.add_person(back)
     back.set_defaults(command=_rollback)
 
     show = commands.add_parser("show", help="what a calibration says")
@@ -213,7 +213,7 @@ def _rollback(options: argparse.Namespace) -> int:
 
     settings = config.load(options.config)
     past = History(Path(settings.calibration.file))
-    calibration = past.roll_back(options.id, settings.robot.name, measure.person(options), dt.datetime.now(dt.UTC))
+    calibration = past.roll_back(options.id, settings.robot.name, arguments.person(options), dt.datetime.now(dt.UTC))
     over = files.expired(calibration, dt.datetime.now(dt.UTC))
     if options.json:
         print(json.dumps({"calibration_id": calibration.id, "file": str(past.path), "expired": over}))

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from calibration.measure import add_person, person
+from calibration.arguments import add_person, person
 from robot.errors import ConfigError
 from robot.types import RoiName
 
