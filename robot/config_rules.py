@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 _PICTURES_BEFORE_LOST = 1.5
+_CONFIRM_S = 2.0
+"""Whoever is not taken for a person by then has passed."""
+_REFLECTED_APART_C = 25.0
+"""What a face reflects is a mean of all that is around it, a clear sky among walls and people: no farther from the air than this."""
 TAKEN_NAMES = ("thermal", "pipeline", "position")
 """Streams that health, pictures and counters know beside the cameras."""
 
@@ -35,6 +39,18 @@ def contradictions(table: dict[str, Any]) -> list[str]:
         and window[0] >= window[1]
     ):
         problems.append(f"screening.ambient_window_c: {window[0]} is not below {window[1]} (give the lower one first)")
+    measurement = _table(table, "measurement")
+    ambient, reflected = measurement.get("ambient_c", 23.0), measurement.get("reflected_c")
+    if (
+        isinstance(ambient, int | float)
+        and isinstance(reflected, int | float)
+        and -40 <= reflected <= 80
+        and _REFLECTED_APART_C < abs(reflected - ambient) < 1e6
+    ):
+        problems.append(
+            f"measurement.reflected_c: {reflected:g} is more than {_REFLECTED_APART_C:g} °C from ambient_c, {ambient:g} (give what all around a "
+            "face amounts to, or leave it out)"
+        )
     threshold = screening.get("threshold_c")
     if (
         isinstance(threshold, int | float)
@@ -72,6 +88,12 @@ def _tracking_problems(table: dict[str, Any], cameras: list[dict[str, Any]]) -> 
         problems.append(
             f"tracking.lost_s: {lost_s:g} s are less than {_PICTURES_BEFORE_LOST:g} pictures at {min(rates_hz):g} a second: everybody would be "
             f"somebody new in every picture (at least {_PICTURES_BEFORE_LOST / min(rates_hz):.1f})"
+        )
+    hits = tracking.get("confirm_hits", 2)
+    if isinstance(hits, int) and rates_hz and 2 < hits <= 20 and hits > _CONFIRM_S * min(rates_hz):
+        problems.append(
+            f"tracking.confirm_hits: {hits} pictures at {min(rates_hz):g} a second take {hits / min(rates_hz):.0f} s: who passes meanwhile is nobody "
+            f"(at most {max(2, int(_CONFIRM_S * min(rates_hz)))})"
         )
     score_min, score_new = detection.get("score_min", 0.4), tracking.get("score_new", 0.6)
     if isinstance(score_min, int | float) and isinstance(score_new, int | float) and score_new < score_min <= 0.8:

@@ -201,6 +201,8 @@ def test_one_wrong_value_is_one_problem(sections: dict[str, Any], path: str) -> 
         ({"attention": {"unmatched_s": 1e6}}, "attention.unmatched_s"),
         ({"measurement": {"yaw_max_deg": 0.5}}, "measurement.yaw_max_deg"),
         ({"measurement": {"skin_emissivity": 0.8}}, "measurement.skin_emissivity"),
+        ({"measurement": {"reflected_c": -39.0}}, "measurement.reflected_c"),
+        ({"measurement": {"reflected_c": 20.0, "ambient_c": 46.0}}, "measurement.reflected_c"),
         ({"reference": {"tolerance_c": 5.0}}, "reference.tolerance_c"),
         ({"reference": {"smoothing_s": 600.0}}, "reference.smoothing_s"),
         ({"reference": {"spread_c": 10.0}}, "reference.spread_c"),
@@ -225,6 +227,18 @@ def test_what_would_judge_nobody_or_wrongly_while_all_looks_well_is_refused(
 def test_cameras_that_could_show_nobody_are_refused(key: dict[str, Any]) -> None:
     (problem, *_) = problems_of_cameras([{"name": "front", "address": "v4l2:/dev/video0"} | key])
     assert problem.startswith(f"cameras[0].{next(iter(key))}")
+
+
+def test_more_pictures_than_a_passer_by_shows_confirm_nobody() -> None:
+    camera = {"name": "front", "address": "v4l2:/dev/video0"}
+    for rate_hz, hits, right in ((10.0, 20, True), (9.0, 20, False), (2.0, 4, True), (2.0, 5, False), (0.5, 2, True)):
+        asked = table(tracking={"confirm_hits": hits}) | {"cameras": [camera | {"rate_hz": rate_hz}]}
+        if right:
+            config.parse(asked, Path("/robot"))
+            continue
+        with pytest.raises(ConfigError) as caught:
+            config.parse(asked, Path("/robot"))
+        assert [problem.partition(":")[0] for problem in caught.value.problems] == ["tracking.confirm_hits"]
 
 
 def test_whoever_is_lost_before_the_next_picture_is_nobody() -> None:
