@@ -16,6 +16,7 @@ from calibration.files import Calibration
 from robot import rules
 from robot.absence import EmptyPlaces, out_of_picture, unseen
 from robot.alarm import Alarm, AlarmDesk
+from robot.cohort import Usualness
 from robot.colours import head_colours
 from robot.config import Settings
 from robot.ego_motion import EgoMotion
@@ -131,6 +132,7 @@ class Pipeline:
         streams = rates_hz | {"thermal": settings.thermal.rate_hz, "pipeline": PIPELINE_HZ}
         streams |= {"position": settings.place.rate_hz} if settings.place.source else {}
         self._health = Health(streams, cameras=front)
+        self._usual = Usualness()
         self._whereabouts = Whereabouts(settings.robot, settings.place)
         self._alarm_places: dict[str, Place] = {}
         self._tracks: list[Track] = []
@@ -389,8 +391,12 @@ class Pipeline:
             "no_faces": self._warm.shows_no_faces,
             "view_narrowed": self._view_narrowed(),
         }
+        # Under policy `cohort` people are compared with one another: without a plate the sensor's own error is no matter.
+        judged = self._settings.screening.policy != "cohort" or reference.valid
+        unusual = self._usual.look(self._screener.baseline_c if judged else None)
         shed = (f"detail_shed_{what}" for what in self._looker.shed())
-        self._health.set_warnings((*self._warnings, *(code for code, is_so in own.items() if is_so), *shed))
+        found = (*(code for code, is_so in own.items() if is_so), *((unusual,) if unusual else ()), *shed)
+        self._health.set_warnings((*self._warnings, *found))
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report

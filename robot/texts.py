@@ -54,6 +54,14 @@ WARNINGS: dict[str, Text] = {
         "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",
     ),
+    "baseline_low": Text(
+        "PEOPLE READ TOO COLD, ALL TOGETHER: fevers may be missed; look at air temperature, plate and sensor, and whether people come in from the cold",
+        "受测人员读数普遍偏低：可能漏检发热；请检查环境温度设置、温度参考源与热像仪，以及人员是否刚从寒冷处进入",
+    ),
+    "baseline_high": Text(
+        "PEOPLE READ TOO WARM, ALL TOGETHER: look at air temperature, plate and sensor; policy cohort finds only who is warmer than the others",
+        "受测人员读数普遍偏高：请检查环境温度设置、温度参考源与热像仪；群体策略只能发现比他人更热者",
+    ),
     "no_faces": Text(
         "WARM PEOPLE PASS, AND NO CAMERA SHOWS A FACE: look at the front camera (turned away, knocked, out of focus)",
         "有人体热源经过，但摄像头未发现任何人脸：请检查前方摄像头（朝向、位置、对焦）",

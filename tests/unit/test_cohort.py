@@ -7,7 +7,7 @@ from statistics import median
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot.cohort import Cohort
+from robot.cohort import HIGH, LOW, Cohort, Usualness
 
 S = 1_000_000_000
 
@@ -44,3 +44,20 @@ def test_memory_is_bounded() -> None:
     for second in range(5000):
         cohort.add(second * S, 36.5)
     assert len(cohort._values) == 30
+
+
+def test_all_together_too_cold_or_too_warm_until_well_within() -> None:
+    usual = Usualness()
+    steps = [
+        (None, ""),
+        (36.6, ""),
+        (36.0, ""),
+        (35.99, LOW),
+        (36.05, LOW),
+        (36.1, ""),
+        (36.05, ""),
+        (37.2, ""),
+        (37.21, HIGH),
+    ]
+    steps += [(37.15, HIGH), (37.1, ""), (39.0, HIGH), (35.0, LOW), (37.15, ""), (35.0, LOW), (None, "")]
+    assert [usual.look(baseline_c) for baseline_c, _ in steps] == [code for _, code in steps]

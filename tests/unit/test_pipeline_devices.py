@@ -280,6 +280,36 @@ def test_a_sensor_that_is_off_by_what_its_calibration_admits_leaves_no_fever_out
     assert run.pipeline.coverage.elevated == 1 and len(run.raised) == 1
 
 
+@pytest.mark.parametrize(
+    ("policy", "plate", "off_c", "code"),
+    [
+        ("absolute", True, 0.0, None),
+        ("absolute", True, -1.2, "baseline_low"),
+        ("absolute", False, -1.2, "baseline_low"),
+        ("cohort", True, 1.4, "baseline_high"),
+        ("cohort", False, 1.4, None),
+    ],
+)
+def test_people_who_read_too_cold_or_too_warm_all_together_are_said_to(
+    policy: str, plate: bool, off_c: float, code: str | None
+) -> None:
+    """Nobody is elevated, and all looks well: fevers would be missed."""
+
+    def people(t_s: float) -> list[Person]:
+        return [person(NORMAL_C + off_c)] if t_s % 3.0 < 2.0 else []
+
+    run = Run(
+        people,
+        known=calibration() if plate else calibration(reference=None),
+        reference={"required": plate},
+        screening={"policy": policy, "cohort_people": 5},
+        tracking={"lost_s": 0.6},
+    )
+    run.run(28.0)
+    assert run.reasons == () and not run.raised and run.pipeline.coverage.measured >= 2
+    assert run.pipeline.view().health.warnings == (() if code is None else (code,))
+
+
 def test_outside_the_ambient_window_nobody_is_judged() -> None:
     run = Run(lambda t_s: [person(FEBRILE_C)], screening={"ambient_window_c": [24.0, 30.0]})
     run.run(7.0)
