@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -23,6 +25,9 @@ from models.published import PublishedSession
 from models.session import CPU, YuNetSession
 from robot.detect import CHANNELS, SCORES, STRIDES
 from robot.errors import ModelError
+
+TELLS_NOTHING = ("CI", "GITHUB_ACTIONS", "TF_BUILD", "ORT_RUNNING_UNIT_TESTS")
+"""Surroundings in which ONNX Runtime is silent by itself."""
 
 
 @pytest.fixture
@@ -300,3 +305,14 @@ def test_a_first_convolution_of_another_kind_is_refused(group: int, dilation: in
     node = onnx.helper.make_node("Conv", ["planes", "weights"], ["result"], **settings)
     with pytest.raises(ModelError, match="not a plain one"):
         take_interleaved(onnx.helper.make_graph([node], "other", [planes], [], initializer=[weights]))
+
+
+def test_the_runtime_tells_its_makers_nothing(cache: Path, tmp_path: Path) -> None:
+    """Its packages for Linux do so by default and leave an identifier of the computer behind; CI is one of the things that keeps them from it."""
+    home = tmp_path / "home"
+    script = "from models.prepare import prepared; from models.session import YuNetSession; YuNetSession(prepared(64, 64)).run(1)"
+    surroundings = {name: value for name, value in os.environ.items() if name not in TELLS_NOTHING}
+    surroundings |= {"HOME": str(home), "XDG_CACHE_HOME": str(tmp_path / "cache"), "ORT_DISABLE_TELEMETRY": "0"}
+    subprocess.run([sys.executable, "-c", script], env=surroundings, timeout=60, check=True)
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and cache not in path.parents]
+    assert written == []
