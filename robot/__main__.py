@@ -185,10 +185,12 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    from robot import config
+    from robot import config, service_account
     from robot.preflight import problems
 
-    settings = config.load(options.config)
+    file = options.config.absolute()  # the service has a folder of its own
+    service_account.become(file)
+    settings = config.load(file)
     found = problems(settings)
     if found:
         raise ConfigError(found)
@@ -230,8 +232,9 @@ def _doctor(options: argparse.Namespace) -> int:
 
     if not 3.0 <= options.seconds <= 600.0:
         raise ConfigError([f"--seconds {options.seconds:g}: from 3 (the plate must be steady for two) to 600"])
-    account = service_account.become(options.config)
-    settings = config.load(options.config)
+    file = options.config.absolute()  # the service has a folder of its own
+    account = service_account.become(file)
+    settings = config.load(file)
     found = problems(settings)
     if found:
         raise ConfigError(found)

@@ -15,7 +15,7 @@ UNIT = Path("/etc/systemd/system/patrol-robot.service")
 
 def become(config: Path, unit: Path = UNIT) -> str:
     """Makes root the account of the service, with its groups, environment and folder, where the service runs this very program with
-    these settings; there is no way back. Returns the account's name, empty where nothing has changed.
+    these settings (an absolute path); there is no way back. Returns the account's name, empty where nothing has changed.
     """
     if os.geteuid() != 0:
         return ""
@@ -46,7 +46,7 @@ def _is_this(command: Sequence[str], config: Path) -> bool:
         return False
     its_config = Path(command[command.index("--config") + 1])
     # A venv's interpreter is a link to the system's: the folder tells which it is.
-    return Path(command[0]).resolve().parents[1] == Path(sys.prefix).resolve() and its_config == config.absolute()
+    return Path(command[0]).resolve().parents[1] == Path(sys.prefix).resolve() and its_config == config
 
 
 def _directives(unit: Path) -> dict[str, list[str]]:

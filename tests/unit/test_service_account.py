@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from robot import doctor, service_account
+from robot.__main__ import main
 from robot.doctor import Level
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
@@ -82,6 +83,24 @@ def test_what_is_not_the_service_is_looked_at_as_it_is(folder: Path, other: str)
         (folder / "patrol-robot.service").unlink()
     told = become(folder, "other.toml" if other == "config" else "robot.toml")
     assert told["name"] == "" and told["uid"] == 0 and told["opens"]
+
+
+@pytest.mark.parametrize("command", [["doctor", "--config"], ["check-config"]])
+def test_settings_are_found_from_where_they_were_named(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The account of the service starts in a folder of its own."""
+
+    def becomes(config: Path) -> str:
+        assert config == tmp_path / "robot.toml"
+        monkeypatch.chdir("/")
+        return "nobody"
+
+    (tmp_path / "robot.toml").write_text("[robot]\nname = 'p-1'\nwheels = 4\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(service_account, "become", becomes)
+    assert main([*command, "robot.toml"]) == 2
+    assert "robot.wheels" in capsys.readouterr().err
 
 
 def test_the_unit_of_the_project_is_understood() -> None:
