@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import io
 import json
 import logging
+import os
 import re
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -26,9 +29,16 @@ def stream() -> Iterator[io.StringIO]:
     websockets.setLevel(websockets_level)
 
 
+def written(stream: io.StringIO) -> str:
+    """Returns what has been logged, once it is written."""
+    for handler in logging.getLogger().handlers:
+        handler.flush()
+    return stream.getvalue()
+
+
 def entries(stream: io.StringIO) -> list[tuple[int, dict[str, Any]]]:
     found = []
-    for line in stream.getvalue().splitlines():
+    for line in written(stream).splitlines():
         match = re.fullmatch(r"<(\d)>(\{.*\})", line)
         assert match, line
         found.append((int(match[1]), json.loads(match[2])))
@@ -74,7 +84,7 @@ def test_on_a_terminal_it_is_text(stream: io.StringIO) -> None:
     set_up(logging.INFO, {}, stream)
     logging.getLogger("robot.app").info("page and events at %s", "http://x")
     logging.getLogger("robot.app").debug("not wanted")
-    assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    robot\.app: page and events at http://x\n", stream.getvalue())
+    assert re.fullmatch(r"\d\d:\d\d:\d\d INFO    robot\.app: page and events at http://x\n", written(stream))
 
 
 def test_websockets_are_quiet_and_a_second_call_replaces_the_first(stream: io.StringIO) -> None:
@@ -82,4 +92,40 @@ def test_websockets_are_quiet_and_a_second_call_replaces_the_first(stream: io.St
     set_up(logging.INFO, {}, stream)
     logging.getLogger("websockets.server").info("connection open")
     logging.getLogger("robot").info("once")
-    assert stream.getvalue().count("\n") == 1
+    assert written(stream).count("\n") == 1
+
+
+def test_who_logs_does_not_wait_for_who_does_not_read(stream: io.StringIO) -> None:
+    """A terminal that is halted: whoever logged hung, the pipeline and the readers of all devices among them, until somebody went on."""
+    del stream
+    reading, writing = os.pipe()
+    fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
+    with os.fdopen(reading, "rb") as reader, os.fdopen(writing, "w", encoding="utf-8") as pipe:
+        set_up(logging.INFO, {}, pipe)
+        count = 6000  # more than wait, and are being written
+
+        def log_much() -> None:
+            for number in range(count):
+                logging.getLogger("robot").warning(
+                    "line %d of a camera that comes and goes, as long as they are", number
+                )
+
+        logger = threading.Thread(target=log_much, daemon=True)
+        logger.start()
+        logger.join(10.0)
+        held = logger.is_alive()
+        read = threading.Thread(target=lambda: text.append(reader.read()), daemon=True)
+        text: list[bytes] = []
+        read.start()  # somebody goes on
+        logger.join(10.0)
+        logging.getLogger().handlers[0].flush()
+        logging.getLogger("robot").info("the last")
+        logging.getLogger().handlers[0].flush()
+        pipe.close()
+        read.join(10.0)
+    assert not held
+    lines = text[0].decode().splitlines()
+    told = [int(match[1]) for line in lines if (match := re.search(r"line (\d+) of", line))]
+    (left_out,) = (int(match[1]) for line in lines if (match := re.match(r"\((\d+) lines", line)))
+    assert told == sorted(told) and told[0] == 0 and len(told) + left_out == count
+    assert lines[-1].endswith("the last")
