@@ -191,10 +191,12 @@ class App:
 
     def _unanswered(self, level: int) -> list[bytes]:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none. `level` is the log's."""
-        since_utc = rfc3339(max(0, time.time_ns() - DAY_NS))
+        now_ns = time.time_ns()
+        since_utc = rfc3339(max(0, now_ns - DAY_NS))
         reader = StoreReader(Path(self.settings.store.path))
         try:
-            raised = [event.json for event in reader.unanswered(since_utc, CARRIED_MAX)]
+            recent_seq = reader.recent_seq(since_utc, rfc3339(now_ns), time.monotonic_ns(), DAY_NS)
+            raised = [event.json for event in reader.unanswered(since_utc, CARRIED_MAX, recent_seq)]
         except StoreError as error:
             log.log(level, "alarms from before the start cannot be read: %s", error)
             raised = []

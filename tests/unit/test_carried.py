@@ -6,9 +6,18 @@ import time
 import uuid
 from pathlib import Path
 
+import pytest
+
 from robot.app import DARK
 from robot.carried import CARRIED_MAX, DAY_NS, Carried
-from robot.event_data import AlarmAcknowledgedData, AlarmClearedData, AlarmRaisedData, Data, ReadingData
+from robot.event_data import (
+    AlarmAcknowledgedData,
+    AlarmClearedData,
+    AlarmRaisedData,
+    Data,
+    ReadingData,
+    SystemStoppingData,
+)
 from robot.events import EventFactory, encode, rfc3339
 from robot.loop import Lamp
 from robot.metrics import Metrics
@@ -98,4 +107,39 @@ def test_the_store_knows_who_waits(tmp_path: Path) -> None:
         found = Carried((one.json for one in reader.unanswered(rfc3339(now_ns - DAY_NS), CARRIED_MAX)), 30.0)
         assert found.standing == ("first", "second")
         assert Carried((one.json for one in reader.unanswered(rfc3339(0), 1)), 30.0).standing == ("second",)
+        reader.close()
+
+
+HOUR_NS = 3600 * SECOND_NS
+
+
+@pytest.mark.parametrize(
+    ("told", "standing"),
+    [
+        # the alarm's wall clock and monotonic clock (hours ago, None: before the computer was started anew), and of the events before and after it
+        ([("event", 3, 3), ("alarm", 24 * 365, 2), ("event", 1, 1)], True),  # set back a year for a while
+        ([("event", 24 * 365, 3), ("alarm", 24 * 365, 2), ("event", 1, 1)], True),  # set right by the network at last
+        ([("event", 24 * 365, 3), ("alarm", 24 * 365, 2)], True),  # set ahead a year since then
+        ([("event", 30, 30), ("alarm", 29, 29), ("event", 1, 1)], False),  # more than a day ago by either
+        (
+            [("event", 80, None), ("alarm", 79, None), ("event", 1, 1)],
+            False,
+        ),  # before the computer was off over the weekend
+        ([("event", 3, None), ("alarm", 24 * 365, None), ("event", 1, 1)], True),  # after an event of this morning
+    ],
+)
+def test_a_clock_that_was_wrong_ends_no_alarm_over_a_restart(
+    tmp_path: Path, told: list[tuple[str, int, int | None]], standing: bool
+) -> None:
+    now_ns, now_mono_ns = time.time_ns(), 100 * HOUR_NS
+    make = factory().make
+    with Store(tmp_path / "events.sqlite3") as store:
+        for what, wall_h, mono_h in told:
+            data = raised("a") if what == "alarm" else SystemStoppingData(reason="x")
+            mono_ns = 900 * HOUR_NS if mono_h is None else now_mono_ns - mono_h * HOUR_NS
+            store.append(make(data, t_unix_ns=now_ns - wall_h * HOUR_NS, t_mono_ns=mono_ns))
+        reader = StoreReader(store.path)
+        since_utc = rfc3339(now_ns - DAY_NS)
+        recent_seq = reader.recent_seq(since_utc, rfc3339(now_ns), now_mono_ns, DAY_NS)
+        assert len(reader.unanswered(since_utc, CARRIED_MAX, recent_seq)) == standing
         reader.close()
