@@ -225,21 +225,29 @@ class History:
             "$.data.reading.uncertainty_c",
             "$.data.verdict",
             "$.data.reading.referenced",
+            "$.data.person",
+            "$.data.revision",
         )
         expressions = [f"json_extract(CAST(json AS TEXT), '{path}')" if path[0] == "$" else path for path in paths]
         rows = db.execute(*_select(expressions, asked, asked.limit + 1)).fetchall()
         more, rows = len(rows) > asked.limit, rows[: asked.limit]
         rules = self._screening.cohort_people, self._screening.cohort_age_s
         with_plate, without_plate = Cohort(*rules), Cohort(*rules)
-        points: list[tuple[Any, ...]] = []
+        points: list[tuple[Any, ...] | None] = []
+        first_verdicts: dict[int, int] = {}
+        """Of each person where in `points` it is: a revision takes its place."""
         rows.reverse()
         rows.sort(key=itemgetter(0))  # by time, not by number: a clock that was set back leaves them in another order
-        for t_utc, body_c, uncertainty_c, verdict, referenced in rows:
+        for t_utc, body_c, uncertainty_c, verdict, referenced, person, revision in rows:
             if body_c is None:
                 continue
             t_s = datetime.fromisoformat(t_utc).timestamp()
             cohort = without_plate if referenced == 0 else with_plate  # null: written before it was told
-            cohort.add(round(t_s * 1e9), body_c)
+            if not revision:
+                cohort.add(round(t_s * 1e9), body_c)
+                first_verdicts[person] = len(points)
+            elif (replaced := first_verdicts.pop(person, None)) is not None:
+                points[replaced] = None
             baseline_c = cohort.baseline_c(round(t_s * 1e9))
             points.append(
                 (
@@ -252,7 +260,7 @@ class History:
             )
         body = json.dumps(
             {
-                "points": points,
+                "points": [point for point in points if point is not None],
                 "more": more,
                 "threshold_c": self._screening.threshold_c,
                 "cohort_people": self._screening.cohort_people,

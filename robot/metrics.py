@@ -32,7 +32,8 @@ class Metrics:
         self._thermal_step, self._camera_step = steps.labels("thermal"), steps.labels("camera")
         frames = Counter("patrol_frames", "Frames taken by the pipeline", ["kind"], registry=self.registry)
         self._thermal_frames, self._camera_frames = frames.labels("thermal"), frames.labels("camera")
-        verdicts = Counter("patrol_verdicts", "People judged", ["verdict"], registry=self.registry)
+        told = "Verdicts told: who was judged anew has two, patrol_people counts them once"
+        verdicts = Counter("patrol_verdicts", told, ["verdict"], registry=self.registry)
         self._verdicts = {kind: verdicts.labels(str(kind)) for kind in VerdictKind}
         self._alarms = Counter("patrol_alarms", "Alarms raised", registry=self.registry)
         self.indicator_faults = Counter(

@@ -158,6 +158,16 @@ def test_the_day_chart_has_the_cohorts_own_baseline(past: Past) -> None:
     assert json.loads(past.ask("format=chart&limit=3"))["more"]
 
 
+def test_who_was_judged_anew_is_one_person_of_the_day_chart_and_of_its_baseline(past: Past) -> None:
+    again = msgspec.structs.replace(screening(38.0, person=2), verdict="elevated", revision=1)
+    past.add(screening(36.1), screening(37.2, person=2), again, screening(36.3), screening(36.4), screening(36.5))
+    points = json.loads(past.ask("format=chart"))["points"]
+    assert [(point[1], point[3]) for point in points] == [(36.1, "normal"), (38.0, "elevated")] + [
+        (value, "normal") for value in (36.3, 36.4, 36.5)
+    ]
+    assert points[-1][4] == median([36.1, 37.2, 36.3, 36.4, 36.5]), "the robot's own counts a person once"
+
+
 def test_the_day_chart_keeps_people_read_without_the_plate_apart(past: Past) -> None:
     def without(body_c: float) -> ScreeningData:
         told = screening(body_c)
