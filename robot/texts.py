@@ -55,8 +55,8 @@ WARNINGS: dict[str, Text] = {
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",
     ),
     "baseline_low": Text(
-        "PEOPLE READ TOO COLD, ALL TOGETHER: fevers may be missed; look at air temperature, plate and sensor, and whether people come in from the cold",
-        "受测人员读数普遍偏低：可能漏检发热；请检查环境温度设置、温度参考源与热像仪，以及人员是否刚从寒冷处进入",
+        "PEOPLE READ TOO COLD, ALL TOGETHER: elevated ones may be missed; look at air temperature, plate and sensor, and whether people come in from the cold",
+        "受测人员读数普遍偏低：体温偏高者可能漏检；请检查环境温度设置、温度参考源与热像仪，以及人员是否刚从寒冷处进入",
     ),
     "baseline_high": Text(
         "PEOPLE READ TOO WARM, ALL TOGETHER: look at air temperature, plate and sensor; policy cohort finds only who is warmer than the others",
