@@ -95,6 +95,7 @@ class App:
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
         self._presses: deque[tuple[ButtonPress, int]] = deque(maxlen=100)
         self.metrics = Metrics()
+        self._page_codes: Callable[[], tuple[str, ...]] = tuple
         self._recorder: Recorder | None = None
         self.on_lamp: Callable[[int, int], None] | None = None
         """Called with the arrival of each thermal frame and the time when lamp and siren showed its outcome: for measurements."""
@@ -146,7 +147,9 @@ class App:
             self._loop.warn()
             self.stream = self._make_stream()
             self.stream.start()
-            log.info("page and events at %s", self.stream.url)
+            self._page_codes = lambda: self.stream.codes
+            if not self.stream.codes:
+                log.info("page and events at %s", self.stream.url)
             return self._work()
 
     def _work(self) -> int:
@@ -235,7 +238,7 @@ class App:
         fallback = ("provider_fallback",) if self._inference.notes else ()
         recorder = () if self._recorder is None else self._recorder.codes
         own = (self._saver.codes, self._vitals.codes, self._evidence.codes, self._supplies.codes, self._lamp.codes)
-        return (*(code for codes in own for code in codes), *fallback, *recorder)
+        return (*(code for codes in own for code in codes), *fallback, *recorder, *self._page_codes())
 
     def _hand_on(self, seq: int, event_json: bytes) -> None:
         self.stream.publish(seq, event_json)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -57,9 +58,18 @@ log = logging.getLogger(__name__)
 _wire_log = logging.getLogger(f"{__name__}.wire")
 _wire_log.setLevel(logging.CRITICAL)  # a stranger's broken handshake is no error of ours; our own are logged below
 
+NOT_OPEN = "page_unreachable"
+"""Code of robot/texts.py."""
+_AWAITED = (errno.EADDRNOTAVAIL, errno.ENETDOWN, errno.ENETUNREACH, errno.ENODEV, None)
+"""Of the address to listen at: it is not there yet, as the network that gives it is not (None: at none of several)."""
+_AWAIT_S = 2.0
 _SLOW = "too slow; resume with since= the last seq you have received"
 _BATCH = 16
 """Events between two looks at the clock: a client must take this many within the send timeout."""
+
+
+class _NotThereYet(ConfigError):
+    """The address to listen at may come with the network."""
 
 
 class _EventClient:
@@ -77,7 +87,8 @@ class _EventClient:
 
 
 class StreamServer:
-    """Serves `settings.host:port`. Raises ConfigError for tokens, TLS files or a host that must not be used.
+    """Serves `settings.host:port`. Raises ConfigError for tokens, TLS files or a host that must not be used. An address that is not there
+    (yet) is awaited, and holds nothing up.
 
     `get_state` and `latest_preview(name, may_see_faces)` are called from the server's threads and must return immutable
     values at once; the latter only while somebody watches. `on_command` and `on_access` are called on the loop and must
@@ -132,6 +143,7 @@ class StreamServer:
         self._started = threading.Event()
         self._start_error: BaseException | None = None
         self._port = settings.port
+        self._server: Server | None = None
 
     @property
     def port(self) -> int:
@@ -149,8 +161,13 @@ class StreamServer:
         """True while the thread serves."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def codes(self) -> tuple[str, ...]:
+        """Codes of robot/texts.py: that nobody can reach page and events."""
+        return () if self._server is not None else (NOT_OPEN,)
+
     def start(self) -> None:
-        """Returns once the port is open; raises ConfigError if it cannot be."""
+        """Returns once the port is open, or its address is awaited (`codes`); raises ConfigError if it cannot be had."""
         self._thread = threading.Thread(target=self._run_thread, name="stream", daemon=True)
         self._thread.start()
         self._started.wait()
@@ -202,9 +219,9 @@ class StreamServer:
             try:
                 self._live = LiveView(self._state_now, self._latest_preview, self._previews, self._views, self._limits)
                 self._ring = EventRing(self._limits.ring_events, await self._saved_seq())
-                server = await self._open_port()
+                beside = [*self._beside, *(await self._port_or_wait())]
                 pump = asyncio.create_task(self._live.pump())
-                beside = [asyncio.create_task(_unless_it_fails(work())) for work in self._beside]
+                tasks = [asyncio.create_task(_unless_it_fails(work())) for work in beside]
                 self._started.set()
                 while self._incoming and self._incoming[0].seq <= self._ring.head_seq:
                     self._incoming.popleft()  # published before the start: the database has it
@@ -212,10 +229,11 @@ class StreamServer:
                 try:
                     await self._until_stopped(pump)
                 finally:
-                    for task in (pump, *beside):
+                    for task in (pump, *tasks):
                         task.cancel()
-                    await asyncio.gather(*beside, return_exceptions=True)
-                    await self._close_port(server)
+                    await asyncio.gather(*tasks, return_exceptions=True)
+                    if self._server is not None:
+                        await self._close_port(self._server)
             finally:
                 self._reader.close()
                 self._door.close()
@@ -238,6 +256,22 @@ class StreamServer:
         if pump.done() and not pump.cancelled():
             pump.result()
 
+    async def _port_or_wait(self) -> list[Callable[[], Coroutine[None, None, None]]]:
+        """Opens the port. An alarm needs no network: an address that is not there yet is tried again by what is returned."""
+        try:
+            self._server = await self._open_port()
+        except _NotThereYet as error:
+            log.error("%s; tried again until it can be: people are screened, lamp and siren work without it", error)
+            return [self._await_port]
+        return []
+
+    async def _await_port(self) -> None:
+        while self._server is None:
+            await asyncio.sleep(_AWAIT_S)
+            with contextlib.suppress(ConfigError):
+                self._server = await self._open_port()
+        log.warning("page and events can be reached now, at %s", self.url)
+
     async def _open_port(self) -> Server:
         settings, limits = self._settings, self._limits
         try:
@@ -258,6 +292,10 @@ class StreamServer:
                 ssl_handshake_timeout=limits.auth_timeout_s if self._tls else None,
             )
         except OSError as error:
+            if isinstance(error, socket.gaierror) or error.errno in _AWAITED:
+                raise _NotThereYet(
+                    f"stream.host: {settings.host} is no address of this computer now ({error})"
+                ) from error
             raise ConfigError(
                 f"stream.port: cannot open {settings.host}:{settings.port} ({error.strerror or error}); "
                 "is another robot process running? Stop it or choose another stream.port"

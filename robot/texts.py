@@ -62,6 +62,10 @@ WARNINGS: dict[str, Text] = {
         "PEOPLE READ TOO WARM, ALL TOGETHER: look at air temperature, plate and sensor; policy cohort finds only who is warmer than the others",
         "受测人员读数普遍偏高：请检查环境温度设置、温度参考源与热像仪；群体策略只能发现比他人更热者",
     ),
+    "page_unreachable": Text(
+        "PAGE AND EVENTS CANNOT BE REACHED: the address to listen at is not there (network?); lamp and siren work",
+        "页面与事件流无法访问：监听地址不存在（网络？）；灯与警报器正常工作",
+    ),
     "no_faces": Text(
         "WARM PEOPLE PASS, AND NO CAMERA SHOWS A FACE: look at the front camera (turned away, knocked, out of focus)",
         "有人体热源经过，但摄像头未发现任何人脸：请检查前方摄像头（朝向、位置、对焦）",

@@ -4,6 +4,7 @@ where pins must be moved by hand."""
 from __future__ import annotations
 
 import datetime as dt
+import errno
 import itertools
 import threading
 import time
@@ -20,13 +21,14 @@ from gpiozero.pins.mock import MockFactory, MockPin
 from waiting import until
 from whole_station import Event, Listener, fault, held_ns, person, small_rig, station
 
-from robot import calibrated, config
+from robot import calibrated, config, stream
 from robot.app import App
 from robot.errors import StoreError
 from robot.events import EventFactory
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline
 from robot.store import Store
+from robot.store_reader import StoreReader
 from simulators import robot_config
 from simulators.devices import Station
 from simulators.scenario import parse_scenario
@@ -234,6 +236,41 @@ def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Pat
             until(lambda: hands.lit() == {"green"}, what="the lamp")
             found = listener.wait(of("health.changed"), after=lost["seq"])
             assert "indicator_lost" not in found["data"]["warnings"] and found["data"]["screening"] == "available"
+        listener.close()
+
+
+def test_an_address_that_is_not_there_yet_holds_no_screening_back(
+    tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A robot that is switched on where the network is not: alarms need none."""
+    up = threading.Event()
+    real = stream.serve
+
+    def serve(*arguments: Any, **more: Any) -> Any:
+        if not up.is_set():
+            raise OSError(errno.EADDRNOTAVAIL, "cannot assign requested address")
+        return real(*arguments, **more)
+
+    monkeypatch.setattr(stream, "serve", serve)
+    monkeypatch.setattr(stream, "_AWAIT_S", 0.2)
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+        with running(app):
+            until(lambda: "green" in hands.lit(), what="the lamp")
+            assert app.stream.codes == (stream.NOT_OPEN,)
+            reader = StoreReader(Path(app.settings.store.path))
+            until(lambda: any(b'"page_unreachable"' in e.json for e in reader.since(0)), what="health's word of it")
+            reader.close()
+            up.set()
+            until(lambda: not app.stream.codes, what="the port")
+            listener = Listener(app.stream.url, since=0)
+            told = listener.wait(lambda e: of("health.changed")(e) and stream.NOT_OPEN in e["data"]["warnings"])
+            said = listener.wait(
+                lambda e: of("health.changed")(e) and stream.NOT_OPEN not in e["data"]["warnings"], after=told["seq"]
+            )
+            assert said["data"]["screening"] == "available"
         listener.close()
 
 
