@@ -21,7 +21,7 @@ _U = np.linspace(-0.60, 0.60, _COLUMNS, dtype=np.float32)
 """Across the face, in face widths; the face's edge is at ±0.5."""
 _V = np.linspace(-0.22, 0.60, _ROWS, dtype=np.float32)
 """Up from the eyes; the tip of the nose is near −0.3, the hairline near 0.5."""
-_SMOOTHING_PX = 0.6
+SMOOTHING_PX = 0.6
 """Sigma of the smoothing, in thermal pixels: about the point spread of these sensors, so it costs little signal."""
 SPIKE_LEAST_C, SPIKE_SD = 0.5, 4.0
 """No skin, and no noise of so many standard deviations, makes one pixel warmer than all eight around it by this: the optics spread a point over
@@ -72,6 +72,11 @@ FOREHEAD_AREA = 0.60 * 0.24
 """Of the forehead's region, in squared face widths."""
 _EYES = _within(_UPPER, _region(0.30, (-0.06, 0.06)))
 """Between the outer corners of the eyes: what glasses cover first."""
+FOREHEAD_ROW = _PARTS[RoiName.FOREHEAD][0].start
+FOREHEAD_ROWS = _PARTS[RoiName.FOREHEAD][0].stop - FOREHEAD_ROW
+"""Where the forehead begins among the rows of the upper face, and how many it has."""
+ROW_SHARE = float(_V[1] - _V[0])
+"""Of a face's width from row to row."""
 _BOUNDS = {
     RoiName.CANTHI: (-0.22, -0.10, 0.44, 0.22),
     RoiName.UPPER_FACE: (-0.42, -0.48, 0.84, 0.62),
@@ -86,9 +91,17 @@ class Samples:
 
     maxima_c: dict[RoiName, F64]
     eyes_median_c: F64
-    forehead_c: F32
-    """n × grid points of the forehead."""
+    rows_c: F64
+    """n × rows of the upper face, from below upwards: the median of the middle of the face in each."""
+    upper_c: F32
+    """n × rows × columns of the upper face."""
     hot_share: F64
+
+    def forehead_c(self, index: int, down: int = 0) -> F32:
+        """Returns the grid points of one face's forehead, the region moved down by some rows."""
+        rows, columns = _PARTS[RoiName.FOREHEAD]
+        values: F32 = self.upper_c[index, rows.start - down : rows.stop - down, columns].ravel()
+        return values
 
 
 def bounds_px(roi: ThermalRoi, name: RoiName) -> tuple[float, float, float, float]:
@@ -105,7 +118,7 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float
     image = frame.temp_c
     around = cv2.dilate(image, _RING)
     around += np.float32(spike_c)
-    smooth = cv2.GaussianBlur(np.minimum(image, around, out=around), (0, 0), _SMOOTHING_PX)
+    smooth = cv2.GaussianBlur(np.minimum(image, around, out=around), (0, 0), SMOOTHING_PX)
     if not float(image.max()) <= HOT_C:
         hot = cv2.dilate((image > HOT_C).view(np.uint8), _HOT_MARGIN)
         smooth[hot > 0] = _NOTHING_C
@@ -117,15 +130,17 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float
     patches = flat.reshape(count, *_SHAPE)
     parts = {name: patches[:, *window].reshape(count, -1) for name, window in _PARTS.items()}
     eyes = patches[:, *_EYES].reshape(count, -1)
+    across = patches[:, :, _EYES[1]].reshape(-1, _EYES[1].stop - _EYES[1].start)
     return Samples(
-        maxima_c={name: _maxima(values) for name, values in parts.items()},
+        maxima_c={name: warmest_c(values) for name, values in parts.items()},
         eyes_median_c=_medians(eyes),
-        forehead_c=parts[RoiName.FOREHEAD],
+        rows_c=_medians(across).reshape(count, -1),
+        upper_c=patches,
         hot_share=np.add.reduce(parts[RoiName.UPPER_FACE] < CUT_OUT_C, axis=1) / _POINTS.shape[1],
     )
 
 
-def _maxima(values: F32) -> F64:
+def warmest_c(values: F32) -> F64:
     """Returns of each row the mean of the three hottest points: less of a jump from grid point to grid point."""
     hottest = np.partition(values, values.shape[1] - 3, axis=1)[:, -3:]
     maxima: F32 = np.add.reduce(hottest, axis=1) / np.float32(3)

@@ -204,8 +204,8 @@ class RoiLimits:
 
 
 def default_face_px_min(thermal_width_px: int) -> float:
-    """Returns the smallest face width (thermal pixels) that is read: 10 at 160 columns, 7 at 80 and below."""
-    return float(np.interp(thermal_width_px, [32, 80, 160, 320], [7.0, 7.0, 10.0, 10.0]))
+    """Returns the smallest face width (thermal pixels) that is read: 10 at 160 columns, 8 at 80 and below."""
+    return float(np.interp(thermal_width_px, [32, 80, 160, 320], [8.0, 8.0, 10.0, 10.0]))
 
 
 def thermal_rois(

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from calibration.files import Calibration
 from robot import site
+from robot.bare_skin import Strip, strip_of
 from robot.corrections import (
     MAXIMUM_EXCESS,
     Conditions,
@@ -29,15 +31,21 @@ from robot.errors import CalibrationError
 from robot.face_sampling import (
     CUT_OUT_C,
     FOREHEAD_AREA,
+    FOREHEAD_ROW,
+    FOREHEAD_ROWS,
+    SMOOTHING_PX,
     SPIKE_LEAST_C,
     SPIKE_SD,
     Samples,
     bounds_px,
     sample_faces,
+    warmest_c,
 )
 from robot.reference import ReferenceState
 from robot.types import NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
 
+_SHOWN_SD = 0.3
+"""Standard uncertainty of what a strip of skin between covers does not show, as a share of it."""
 RANDOM_TERMS = ("netd", "registration")
 """Terms of the uncertainty that several readings of one person reduce."""
 
@@ -51,7 +59,11 @@ class Plausibility:
     """The upper face must stand out from the air by this, else something hides it."""
     bare_share: float = 0.18
     """Eyes are bare if their median lies no further below the face's maximum than this share of the maximum's excess over
-    the air. Glasses, opaque in the long-wave infrared, lie 25–70 % below, bare eyes 2–10 %."""
+    the air, and nothing within a third of a face below the warmest row does. Glasses, opaque in the long-wave infrared, lie 25–70 % below,
+    bare eyes 2–10 %. Where a face was placed too high, the warmest row is the forehead, and glasses are seen below it."""
+    strip_px: float = 3.0
+    """Thermal pixels of height that the forehead must have, within a quarter of the excess below its warmest row: of lower strips, between glasses
+    and a hat, the sensor shows so much less than there is that it cannot be given back."""
     plateau_share: float = 0.06
     """The forehead's plateau is what lies within this share of the excess below its maximum: skin that is not mixed with
     hair, hat or glasses by the sensor's resolution."""
@@ -67,6 +79,10 @@ class Plausibility:
     body_min_c: float = 35.0
     """Below it is hypothermia, and nobody walks about with that either: what was read is a cover, or skin still cold from outdoors, and a
     fever may be behind it. Of 2497 sightings in the clinical data no upper face says so, and 0.3 % of foreheads."""
+    narrow_px: float = 3.5
+    narrow_body_min_c: float = 36.0
+    """A bare face that is warm over fewer thermal pixels than that, from the nose to hair or hat, looks like glasses under a hat; a fever is read 2 to
+    3 °C low then, so that only a body that is warm enough for its own sake is believed."""
     forehead_over_canthi_c: float = 0.6
     """A forehead's maximum lies 0.37 °C below the canthi's, SD 0.41; of 2497 sightings in the clinical data 0.2 % exceed it by this
     much. Then sun, or something else that says nothing of the body, has warmed it, and the canthi alone are believed."""
@@ -75,6 +91,19 @@ class Plausibility:
     source_sd_c: float = 0.55
     """Largest uncertainty of what is given back: simulated sensors exceed it below 7 pixels, where glasses are mixed with skin and can
     no longer be told from it, and healthy people read as febrile."""
+
+
+class _Maximum(NamedTuple):
+    """What a region shows in the sensor's own degrees, and what share of its excess over the air that is, but for the size of the face."""
+
+    raw_c: float
+    shown: float = 1.0
+    narrow: bool = False
+    """So little of the face is warm that it could be a strip above glasses."""
+
+
+_Readable = dict[RoiName, _Maximum]
+"""Regions that can be read, the best first."""
 
 
 class Thermometer:
@@ -93,6 +122,8 @@ class Thermometer:
         self._temporal_c, self._pattern_c = smoothed_noise_c(calibration.radiometry)
         self._spike_c = max(SPIKE_LEAST_C, SPIKE_SD * calibration.radiometry.netd_c)
         self._excess_c = MAXIMUM_EXCESS * math.hypot(self._temporal_c, self._pattern_c)
+        known = calibration.radiometry.point_spread
+        self._sigma_px = math.hypot(known.sigma_px if known else SMOOTHING_PX, SMOOTHING_PX)
         if RoiName.UPPER_FACE not in self._curves:
             raise CalibrationError(
                 f"calibration {calibration.id}: size_of_source and site must both hold {RoiName.UPPER_FACE}; "
@@ -121,17 +152,17 @@ class Thermometer:
         readable = self._readable(samples, index, roi, reference.correction_c)
         if isinstance(readable, Reason):
             return NotMeasured(roi.track_id, roi.t_mono_ns, readable)
-        steps = {region: self._corrected(roi, region, samples, index, reference) for region in readable}
+        steps = {region: self._corrected(roi, region, found, reference) for region, found in readable.items()}
         skins = {str(region): step.skin_c for region, step in steps.items()}
         body = site.estimate(self._calibration.site, self._calibration.site_blends, [skins], self.conditions.ambient_c)
         if body is None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
         name, step = body.roi, steps[body.roi]
-        refused = self._refused(step.skin_c, body.body_c, 2 * reference.uncertainty_c)
+        refused = self._refused(step.skin_c, body.body_c, 2 * reference.uncertainty_c, readable[name].narrow)
         if refused is not None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, refused)
-        raw_c = float(samples.maxima_c[name][index])
-        terms_c = self._terms_c(raw_c, name, roi, reference) | {"site": body.sd_c}
+        raw_c = readable[name].raw_c
+        terms_c = self._terms_c(readable[name], name, roi, reference) | {"site": body.sd_c}
         if terms_c["size_of_source"] > self._limits.source_sd_c:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.TOO_FEW_PIXELS)
         return Reading(
@@ -156,20 +187,22 @@ class Thermometer:
             referenced=reference.valid,
         )
 
-    def _refused(self, skin_c: float, body_c: float, slack_c: float) -> Reason | None:
+    def _refused(self, skin_c: float, body_c: float, slack_c: float, narrow: bool) -> Reason | None:
         """Returns why no living body can be like this. What the sensor may be off by (`slack_c`) refuses nobody: without a plate that is a
         degree or two, and the hottest people would be the first whom a sensor that reads too high leaves without a verdict."""
         low_c, high_c = self._limits.skin_c
         if not low_c - slack_c <= skin_c <= high_c + slack_c or body_c > self._limits.body_max_c + slack_c:
             return Reason.IMPLAUSIBLE
-        return Reason.COLD_SKIN if body_c < self._limits.body_min_c - slack_c else None
+        least_c = self._limits.narrow_body_min_c if narrow else self._limits.body_min_c
+        return Reason.COLD_SKIN if body_c < least_c - slack_c else None
 
-    def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> list[RoiName] | Reason:
-        """Returns the regions that can be read, the best first, or why none can be."""
+    def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> _Readable | Reason:
+        """Returns the regions that can be read, the best first, and their maxima, or why none can be."""
         face_px = roi.face_px
+        maxima_c = {name: float(values[index]) for name, values in samples.maxima_c.items()}
         if samples.hot_share[index] > self._limits.hot_share:
             return Reason.IMPLAUSIBLE
-        upper_c = samples.maxima_c[RoiName.UPPER_FACE][index]
+        upper_c = maxima_c[RoiName.UPPER_FACE]
         if not math.isfinite(upper_c):
             return Reason.IMPLAUSIBLE  # over a hole of dead pixels
         excess_c = upper_c + correction_c - self.conditions.ambient_c
@@ -178,28 +211,47 @@ class Thermometer:
         hot = samples.hot_share[index] > 0
         if samples.eyes_median_c[index] < CUT_OUT_C:
             return Reason.IMPLAUSIBLE
-        bare_c = max(self._limits.bare_share * excess_c, self._limits.bare_floor_c)
-        regions: list[RoiName] = []
-        if upper_c - samples.eyes_median_c[index] <= bare_c:
-            over_c = samples.maxima_c[RoiName.FOREHEAD][index] - samples.maxima_c[RoiName.CANTHI][index]
+        strip = strip_of(samples.rows_c[index].tolist(), excess_c)
+        bare_c = self._limit_c(self._limits.bare_share, excess_c)
+        bare = upper_c - samples.eyes_median_c[index] <= bare_c and strip.below_c <= bare_c
+        regions: _Readable = {}
+        if bare:
+            narrow = strip.height * face_px < self._limits.narrow_px
+            eyes = _Maximum(maxima_c[RoiName.CANTHI], narrow=narrow)
+            over_c = maxima_c[RoiName.FOREHEAD] - eyes.raw_c
             if over_c > self._limits.forehead_over_canthi_c:
                 # Before a robot that shakes they may be the forehead and the nose of a face that lies higher or lower.
-                return Reason.MOVING_BLUR if roi.tilt_sd_px else self._wide([RoiName.CANTHI], face_px)
-            regions += [RoiName.UPPER_FACE, RoiName.CANTHI]
+                return Reason.MOVING_BLUR if roi.tilt_sd_px else self._wide({RoiName.CANTHI: eyes}, face_px)
+            regions |= {RoiName.UPPER_FACE: _Maximum(upper_c, narrow=narrow), RoiName.CANTHI: eyes}
         elif hot:
             return Reason.IMPLAUSIBLE  # not glasses, and what is left of the forehead may be mixed with what is hot
-        forehead_c = samples.forehead_c[index]
-        plateau_c = samples.maxima_c[RoiName.FOREHEAD][index] - max(
-            self._limits.plateau_share * excess_c, self._limits.bare_floor_c
-        )
-        plateau = int(np.count_nonzero(forehead_c >= plateau_c)) / len(forehead_c)
-        if plateau * FOREHEAD_AREA * face_px**2 >= self._limits.plateau_px2:
-            regions.append(RoiName.FOREHEAD)
+        forehead = self._forehead(samples, index, strip, bare, face_px, excess_c)
+        if forehead is not None:
+            regions[RoiName.FOREHEAD] = forehead
         return self._wide(regions, face_px)
 
-    def _wide(self, regions: Sequence[RoiName], face_px: float) -> list[RoiName] | Reason:
+    def _forehead(
+        self, samples: Samples, index: int, strip: Strip, bare: bool, face_px: float, excess_c: float
+    ) -> _Maximum | None:
+        """Returns what the forehead shows, or None where too little of it is bare."""
+        # Where the face is smaller than it was taken for, the strip above its glasses begins below the region.
+        down = 0 if bare else min(max(FOREHEAD_ROW + FOREHEAD_ROWS // 2 - strip.row, 0), FOREHEAD_ROW)
+        forehead_c = samples.forehead_c(index, down)
+        raw_c = float(warmest_c(forehead_c[None])[0])
+        plateau_c = raw_c - self._limit_c(self._limits.plateau_share, excess_c)
+        plateau = int(np.count_nonzero(forehead_c >= plateau_c)) / len(forehead_c)
+        if plateau * FOREHEAD_AREA * face_px**2 < self._limits.plateau_px2:
+            return None
+        if strip.height * face_px < self._limits.strip_px:
+            return None
+        return _Maximum(raw_c, strip.shown(face_px, excess_c, self._sigma_px))
+
+    def _limit_c(self, share: float, excess_c: float) -> float:
+        return max(share * excess_c, self._limits.bare_floor_c)
+
+    def _wide(self, regions: _Readable, face_px: float) -> _Readable | Reason:
         known = [region for region in regions if region in self._curves]
-        wide = [region for region in known if self._wide_enough(region, face_px)]
+        wide = {region: regions[region] for region in known if self._wide_enough(region, face_px)}
         return wide or (Reason.TOO_FEW_PIXELS if known else Reason.GLASSES)
 
     def _wide_enough(self, region: RoiName, face_px: float) -> bool:
@@ -207,17 +259,17 @@ class Thermometer:
         curve = self._curves[region]
         return face_px >= curve.narrowest_px and curve.at(face_px)[0] >= self._limits.share_min
 
-    def _corrected(
-        self, roi: ThermalRoi, region: RoiName, samples: Samples, index: int, reference: ReferenceState
-    ) -> Corrected:
-        share, _ = self._curves[region].at(roi.face_px)
-        raw_c = float(samples.maxima_c[region][index])
-        return corrected(raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions)
+    def _corrected(self, roi: ThermalRoi, region: RoiName, found: _Maximum, reference: ReferenceState) -> Corrected:
+        share = self._curves[region].at(roi.face_px)[0] * found.shown
+        return corrected(found.raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions)
 
-    def _terms_c(self, raw_c: float, region: RoiName, roi: ThermalRoi, reference: ReferenceState) -> dict[str, float]:
+    def _terms_c(
+        self, found: _Maximum, region: RoiName, roi: ThermalRoi, reference: ReferenceState
+    ) -> dict[str, float]:
         share, share_sd = self._curves[region].at(roi.face_px)
+        share, share_sd = share * found.shown, math.hypot(share_sd, _SHOWN_SD * (1 - found.shown))
         place_share = math.hypot(roi.position_sd_px, roi.tilt_sd_px) / max(roi.face_px, 1.0)
         spread = Spread(self._temporal_c, self._pattern_c, reference.uncertainty_c, share_sd, place_share)
         return skin_terms_c(
-            raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions, spread
+            found.raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions, spread
         )

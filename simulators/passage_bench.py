@@ -34,6 +34,8 @@ def conditions() -> dict[str, Setup]:
     for hot in ("lamp", "cup", "vapour"):
         found |= {f"{hot}, {d:g} m": Setup(distance_m=d, walking=d == 1.9, hot=hot, **_MIX) for d in _HEAT_M}
     found |= {f"open mouth, {d:g} m": Setup(distance_m=d, walking=d == 1.9, mouth_open=1.0, **_MIX) for d in _HEAT_M}
+    worn: Mapping[str, Any] = {"febrile_share": 0.25, "masked_share": 0.2, "glasses_share": 1.0, "hat_share": 1.0}
+    found |= {f"hat and glasses, {d:g} m": Setup(distance_m=d, walking=d == 1.9, **worn) for d in _HEAT_M}
     found["plate covered, 1.2 m"] = Setup(distance_m=1.2, plate_covered=True, **_MIX)
     for drift_c in (-0.5, 0.5):
         found[f"drift {drift_c:+g} °C, plate"] = Setup(distance_m=1.2, drift_c=drift_c, febrile_share=0.1)

@@ -25,7 +25,7 @@ DEFAULT_RIG = "mi1602"
 MIN_DEPTH_M = 0.05
 """Nearer than this (or behind) there is no picture: a lens cannot focus there and the division explodes."""
 
-GATE_FACE_PX = {"MI1602": 10.0, "MI0802": 7.0, "MLX90640": 7.0}
+GATE_FACE_PX = {"MI1602": 10.0, "MI0802": 8.0, "MLX90640": 8.0}
 """Narrowest face, in thermal pixels, that each sensor is expected to read (10×10 after Pušnik 2021; less where the
 sensor never has that many at any useful range)."""
 

@@ -97,6 +97,18 @@ def painted(roi: ThermalRoi, skin_c: float = 35.0, canthi_c: float | None = 35.6
     return small
 
 
+def worn(image: F32, roi: ThermalRoi, brim_up: float | None = None, *, glasses: bool = True) -> F32:
+    """Returns the image with glasses on an upright face, and a hat down to `brim_up` face widths above the eyes: opaque at these wavelengths, and cool."""
+    covers = [(-0.13, 0.10)] * glasses + ([(brim_up, 0.80)] if brim_up is not None else [])
+    rows, columns = (np.arange(side) for side in image.shape)
+    across = np.abs(columns - roi.center_px[0]) <= 0.45 * roi.face_px
+    for low, high in covers:
+        top, bottom = (roi.center_px[1] - up * roi.face_px for up in (high, low))
+        part = np.clip(np.minimum(rows + 0.5, bottom) - np.maximum(rows - 0.5, top), 0, 1)[:, None]
+        image = np.where(across, image * (1 - part) + 27.0 * part, image).astype(np.float32)
+    return image
+
+
 def frame_of(image: F32) -> ThermalFrame:
     return ThermalFrame(0, 7, image)
 

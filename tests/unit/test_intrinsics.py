@@ -183,10 +183,15 @@ def test_views_that_contradict_each_other_are_refused() -> None:
     matrix, distortion = lens(3)
     rng = np.random.default_rng(1)
     taken = [
-        msgspec.structs.replace(v, corners_px=[tuple(p) for p in rng.uniform(10, 700, (len(v.ids), 2)).tolist()])
+        msgspec.structs.replace(
+            v,
+            corners_px=[
+                tuple(p) for p in rng.uniform((10, 10), (SIZE[0] - 10, SIZE[1] - 10), (len(v.ids), 2)).tolist()
+            ],
+        )
         for v in views(matrix, distortion)
     ]
-    with pytest.raises(CalibrationError):
+    with pytest.raises(CalibrationError, match="no lens explains these views"):
         solve(BOARD, taken, SIZE, GUESS)
 
 

@@ -21,6 +21,7 @@ from painted_face import (
     reading,
     reason,
     roi_at,
+    worn,
 )
 
 from calibration.files import Calibration
@@ -28,7 +29,7 @@ from robot.errors import CalibrationError
 from robot.face_sampling import HOT_C, sample_faces
 from robot.reference import ReferenceState
 from robot.thermometry import Plausibility, Thermometer
-from robot.types import F32, NotMeasured, Reading, Reason, RoiName, ThermalFrame
+from robot.types import NotMeasured, Reading, Reason, RoiName, ThermalFrame
 
 LOST = ReferenceState(False, 0.0, 0.5, "reference_lost")
 
@@ -108,16 +109,9 @@ def test_noise_raises_the_maximum_little(seed: int) -> None:
 # When there is no reading, or another region's.
 
 
-def with_glasses(image: F32) -> F32:
-    """Returns the image with glasses on a face in its middle: opaque at these wavelengths, and cool."""
-    worn = image.copy()
-    worn[57:65, 69:92] = 27.0
-    return worn
-
-
 def test_covered_eyes_leave_the_forehead() -> None:
     roi = roi_at()
-    result = reading(with_glasses(painted(roi, 35.0, 35.6)), roi)
+    result = reading(worn(painted(roi, 35.0, 35.6), roi), roi)
     assert result.roi is RoiName.FOREHEAD
     assert result.raw_c == pytest.approx(35.0, abs=0.05)
     assert result.site_offset_c == pytest.approx(SITE["forehead"].offset_c)
@@ -126,11 +120,54 @@ def test_covered_eyes_leave_the_forehead() -> None:
 
 
 def test_covered_eyes_without_a_table_for_the_forehead_are_glasses() -> None:
-    image, roi = with_glasses(painted(roi_at())), roi_at()
+    roi = roi_at()
+    image = worn(painted(roi), roi)
     source = {name: rows for name, rows in SOURCE.items() if name != "forehead"}
     site = {name: offset for name, offset in SITE.items() if name != "forehead"}
     for known in (calibration(source=source), calibration(site=site)):
         assert reason(image, roi, Thermometer(known, CONDITIONS)) is Reason.GLASSES
+
+
+@pytest.mark.parametrize("face_px", [16.0, 20.0, 30.0])
+def test_what_the_optics_take_from_a_forehead_between_glasses_and_a_hat_is_given_back(face_px: float) -> None:
+    """People with a fever were called normal by what was missing; as the strip is lower, more is, and it is less sure."""
+    roi = roi_at(face_px=face_px)
+    plain, hatted = (cv2.GaussianBlur(worn(painted(roi, 35.0, 35.6), roi, brim), (0, 0), 0.55) for brim in (None, 0.34))
+    bare, found = reading(plain, roi), reading(hatted, roi)
+    assert found.roi is bare.roi is RoiName.FOREHEAD
+    assert found.skin_c == pytest.approx(bare.skin_c, abs=0.12)
+    assert found.size_of_source_correction_c >= bare.size_of_source_correction_c
+    assert found.uncertainty_terms_c["size_of_source"] >= bare.uncertainty_terms_c["size_of_source"]
+    assert_sums(found)
+
+
+def test_too_low_a_forehead_between_glasses_and_a_hat_is_not_read() -> None:
+    roi = roi_at(face_px=12.0)
+    assert reason(worn(painted(roi, 35.0, 35.6), roi, 0.34), roi) is Reason.GLASSES
+    assert reading(worn(painted(roi, 35.0, 35.6), roi), roi).roi is RoiName.FOREHEAD  # without a hat there is enough
+
+
+@pytest.mark.parametrize("too_high_px", [2.0, 4.0, 5.0])
+def test_glasses_are_told_where_the_face_was_placed_too_high(too_high_px: float) -> None:
+    """The forehead lies where the eyes were looked for and looks like bare eyes; what is colder below it tells."""
+    roi = roi_at()
+    image = worn(painted(roi, 35.0, 35.6), roi, 0.34)
+    placed = replace(roi, center_px=(roi.center_px[0], roi.center_px[1] - too_high_px))
+    result = reading(image, placed)
+    assert result.roi is RoiName.FOREHEAD and result.raw_c == pytest.approx(35.0, abs=0.05)
+
+
+def test_a_strip_of_forehead_is_found_where_the_face_is_smaller_than_it_was_taken_for() -> None:
+    roi = roi_at(face_px=26.0)
+    image = worn(painted(roi, 35.0, 35.6), roi, 0.34)
+    assert reading(image, replace(roi, face_px=roi.face_px * 1.35)).raw_c == pytest.approx(35.0, abs=0.05)
+
+
+def test_a_mask_that_reaches_up_to_the_eyes_covers_none_of_them() -> None:
+    roi = roi_at()
+    image = painted(roi, 35.0, 35.6)
+    image[round(60 + 0.17 * 22) :] = 31.5
+    assert reading(image, roi).roi is RoiName.UPPER_FACE
 
 
 @pytest.mark.parametrize(
@@ -178,6 +215,16 @@ def test_skin_too_cold_for_any_living_body_tells_nothing_of_it(
     """A mask and glasses together, or a face still cold from outdoors: a fever may be behind it. Without a plate the sensor itself may be off by a degree."""
     roi = roi_at()
     result = read(painted(roi, skin_c, skin_c + 0.6), roi, reference=reference)
+    assert isinstance(result, Reading) if read_so else getattr(result, "reason", None) is Reason.COLD_SKIN
+
+
+@pytest.mark.parametrize(("face_px", "skin_c", "read_so"), [(8.5, 33.8, False), (8.5, 34.9, True), (22.0, 33.8, True)])
+def test_what_could_be_a_strip_above_glasses_is_believed_only_where_it_is_warm(
+    face_px: float, skin_c: float, read_so: bool
+) -> None:
+    """Glasses under a hat look like a bare face under a hat to a coarse sensor, and a fever behind them like a cool healthy person."""
+    roi = roi_at(face_px=face_px)
+    result = read(worn(painted(roi, skin_c, skin_c + 0.6), roi, 0.20, glasses=False), roi)
     assert isinstance(result, Reading) if read_so else getattr(result, "reason", None) is Reason.COLD_SKIN
 
 

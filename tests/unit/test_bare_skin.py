@@ -1,0 +1,72 @@
+"""What of a face is bare skin: a strip between glasses and hat is told from a face that is bare down to the nose."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from robot.bare_skin import strip_of
+from robot.face_sampling import ROW_SHARE
+
+ROWS = 20
+AIR_C, SKIN_C = 23.0, 35.0
+temperatures = st.lists(st.floats(15.0, 42.0), min_size=ROWS, max_size=ROWS)
+
+
+def rows(*warm: tuple[int, int], cold_c: float = 27.0) -> list[float]:
+    """Returns rows that are skin from each first to each last, and covered elsewhere."""
+    return [SKIN_C if any(low <= row <= high for low, high in warm) else cold_c for row in range(ROWS)]
+
+
+def test_a_bare_face_is_warm_down_to_its_lowest_row() -> None:
+    strip = strip_of(rows((0, 15)), SKIN_C - AIR_C)
+    assert strip.below_c == 0.0
+    assert strip.height == pytest.approx(15 * ROW_SHARE, abs=ROW_SHARE)
+
+
+def test_a_forehead_above_glasses_is_a_strip_with_something_cold_below() -> None:
+    strip = strip_of(rows((7, 13)), SKIN_C - AIR_C)
+    assert strip.below_c == pytest.approx(8.0)
+    assert strip.height == pytest.approx(6 * ROW_SHARE, abs=ROW_SHARE)
+
+
+def test_glasses_far_below_the_warmest_row_are_not_what_covers_it() -> None:
+    """They would have to lie within a third of a face: what is farther down is a mask."""
+    assert strip_of([*rows((3, 19))[:19], SKIN_C + 0.1], SKIN_C - AIR_C).below_c == pytest.approx(0.1)
+
+
+@given(temperatures, st.floats(2.5, 20.0), st.floats(-5.0, 5.0))
+def test_a_strip_lies_within_the_rows_whatever_they_say(rows_c: list[float], excess_c: float, warmer_c: float) -> None:
+    strip = strip_of(rows_c, excess_c)
+    assert rows_c[strip.row] == max(rows_c)
+    assert 0.0 <= strip.height <= (ROWS - 1) * ROW_SHARE + 1e-9
+    assert 0.0 <= strip.below_c <= max(rows_c) - min(rows_c)
+    moved = strip_of((np.array(rows_c) + warmer_c).tolist(), excess_c)
+    assert moved.height == pytest.approx(strip.height, abs=1e-6) or max(rows_c) - np.sort(rows_c)[-2] < 1e-6
+
+
+@given(temperatures, st.floats(2.5, 20.0))
+def test_a_warmer_air_makes_no_strip_higher(rows_c: list[float], excess_c: float) -> None:
+    """The less a face stands out, the closer to its warmest row a row must be."""
+    assert strip_of(rows_c, excess_c / 2).height <= strip_of(rows_c, excess_c).height + 1e-9
+
+
+@given(temperatures, st.floats(2.5, 20.0), st.floats(5.0, 60.0), st.floats(0.3, 2.0))
+def test_no_optics_show_more_than_there_is(
+    rows_c: list[float], excess_c: float, face_px: float, sigma_px: float
+) -> None:
+    strip = strip_of(rows_c, excess_c)
+    shown = strip.shown(face_px, excess_c, sigma_px)
+    assert shown <= strip.shown(2 * face_px, excess_c, sigma_px) + 1e-12 <= 1 + 2e-12
+
+
+def test_a_strip_is_shown_as_its_convolution_with_the_point_spread_says() -> None:
+    """Four pixels of skin between covers 8 °C colder, spread by 0.85 pixels: by direct summation 1.2 % of the excess is missing."""
+    strip = strip_of(rows((5, 14)), 12.0)
+    face_px = 4.0 / strip.height
+    fine = np.arange(-4000, 4001) / 1000.0
+    spread = np.exp(-0.5 * (fine / 0.85) ** 2)
+    missing = 8.0 / 12.0 * (1 - spread[np.abs(fine) <= 2.0].sum() / spread.sum())
+    assert 1 - strip.shown(face_px, 12.0, 0.85) == pytest.approx(missing, abs=1e-3)
