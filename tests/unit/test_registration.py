@@ -281,7 +281,7 @@ def test_two_heads_at_one_range_do_not_hide_each_other() -> None:
 
 
 def test_the_smallest_face_grows_with_the_sensor() -> None:
-    assert [default_face_px_min(width) for width in (32, 80, 160)] == [7.0, 7.0, 10.0]
+    assert [default_face_px_min(width) for width in (32, 80, 160)] == [8.0, 8.0, 10.0]
     widths = [default_face_px_min(width) for width in range(16, 640, 8)]
     assert widths == sorted(widths)
 
