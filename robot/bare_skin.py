@@ -24,6 +24,8 @@ class Strip(NamedTuple):
 
     row: int
     """The warmest."""
+    lowest: int
+    """The lowest that is about as warm."""
     height: float
     """In face widths; to the end of the rows where no edge is seen."""
     below_c: float
@@ -44,8 +46,10 @@ def strip_of(rows_c: Sequence[float], excess_c: float) -> Strip:
     peak_c = max(rows_c)
     row = rows_c.index(peak_c)
     edge_c = peak_c - _EDGE_SHARE * excess_c
-    height = _rows_on(rows_c[row::-1], edge_c) + _rows_on(rows_c[row:], edge_c)
-    return Strip(row, height * ROW_SHARE, peak_c - min(rows_c[max(row - _REACH, 0) : row + 1]))
+    below, above = _rows_on(rows_c[row::-1], edge_c), _rows_on(rows_c[row:], edge_c)
+    return Strip(
+        row, row - int(below), (below + above) * ROW_SHARE, peak_c - min(rows_c[max(row - _REACH, 0) : row + 1])
+    )
 
 
 def _rows_on(rows_c: Sequence[float], edge_c: float) -> float:

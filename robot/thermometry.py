@@ -72,6 +72,8 @@ class Plausibility:
     that read up to 2 °C low."""
     bare_floor_c: float = 0.5
     """Never less than this, so that noise covers nobody in a hot hall."""
+    colder_than_air_c: float = 1.0
+    """Nothing that is worn is colder than the air by more, after some minutes indoors."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
     body_max_c: float = 41.0
@@ -213,7 +215,9 @@ class Thermometer:
             return Reason.IMPLAUSIBLE
         strip = strip_of(samples.rows_c[index].tolist(), excess_c)
         bare_c = self._limit_c(self._limits.bare_share, excess_c)
-        bare = upper_c - samples.eyes_median_c[index] <= bare_c and strip.below_c <= bare_c
+        # What is colder than the air is no glass on a face, but a hole where something hot was cut out.
+        glass_below = bare_c < strip.below_c <= excess_c + self._limits.colder_than_air_c
+        bare = upper_c - samples.eyes_median_c[index] <= bare_c and not glass_below
         regions: _Readable = {}
         if bare:
             narrow = strip.height * face_px < self._limits.narrow_px
@@ -234,8 +238,9 @@ class Thermometer:
         self, samples: Samples, index: int, strip: Strip, bare: bool, face_px: float, excess_c: float
     ) -> _Maximum | None:
         """Returns what the forehead shows, or None where too little of it is bare."""
-        # Where the face is smaller than it was taken for, the strip above its glasses begins below the region.
-        down = 0 if bare else min(max(FOREHEAD_ROW + FOREHEAD_ROWS // 2 - strip.row, 0), FOREHEAD_ROW)
+        # Where the face is smaller than it was taken for, the strip above its glasses begins below the region; below the strip, between the lenses, are the eyes.
+        down = min(FOREHEAD_ROW + FOREHEAD_ROWS // 2 - strip.row, FOREHEAD_ROW - strip.lowest)
+        down = 0 if bare else max(down, 0)
         forehead_c = samples.forehead_c(index, down)
         raw_c = float(warmest_c(forehead_c[None])[0])
         plateau_c = raw_c - self._limit_c(self._limits.plateau_share, excess_c)

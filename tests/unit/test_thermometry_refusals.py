@@ -58,6 +58,16 @@ def test_hot_tea_in_front_of_the_face_does_not_raise_it(tea_c: float) -> None:
     assert result.raw_c <= plain.raw_c + 0.1
 
 
+@pytest.mark.parametrize("face_px", [12.0, 16.0, 22.0, 30.0])
+@pytest.mark.parametrize("down", [0.30, 0.35, 0.40, 0.45])
+def test_a_hot_cup_before_chin_and_mouth_is_no_glass_below_the_eyes(face_px: float, down: float) -> None:
+    """It is cut out with a margin, and around the hole everything looks cold."""
+    roi = roi_at(face_px=face_px)
+    image = painted(roi)
+    cv2.circle(image, (80, round(60 + (down + 0.25) * face_px)), round(0.25 * face_px), 60.0, -1)
+    assert reading(image, roi).roi is RoiName.UPPER_FACE
+
+
 def test_a_face_mostly_behind_something_hot_is_implausible() -> None:
     roi = roi_at()
     image = painted(roi)

@@ -123,7 +123,7 @@ def test_each_sensor_has_its_own_gate() -> None:
     at = state("1.4, 0.0, eyes_height_m = 1.5")
     for name, measurable in (("mi1602", True), ("mi0802", True), ("mlx90640", False)):
         assert observe(at, load_rig(name))[0].measurable is measurable, name
-    assert observe(state("0.62, 0.0, eyes_height_m = 1.28"), load_rig("mlx90640"))[0].measurable
+    assert observe(state("0.55, 0.0, eyes_height_m = 1.25"), load_rig("mlx90640"))[0].measurable
 
 
 def test_file_reads_back_and_introduces_everyone_once(tmp_path: Path) -> None:
