@@ -294,7 +294,7 @@ class ComputerSettings(Section, frozen=True):
 
 
 class CoverageSettings(Section, frozen=True):
-    summary_s: Annotated[float, Meta(ge=0.5, le=86400)] = 60.0
+    summary_s: Annotated[float, Meta(ge=0.1, le=86400)] = 60.0
 
 
 class Settings(Section, frozen=True):
