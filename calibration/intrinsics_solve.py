@@ -112,9 +112,8 @@ def solve(board: BoardSpec, views: Sequence[View], size_px: tuple[int, int], mat
         used = [index for index, good in enumerate(keep) if good.sum() >= _MIN_CORNERS]
         if len(used) < MIN_VIEWS:
             wrong = len(views) - len(used)
-            if 2 * wrong > len(
-                views
-            ):  # no few among many: OpenCV found numbers for them, as it does on one processor and not on another
+            # No few among many: OpenCV found numbers for them, as it does on one processor and not on another.
+            if 2 * wrong > len(views):
                 raise Refused(STEP, Say("refused.no_lens"))
             raise Refused(STEP, Say("refused.views_contradict", {"wrong": wrong, "all": len(views)}))
         found = _calibrated(points, pixels, keep, used, size_px, matrix, flags)

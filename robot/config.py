@@ -124,7 +124,7 @@ class TrackingSettings(Section, frozen=True):
 
 class MeasurementSettings(Section, frozen=True):
     face_px_min: Positive | None = None
-    """Smallest width of a face in thermal pixels; unset: by the sensor's width (10 at 160, 7 at 80 and below)."""
+    """Smallest width of a face in thermal pixels; unset: by the sensor's width (10 at 160, 8 at 80 and below)."""
     yaw_max_deg: Annotated[float, Meta(ge=10, le=90)] = 40.0
     ambient_c: Annotated[float, Meta(ge=-30, le=60)] = 23.0
     reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None

@@ -238,16 +238,16 @@ class Thermometer:
         self, samples: Samples, index: int, strip: Strip, bare: bool, face_px: float, excess_c: float
     ) -> _Maximum | None:
         """Returns what the forehead shows, or None where too little of it is bare."""
+        if strip.height * face_px < self._limits.strip_px:
+            return None
         # Where the face is smaller than it was taken for, the strip above its glasses begins below the region; below the strip, between the lenses, are the eyes.
         down = min(FOREHEAD_ROW + FOREHEAD_ROWS // 2 - strip.row, FOREHEAD_ROW - strip.lowest)
         down = 0 if bare else max(down, 0)
         forehead_c = samples.forehead_c(index, down)
-        raw_c = float(warmest_c(forehead_c[None])[0])
+        raw_c = float(warmest_c(forehead_c[None])[0] if down else samples.maxima_c[RoiName.FOREHEAD][index])
         plateau_c = raw_c - self._limit_c(self._limits.plateau_share, excess_c)
         plateau = int(np.count_nonzero(forehead_c >= plateau_c)) / len(forehead_c)
         if plateau * FOREHEAD_AREA * face_px**2 < self._limits.plateau_px2:
-            return None
-        if strip.height * face_px < self._limits.strip_px:
             return None
         return _Maximum(raw_c, strip.shown(face_px, excess_c, self._sigma_px))
 

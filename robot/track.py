@@ -160,9 +160,8 @@ class Tracker:
             people["looked_ns"][rows] = t_ns
 
     def _take(self, faces: Sighted) -> None:
-        self._taken_ns = np.concatenate(
-            [self._taken_ns, np.zeros(len(self._cameras) - len(self._taken_ns), dtype=np.int64)]
-        )
+        if new := len(self._cameras) - len(self._taken_ns):
+            self._taken_ns = np.concatenate([self._taken_ns, np.zeros(new, dtype=np.int64)])
         np.maximum.at(self._taken_ns, faces.camera, faces.taken_ns)
         if not len(faces) and not len(self._people):
             return
