@@ -20,7 +20,8 @@ import numpy as np
 from msgspec import Meta
 
 from calibration.offset_map import OffsetMap, unpack
-from robot.errors import CalibrationError
+from robot import strict_toml
+from robot.errors import CalibrationError, ConfigError
 from robot.types import RoiName
 
 SCHEMA = "patrol.calibration/2"
@@ -31,10 +32,29 @@ _MODE = 0o644
 SHARE_LIMITS = (0.2, 1.5)
 """Of a contrast that a sensor can sensibly recover; above 1 where a region's maximum takes in something warmer than its truth."""
 
-PositivePx = Annotated[float, Meta(gt=0)]
-SidePx = Annotated[int, Meta(ge=8, le=16_384)]
+# Bounds are wide of every robot there is. What lies beyond is no measurement, and readings made with it would be no temperatures.
+FocalPx = Annotated[float, Meta(ge=1, le=1_000_000)]
+CenterPx = Annotated[float, Meta(ge=-100_000, le=100_000)]
+Distortion = Annotated[float, Meta(ge=-1000, le=1000)]
+_TOLD = 5
+"""Problems of a file at most: one that is wholly wrong would fill the screen."""
+_WIDTH_MAX_PX = 16_384
+SidePx = Annotated[int, Meta(ge=8, le=_WIDTH_MAX_PX)]
 """Of an image; memory is taken by it."""
 Triple = tuple[float, float, float]
+Turn = Annotated[float, Meta(ge=-7, le=7)]
+"""Radians: a whole turn and a little."""
+OffsetM = Annotated[float, Meta(ge=-10, le=10)]
+AmbientC = Annotated[float, Meta(ge=-50, le=80)]
+SpreadC = Annotated[float, Meta(ge=0, le=20)]
+"""A standard uncertainty."""
+ShiftC = Annotated[float, Meta(ge=-50, le=50)]
+Slope = Annotated[float, Meta(ge=-5, le=5)]
+
+THERMAL_MAX_PX = 2048
+"""No thermal sensor has as many on a side; every frame takes memory and time for each."""
+FOCAL_LIMITS = (0.1, 100.0)
+"""Of a focal length in widths of the picture: fields of view of 157 and 0.6 degrees."""
 
 
 class OpticCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -43,17 +63,17 @@ class OpticCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serial: str
     width_px: SidePx
     height_px: SidePx
-    fx_px: PositivePx
-    fy_px: PositivePx
-    cx_px: float
-    cy_px: float
-    distortion: tuple[float, float, float, float, float]
+    fx_px: FocalPx
+    fy_px: FocalPx
+    cx_px: CenterPx
+    cy_px: CenterPx
+    distortion: tuple[Distortion, Distortion, Distortion, Distortion, Distortion]
     """k1, k2, p1, p2, k3."""
-    rotation_vector: Triple
+    rotation_vector: tuple[Turn, Turn, Turn]
     """Rodrigues vector of the rotation from the robot's frame to the optical frame, radians."""
-    position_m: Triple
+    position_m: tuple[OffsetM, OffsetM, OffsetM]
     """Optical centre in the robot's frame."""
-    residual_px: Annotated[float, Meta(ge=0)] = 0.3
+    residual_px: Annotated[float, Meta(ge=0, le=100)] = 0.3
     """Root mean square reprojection error found by the calibration."""
 
 
@@ -64,25 +84,25 @@ class ReferenceCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     """Left, top, width, height."""
     set_point_c: Annotated[float, Meta(ge=25, le=45)]
     emissivity: Annotated[float, Meta(gt=0.5, le=1)]
-    set_point_sd_c: Annotated[float, Meta(ge=0)] = 0.05
+    set_point_sd_c: SpreadC = 0.05
 
 
 class PointSpread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the sensor's optics spread a point: a Gaussian core, and a share that is scattered widely (veiling glare)."""
 
-    sigma_px: Annotated[float, Meta(ge=0)]
+    sigma_px: Annotated[float, Meta(ge=0, le=50)]
     veil_share: Annotated[float, Meta(ge=0, lt=0.5)] = 0.0
-    veil_sigma_px: PositivePx = 5.0
+    veil_sigma_px: Annotated[float, Meta(gt=0, le=1000)] = 5.0
 
 
 class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the thermal sensor's own degrees relate to true ones: gain · (reported − offset map) + offset."""
 
-    netd_c: Annotated[float, Meta(gt=0)]
-    quantum_c: Annotated[float, Meta(gt=0)]
-    fixed_pattern_sd_c: Annotated[float, Meta(ge=0)]
+    netd_c: Annotated[float, Meta(gt=0, le=20)]
+    quantum_c: Annotated[float, Meta(gt=0, le=20)]
+    fixed_pattern_sd_c: SpreadC
     """What is left of the pixel-to-pixel offset after correction."""
-    absolute_sd_c: Annotated[float, Meta(ge=0)]
+    absolute_sd_c: SpreadC
     """Standard uncertainty of an absolute reading without the reference."""
     size_of_source: dict[str, list[tuple[float, float, float]]] = {}
     """For each region: face width in thermal pixels, the share of the contrast between its warmest spot and the surroundings
@@ -90,9 +110,9 @@ class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=T
     dead_pixels: list[tuple[int, int]] = []
     """Row, column."""
     gain: Annotated[float, Meta(gt=0.5, lt=2)] = 1.0
-    offset_c: float = 0.0
+    offset_c: ShiftC = 0.0
     offset_map: OffsetMap | None = None
-    drift_c_per_min: float = 0.0
+    drift_c_per_min: ShiftC = 0.0
     """How the common level moved while it was calibrated; the reference plate takes it out."""
     point_spread: PointSpread | None = None
 
@@ -100,10 +120,10 @@ class RadiometryCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=T
 class SiteOffset(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """body = skin + offset + slope · (ambient − ambient_ref), with the standard uncertainty of one person."""
 
-    offset_c: float
-    slope_per_c: float
-    ambient_ref_c: float
-    sd_c: Annotated[float, Meta(ge=0)]
+    offset_c: ShiftC
+    slope_per_c: Slope
+    ambient_ref_c: AmbientC
+    sd_c: SpreadC
 
 
 class SiteBlend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,19 +131,19 @@ class SiteBlend(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     weights: dict[str, Annotated[float, Meta(ge=0, le=1)]]
     """By region; they sum to one."""
-    offset_c: float
-    slope_per_c: float
-    ambient_ref_c: float
-    sd_c: Annotated[float, Meta(ge=0)]
+    offset_c: ShiftC
+    slope_per_c: Slope
+    ambient_ref_c: AmbientC
+    sd_c: SpreadC
     """Standard uncertainty of one person in one sighting."""
-    febrile_above_c: float = 37.5
+    febrile_above_c: Annotated[float, Meta(ge=30, le=45)] = 37.5
     febrile_gain: Annotated[float, Meta(ge=0, le=0.5)] = 0.0
     """What is added for every degree above `febrile_above_c`: febrile skin follows the body by less than one for one."""
     open_mouth_per_c: Annotated[float, Meta(ge=0, le=3)] = 0.0
     """A sighting's weight among others of the same person is exp(this · (full face − canthi))."""
     peaks: list[str] = []
     """Regions of which the warmest sighting of a person counts in all of them."""
-    lone_sighting_c: float = 0.0
+    lone_sighting_c: Slope = 0.0
     """Added, divided by the number of sightings: one alone has no warmer one beside it."""
 
 
@@ -146,7 +166,7 @@ class StepSummary(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Conditions(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The surroundings in which the calibration was made."""
 
-    ambient_c: float
+    ambient_c: AmbientC
     humidity: Annotated[float, Meta(ge=0, le=1)]
 
 
@@ -228,7 +248,7 @@ def _unsealed(raw: bytes, path: Path) -> Calibration:
             raise CalibrationError(
                 f"{path}: content does not match its sha256: the file was changed or damaged; restore it or calibrate again"
             )
-        calibration = msgspec.convert(sealed.content, Calibration)
+        calibration = _typed(sealed.content, path)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise CalibrationError(
             f"{path}: not a calibration file ({error}); name a file written by patrol-calibrate"
@@ -237,14 +257,27 @@ def _unsealed(raw: bytes, path: Path) -> Calibration:
     return calibration
 
 
+def _typed(content: dict[str, Any], path: Path) -> Calibration:
+    try:
+        return strict_toml.convert(content, Calibration)
+    except ConfigError as error:
+        more = f"; and {len(error.problems) - _TOLD} more" if len(error.problems) > _TOLD else ""
+        raise CalibrationError(
+            f"{path}: {'; '.join(error.problems[:_TOLD])}{more}: such a calibration is of no use; restore the file or calibrate again"
+        ) from error
+
+
 def _check_consistency(calibration: Calibration, path: Path) -> None:
     for name in ("created_utc", "valid_until_utc"):
         _parse_utc(getattr(calibration, name), f"{path}: {name}")
+    _check_lenses(calibration, path)
     _check_regions(calibration, path)
     thermal = calibration.thermal
     for row, column in calibration.radiometry.dead_pixels:
         if not (0 <= row < thermal.height_px and 0 <= column < thermal.width_px):
-            raise CalibrationError(f"{path}: radiometry.dead_pixels: row {row}, column {column} is not in the image")
+            raise CalibrationError(
+                f"{path}: radiometry.dead_pixels: row {row}, column {column} is not in the image; calibrate again"
+            )
     offsets = calibration.radiometry.offset_map
     if offsets is not None:
         if (offsets.rows, offsets.columns) != (thermal.height_px, thermal.width_px):
@@ -267,6 +300,27 @@ def _check_consistency(calibration: Calibration, path: Path) -> None:
             )
 
 
+def _check_lenses(calibration: Calibration, path: Path) -> None:
+    """Numbers that may be by themselves, but not of a picture of this size."""
+    for name, lens in {
+        **{f"cameras.{name}": one for name, one in calibration.cameras.items()},
+        "thermal": calibration.thermal,
+    }.items():
+        for key in ("fx_px", "fy_px"):
+            if not FOCAL_LIMITS[0] <= getattr(lens, key) / lens.width_px <= FOCAL_LIMITS[1]:
+                raise CalibrationError(
+                    f"{path}: {name}.{key}: {getattr(lens, key):g} is no focal length of a picture {lens.width_px} pixels wide; "
+                    "restore the file or calibrate again"
+                )
+
+    thermal = calibration.thermal
+    if max(thermal.width_px, thermal.height_px) > THERMAL_MAX_PX:
+        raise CalibrationError(
+            f"{path}: thermal.width_px, thermal.height_px: {thermal.width_px}×{thermal.height_px} is no thermal sensor's picture "
+            f"(at most {THERMAL_MAX_PX} pixels a side); restore the file or calibrate again"
+        )
+
+
 def _check_regions(calibration: Calibration, path: Path) -> None:
     """Without these a robot would start and then fail at the first face."""
     curves, site = calibration.radiometry.size_of_source, calibration.site
@@ -274,12 +328,14 @@ def _check_regions(calibration: Calibration, path: Path) -> None:
         if roi not in set(RoiName):
             raise CalibrationError(f"{path}: size_of_source.{roi}: no such region (there are: {', '.join(RoiName)})")
         widths = [row[0] for row in rows]
-        if not widths or widths != sorted(set(widths)):
-            raise CalibrationError(f"{path}: size_of_source.{roi}: needs rows with face widths that increase")
-        if not all(SHARE_LIMITS[0] <= share <= SHARE_LIMITS[1] and sd >= 0 for _, share, sd in rows):
+        if not widths or widths != sorted(set(widths)) or not 0 < widths[0] <= widths[-1] <= _WIDTH_MAX_PX:
+            raise CalibrationError(
+                f"{path}: size_of_source.{roi}: needs rows with face widths that increase, of 0 to {_WIDTH_MAX_PX} pixels; calibrate again"
+            )
+        if not all(SHARE_LIMITS[0] <= share <= SHARE_LIMITS[1] and 0 <= sd <= 1 for _, share, sd in rows):
             raise CalibrationError(
                 f"{path}: size_of_source.{roi}: a recovered share is not between {SHARE_LIMITS[0]:g} and {SHARE_LIMITS[1]:g}, "
-                "or its uncertainty is negative; calibrate again"
+                "or its uncertainty not between 0 and 1; calibrate again"
             )
     for roi in site:
         if roi not in set(RoiName):

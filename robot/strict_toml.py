@@ -116,7 +116,10 @@ def _check_value(value: Any, expected: Any, path: str, problems: list[str]) -> N
     if struct is not None and in_list and isinstance(value, list):
         for index, entry in enumerate(value):
             _check_struct(entry, struct, f"{path}[{index}]", problems)
-    elif struct is not None and not in_list:
+    elif isinstance(value, dict) and (entries := _entries_of(expected)) is not None:
+        for key, entry in value.items():
+            _check_value(entry, entries, _join(path, key), problems)
+    elif struct is not None and not in_list and value is not None:
         _check_struct(value, struct, path, problems)
     if len(problems) == before:
         _check_leaf(value, expected, path, problems)
@@ -174,6 +177,11 @@ def _pattern_in_words(expected: Any) -> str:
 def _choices(expected: Any) -> tuple[str, ...]:
     """Returns the words that a Literal type allows; nothing for other types."""
     return typing.get_args(expected) if typing.get_origin(expected) is typing.Literal else ()
+
+
+def _entries_of(expected: Any) -> Any:
+    """Returns what a table with names of its own choice holds under each; None for all other types."""
+    return typing.get_args(expected)[1] if typing.get_origin(expected) is dict else None
 
 
 def _struct_within(expected: Any) -> tuple[type[msgspec.Struct] | None, bool]:

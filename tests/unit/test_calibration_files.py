@@ -14,13 +14,27 @@ import pytest
 from small_station import calibration, optic
 
 from calibration import files
-from calibration.files import Calibration, RadiometryCalibration, ReferenceCalibration, expired, load, save
+from calibration.files import (
+    Calibration,
+    Conditions,
+    OpticCalibration,
+    RadiometryCalibration,
+    ReferenceCalibration,
+    SiteOffset,
+    expired,
+    load,
+    save,
+)
 from robot.errors import CalibrationError
 from robot.types import RoiName
 
 
 def radiometry(**changes: Any) -> RadiometryCalibration:
     return msgspec.structs.replace(calibration().radiometry, **changes)
+
+
+def lens(**changes: Any) -> OpticCalibration:
+    return msgspec.structs.replace(calibration().cameras["front"], **changes)
 
 
 def rewrite(path: Path, change: dict[str, Any]) -> None:
@@ -121,6 +135,24 @@ UNUSABLE = [
     ({"radiometry": radiometry(netd_c=0.0)}, "netd_c"),
     ({"radiometry": radiometry(netd_c=float("nan"))}, "netd_c"),
     ({"thermal": optic((160, 4), 57.0, (0.0, 0.0, 1.5))}, "height_px"),
+    (
+        {"cameras": {"left": lens(fx_px=-900.0)}},
+        r"cameras\.left\.fx_px: expected a number >= 1\.0 \(it is -900\.0\).*calibrate again",
+    ),
+    ({"cameras": {"left": lens(cy_px=1e300)}}, r"cameras\.left\.cy_px"),
+    (
+        {"cameras": {"left": lens(fy_px=5.0)}},
+        r"cameras\.left\.fy_px: 5 is no focal length of a picture 640 pixels wide",
+    ),
+    ({"thermal": lens(position_m=(0.0, 1e9, 0.0))}, r"thermal\.position_m\[1\]"),
+    (
+        {"thermal": optic((4096, 3072), 57.0, (0.0, 0.0, 1.5)), "reference": None},
+        r"4096×3072 is no thermal sensor's picture",
+    ),
+    ({"thermal": lens(cx_px=float("inf"))}, r"thermal\.cx_px"),
+    ({"site": {"canthi": SiteOffset(1.5, 0.0, 1e9, 0.15)}}, r"site\.canthi\.ambient_ref_c"),
+    ({"conditions": Conditions(1e9, 0.5)}, r"conditions\.ambient_c"),
+    ({"radiometry": radiometry(size_of_source={"upper_face": [(-9.0, 1.0, 0.1)]})}, "widths that increase"),
 ]
 
 
@@ -130,13 +162,36 @@ def test_the_unusable_is_refused_on_reading_and_never_replaces_what_works(
 ) -> None:
     path = tmp_path / "calibration.json"
     value = calibration(**change)
-    sealed(path, value) if "nan" not in repr(value) else path.write_text("{}")
+    sealed(path, value)
     with pytest.raises(CalibrationError):
         load(path)
     save(calibration(), path)
     with pytest.raises(CalibrationError, match=says):
         save(value, path)
     assert load(path) == calibration()
+
+
+def test_everything_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    wrong = {f"n{number}": lens(fx_px=0.0) for number in range(4)}
+    sealed(path, calibration(cameras=wrong, radiometry=radiometry(netd_c=0.0, gain=3.0, offset_c=99.0)))
+    with pytest.raises(CalibrationError) as caught:
+        load(path)
+    told = str(caught.value)
+    assert all(f"cameras.n{number}.fx_px" in told for number in range(4))
+    assert "radiometry.netd_c" in told and "radiometry.gain" not in told and "; and 2 more: " in told
+    assert "restore the file or calibrate again" in told
+
+
+def test_what_is_nested_without_end_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    deep: Any = 1.0
+    for _ in range(400):
+        deep = [deep]
+    content = msgspec.to_builtins(calibration()) | {"note": deep}
+    path.write_text(json.dumps({"schema": files.SCHEMA, "sha256": files._digest(content), "content": content}))
+    with pytest.raises(CalibrationError, match=r"not a calibration file|note: expected text"):
+        load(path)
 
 
 def test_one_region_is_enough(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,7 +16,9 @@ from calibration import files
 from calibration.nominal import ideal_optic
 from robot import config
 from robot.__main__ import main
+from robot.app import App
 from robot.detect import decode_scale
+from robot.errors import ConfigError
 from robot.preflight import problems
 
 GOOD = """
@@ -67,6 +70,21 @@ def test_cameras_that_all_look_elsewhere_are_told(tmp_path: Path) -> None:
     (told,) = found(station(tmp_path, alone, **lenses))
     assert told.startswith("cameras: none sees what the thermal sensor sees (rear sees most of it, ")
     assert found(station(tmp_path, GOOD, **lenses)) == []
+
+
+def test_a_calibration_with_absurd_numbers_is_told_by_its_fields(tmp_path: Path) -> None:
+    """The robot does not start with it, as with one that was changed by hand: no step may meet such numbers."""
+    path = station(tmp_path)
+    content = msgspec.to_builtins(calibration(robot="p-1"))
+    content["cameras"]["front"]["fx_px"] = -900.0
+    content["radiometry"]["netd_c"] = 1e300
+    sealed = {"schema": files.SCHEMA, "sha256": files._digest(content), "content": content}
+    (tmp_path / "calibration.json").write_bytes(msgspec.json.encode(sealed))
+    (told,) = found(path)
+    assert told.startswith(f"calibration.file: {tmp_path}/calibration.json: cameras.front.fx_px: ")
+    assert "; radiometry.netd_c: " in told and told.endswith("restore the file or calibrate again")
+    with pytest.raises(ConfigError, match="fx_px"):  # exit code 2, which the service does not try again at once
+        App(config.load(path))
 
 
 def test_addresses_calibration_names_and_plate_are_told_together(tmp_path: Path) -> None:
