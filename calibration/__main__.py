@@ -20,6 +20,7 @@ import msgspec
 from calibration import arguments, clinical_commands, files, measure
 from calibration.files import Calibration
 from calibration.history import History
+from calibration.kept import alone
 from calibration.refused import Refused
 from calibration.results import Say
 from calibration.steps import STEPS
@@ -212,8 +213,9 @@ def _rollback(options: argparse.Namespace) -> int:
     from robot import config
 
     settings = config.load(options.config)
-    past = History(Path(settings.calibration.file))
-    calibration = past.roll_back(options.id, settings.robot.name, arguments.person(options), dt.datetime.now(dt.UTC))
+    past, who, now_utc = History(Path(settings.calibration.file)), arguments.person(options), dt.datetime.now(dt.UTC)
+    with alone(past.path, who, now_utc):
+        calibration = past.roll_back(options.id, settings.robot.name, who, now_utc)
     over = files.expired(calibration, dt.datetime.now(dt.UTC))
     if options.json:
         print(json.dumps({"calibration_id": calibration.id, "file": str(past.path), "expired": over}))

@@ -66,6 +66,16 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _site(options: argparse.Namespace) -> int:
+    from calibration.kept import alone
+
+    if options.dry_run:
+        return _corrected(options)
+    # From reading the calibration to writing it: what another one installs in between would be undone.
+    with alone(options.out or options.calibration, person(options), dt.datetime.now(dt.UTC)):
+        return _corrected(options)
+
+
+def _corrected(options: argparse.Namespace) -> int:
     from calibration import files, history, site, site_pairs
     from calibration.results import Say
     from calibration.texts import say

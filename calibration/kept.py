@@ -34,6 +34,8 @@ class _Kept(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     serials: dict[str, str]
     updated_utc: str
     samples: dict[str, Any]
+    accepted: int = 0
+    progress: float = 0.0
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -41,6 +43,10 @@ class Found(msgspec.Struct, frozen=True):
 
     samples: dict[str, Any]
     age_s: float
+    accepted: int
+    """How many there are."""
+    progress: float
+    """0 to 1: how much of the step they are."""
 
 
 class KeptSamples:
@@ -52,10 +58,14 @@ class KeptSamples:
         self._robot = robot
         self._serials = dict(serials)
 
-    def save(self, step: str, samples: dict[str, Any], now_utc: dt.datetime) -> None:
-        """Raises CalibrationError if it cannot be written; what was kept before is untouched."""
+    def save(
+        self, step: str, samples: dict[str, Any], now_utc: dt.datetime, accepted: int = 0, progress: float = 0.0
+    ) -> None:
+        """`accepted` and `progress` are those of the step's guidance. Raises CalibrationError if it cannot be written; what was kept
+        before is untouched."""
         path = self._path(step)
-        kept = _Kept(SCHEMA, self._robot, step, self._serials, now_utc.isoformat(timespec="seconds"), samples)
+        moment = now_utc.isoformat(timespec="seconds")
+        kept = _Kept(SCHEMA, self._robot, step, self._serials, moment, samples, accepted, progress)
         try:
             files.replace_all({path: msgspec.json.encode(kept, enc_hook=files.plain_number)})
         except OSError as error:
@@ -90,7 +100,7 @@ class KeptSamples:
             if serial and here and serial != here:
                 values = {"path": where, "name": name, "found": serial, "here": here}
                 raise Refused("", Say("refused.kept_serial", values), anew)
-        return Found(kept.samples, (now_utc - updated).total_seconds())
+        return Found(kept.samples, (now_utc - updated).total_seconds(), kept.accepted, kept.progress)
 
     def drop(self, *steps: str) -> None:
         """Forgets the samples of those steps; a missing file is fine."""

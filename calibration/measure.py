@@ -21,7 +21,7 @@ from calibration import files, history, identity, session
 from calibration.arguments import PATIENCE_S, person
 from calibration.files import Calibration
 from calibration.history import History
-from calibration.kept import KeptSamples, alone
+from calibration.kept import Found, KeptSamples, alone
 from calibration.procedure import Procedure, Step, StepContext
 from calibration.refused import Refused, step_named
 from calibration.results import Say, StepResult
@@ -105,6 +105,9 @@ class _Run:
         procedures = [step.make(self._context(step, subject)) for subject in subjects]
         cameras = _cameras(step, subjects, self._settings)
         thermal = step.needs in ("thermal", "both")
+        run_options = self._session_options
+        if anew:
+            run_options = msgspec.structs.replace(run_options, fresh=True, resume=False)
         with contextlib.ExitStack() as stack:
             views: list[session.View] = []
             notice = ""
@@ -122,14 +125,13 @@ class _Run:
                 from calibration.devices import Devices
 
                 self._refuse_beside_the_robot()
+                # Refused before the devices are waited for, if at all; of which devices they are is looked at once those are known.
+                begun = session.begun(procedures, self._kept({}), run_options, dt.datetime.now(dt.UTC))
                 devices = stack.enter_context(Devices(self._settings, cameras, thermal, self._language))
-                self._await(devices, views, title, notice)
+                self._await(devices, begun, views, title, notice)
                 feed, infos = devices, devices.infos()
             self._check_devices(infos, whole=whole, new_lenses=step.per_camera)
             kept = self._kept(infos)
-            run_options = self._session_options
-            if anew:
-                run_options = msgspec.structs.replace(run_options, fresh=True, resume=False)
             for name, age_s in session.restore(procedures, kept, run_options, dt.datetime.now(dt.UTC)).items():
                 self._console.print(
                     f"{self._named(name)}: {self._words('live.resumed', minutes=round(age_s / 60))}",
@@ -140,14 +142,21 @@ class _Run:
             found = session.run(procedures, feed, session.Views(views), kept, title, run_options)
         self._take(procedures, found, infos)
 
-    def _await(self, devices: Devices, views: Sequence[session.View], title: str, notice: str) -> None:
+    def _await(
+        self,
+        devices: Devices,
+        begun: Sequence[Found | None],
+        views: Sequence[session.View],
+        title: str,
+        notice: str,
+    ) -> None:
         """Returns when every device delivers; until then the technician sees which do not, and how long yet they may."""
         with TerminalView(self._console, self._language, notice) as terminal:
             shown = session.Views([*views, terminal])
             devices.await_all(
                 _OPEN_S,
                 time.monotonic,
-                lambda silent, left_s: shown.step(title, session.awaiting(silent, left_s), silent),
+                lambda silent, left_s: shown.step(title, session.awaiting(begun, silent, left_s), silent),
             )
 
     def _refuse_beside_the_robot(self) -> None:

@@ -12,7 +12,7 @@ import msgspec
 
 from calibration import shots
 from calibration.group import Group
-from calibration.kept import STALE_H, KeptSamples
+from calibration.kept import STALE_H, Found, KeptSamples
 from calibration.procedure import Guidance, Procedure
 from calibration.refused import Refused, step_named
 from calibration.results import Say, StepResult
@@ -78,13 +78,34 @@ class Options(msgspec.Struct, frozen=True):
     """Of what is refused."""
 
 
-def awaiting(silent: Mapping[str, str], left_s: float) -> Guidance:
-    """Returns what is to be shown while those devices have not delivered yet and may do so for `left_s`."""
+def awaiting(begun: Sequence[Found | None], silent: Mapping[str, str], left_s: float) -> Guidance:
+    """Returns what is to be shown while those devices have not delivered yet and may do so for `left_s`; `begun` is what was kept of
+    each procedure."""
     # In steps: a line of a log for each second would be noise.
     left = _TELL_S * math.ceil(left_s / _TELL_S)
+    kept = [found for found in begun if found is not None]
     return Guidance(
-        progress=0.0, accepted=0, todo=(Say("do.await", {"devices": ", ".join(silent), "seconds": f"{left:g}"}),)
+        progress=sum(found.progress for found in kept) / len(begun),
+        accepted=sum(found.accepted for found in kept),
+        todo=(Say("do.await", {"devices": ", ".join(silent), "seconds": f"{left:g}"}),),
     )
+
+
+def begun(
+    procedures: Sequence[Procedure], kept: KeptSamples, options: Options, now_utc: dt.datetime
+) -> list[Found | None]:
+    """Returns the samples of an interrupted run that are to be taken up, for each procedure.
+
+    Raises CalibrationError for samples of another robot or device, and for old ones while nobody has said what to do.
+    """
+    if options.fresh:
+        return [None] * len(procedures)
+    every = [kept.load(procedure.name, now_utc) for procedure in procedures]
+    for procedure, found in zip(procedures, every, strict=True):
+        if found is not None and found.age_s > STALE_H * 3600 and not options.resume:
+            # Begun anew unasked, the first new sample would overwrite them.
+            raise Refused(procedure.name, Say("refused.old", {"hours": f"{found.age_s / 3600:.0f}"}))
+    return every
 
 
 def restore(
@@ -95,16 +116,11 @@ def restore(
     Raises CalibrationError for samples of another robot, device or board, and for old ones while nobody has said what to do.
     """
     ages: dict[str, float] = {}
-    for procedure in procedures:
-        if options.fresh:
-            kept.drop(procedure.name)
-            continue
-        found = kept.load(procedure.name, now_utc)
+    if options.fresh:
+        kept.drop(*(procedure.name for procedure in procedures))
+    for procedure, found in zip(procedures, begun(procedures, kept, options, now_utc), strict=True):
         if found is None:
             continue
-        if found.age_s > STALE_H * 3600 and not options.resume:
-            # Begun anew unasked, the first new sample would overwrite them.
-            raise Refused(procedure.name, Say("refused.old", {"hours": f"{found.age_s / 3600:.0f}"}))
         try:
             procedure.restore(found.samples)
         except (KeyError, TypeError, ValueError) as error:  # CalibrationError is one of them
@@ -153,10 +169,10 @@ def gather(
             saved = {procedure.name: group.guidance(procedure.name).accepted for procedure in procedures}
             first = False
         for procedure in procedures:
-            accepted = group.guidance(procedure.name).accepted
-            if accepted != saved[procedure.name]:
-                kept.save(procedure.name, procedure.samples(), dt.datetime.now(dt.UTC))
-                saved[procedure.name] = accepted
+            now = group.guidance(procedure.name)
+            if now.accepted != saved[procedure.name]:
+                kept.save(procedure.name, procedure.samples(), dt.datetime.now(dt.UTC), now.accepted, now.progress)
+                saved[procedure.name] = now.accepted
         view.step(title, guidance, feed.silent())
         pictures.show(frames, thermals)
         if guidance.done:

@@ -210,6 +210,45 @@ def test_a_second_calibration_of_the_same_robot_is_refused(station: Path, capsys
     assert run(station, "registration", "--yes") == 0, "it is over"
 
 
+def test_no_version_is_brought_back_under_a_calibration(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What the one installs at its end would be made from what the other has just taken away."""
+    path, first = station / "calibration.json", current(station)
+    assert run(station, "registration", "--yes") == 0
+    before = path.read_bytes()
+    with alone(path, "Li Na", dt.datetime(2026, 5, 1, 8, tzinfo=dt.UTC)):
+        assert run(station, "rollback", first.id, "--language", "zh") == 1
+    assert "Li Na" in (said := capsys.readouterr().err) and "正在进行" in said
+    assert path.read_bytes() == before
+    assert run(station, "rollback", first.id) == 0
+
+
+def test_kept_samples_are_shown_while_devices_are_waited_for(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def await_all(self: FakeDevices, timeout_s: float, clock_s: Any, tell: Any) -> None:
+        tell({"front": "no data yet"}, 12.0)
+
+    monkeypatch.setattr(FakeDevices, "await_all", await_all)
+    monkeypatch.setattr(FakeDevices, "stop_after", 1)
+    assert run(station, "registration", "--yes") == 1
+    assert ":   0 %, 0 samples: waiting for the first data of front" in capsys.readouterr().out
+    assert run(station, "registration", "--yes") == 0
+    assert ":  50 %, 2 samples: waiting for the first data of front" in capsys.readouterr().out
+
+
+def test_old_samples_are_asked_about_before_devices_are_waited_for(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def await_all(self: FakeDevices, timeout_s: float, clock_s: Any, tell: Any) -> None:
+        raise AssertionError("waited for devices first")
+
+    long_ago = dt.datetime.now(dt.UTC) - dt.timedelta(hours=20)
+    KeptSamples(station / "calibration.json", "p-1", {}).save("registration", {"taken": [0]}, long_ago)
+    monkeypatch.setattr(FakeDevices, "await_all", await_all)
+    assert run(station, "registration", "--yes") == 1
+    assert "samples of 20 h ago" in capsys.readouterr().err
+
+
 def test_a_calibration_that_was_killed_keeps_nobody_out(station: Path) -> None:
     path = station / "calibration.json"
     script = (

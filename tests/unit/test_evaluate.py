@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from calibration import files
 from calibration.__main__ import main
 from calibration.clinical_csv import load
 from calibration.evaluate import cross_validated, score
+from calibration.kept import alone
 from calibration.site_fit import SiteModel, fit
 
 KEYS = [
@@ -149,6 +151,18 @@ def test_pairs_move_the_offset_and_the_file_is_a_new_calibration(
     assert after.site["forehead"] == before.site["forehead"] and after.id == answer["id"] != before.id
     assert after.supersedes == before.id and after.site["canthi"].sd_c > region["posterior"]["offset_sd_c"]
     assert region["posterior"]["slope_per_c"] == pytest.approx(region["prior"]["slope_per_c"], abs=0.01)
+
+
+def test_no_offset_is_moved_under_a_calibration(
+    station: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before, path = station.read_bytes(), pairs(tmp_path / "p.csv", 40)
+    with alone(station, "Li Na", dt.datetime(2026, 5, 1, 8, tzinfo=dt.UTC)):
+        assert main(["site", str(path), "--calibration", str(station)]) == 1
+        assert "under way (Li Na" in capsys.readouterr().err
+        assert main(["site", str(path), "--calibration", str(station), "--dry-run"]) == 0
+    assert station.read_bytes() == before
+    assert main(["site", str(path), "--calibration", str(station)]) == 0
 
 
 def test_more_people_make_the_offset_surer_and_fewer_are_asked_for(
