@@ -6,24 +6,10 @@ from pathlib import Path
 
 import pytest
 from fake_step import FakeDevices, step
+from small_station import TWO_CAMERAS
 
 from calibration import __main__ as command
 from calibration import devices, files, measure
-
-CONFIG = """
-[robot]
-name = "p-1"
-[[cameras]]
-name = "front"
-address = "http://127.0.0.1:9/front.mjpg"
-[[cameras]]
-name = "rear"
-address = "http://127.0.0.1:9/rear.mjpg"
-[thermal]
-address = "senxor:/dev/null"
-[calibration]
-file = "calibration.json"
-"""
 
 
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -33,7 +19,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(measure, "STEPS", steps)
     monkeypatch.setattr(devices, "Devices", FakeDevices)
     monkeypatch.setattr(FakeDevices, "serials", {})
-    (tmp_path / "robot.toml").write_text(CONFIG)
+    (tmp_path / "robot.toml").write_text(TWO_CAMERAS)
     lenses = ["--camera", "front:1280x720:76:0:20", "--camera", "rear:1280x720:76:180:20"]
     out = ["--out", str(tmp_path / "calibration.json"), "--robot", "p-1", "--thermal", "mi1602:0:22"]
     assert command.main(["nominal", *out, *lenses]) == 0

@@ -39,6 +39,22 @@ SQUARE: npt.NDArray[np.uint8] = np.repeat(np.uint8([180, 90]), 6 * 16 * 3).resha
 """A sky and a ground: pictures that show nothing at all make a camera useless."""
 _FORWARD = np.array([[0.0, -1.0, 0.0], [0.0, 0.0, -1.0], [1.0, 0.0, 0.0]])
 
+TWO_CAMERAS = """
+[robot]
+name = "p-1"
+[[cameras]]
+name = "front"
+address = "http://127.0.0.1:9/front.mjpg"
+[[cameras]]
+name = "rear"
+address = "file:walk.mp4"
+[thermal]
+address = "senxor:/dev/ttyACM0"
+[calibration]
+file = "calibration.json"
+"""
+"""Settings of a station whose devices nobody opens."""
+
 Person = tuple[float, float, float, float]
 """x_m, y_m, z_m of the point between the eyes, and how warm the skin looks (°C)."""
 

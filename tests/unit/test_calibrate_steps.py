@@ -15,8 +15,9 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from calibrate_station import CONFIG, current, made, run
+from calibrate_station import current, made, run
 from fake_step import FakeDevices, step
+from small_station import TWO_CAMERAS
 
 from calibration import devices, files, measure, view_terminal
 from calibration.devices import Devices as RealDevices
@@ -171,7 +172,7 @@ def test_a_swapped_sensor_is_refused_by_a_step_and_welcome_to_all(
 
 
 def test_another_robots_file_is_refused(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (station / "robot.toml").write_text(CONFIG.replace("p-1", "p-2"))
+    (station / "robot.toml").write_text(TWO_CAMERAS.replace("p-1", "p-2"))
     assert run(station, "registration", "--yes") == 2
     assert "is the calibration of robot p-1" in capsys.readouterr().err
 

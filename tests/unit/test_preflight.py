@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from small_station import calibration
+from small_station import TWO_CAMERAS, calibration
 
 from calibration import files
 from calibration.nominal import ideal_optic
@@ -21,21 +21,9 @@ from robot.detect import decode_scale
 from robot.errors import ConfigError
 from robot.preflight import problems
 
-GOOD = """
-[robot]
-name = "p-1"
-[[cameras]]
-name = "front"
-address = "http://127.0.0.1:9/front.mjpg"
-[[cameras]]
-name = "rear"
-address = "file:walk.mp4"
-[thermal]
-address = "senxor:/dev/ttyACM0"
+GOOD = f"""{TWO_CAMERAS}
 [indicator]
 address = "gpiozero:?red=17&amber=27&green=22&siren=23"
-[calibration]
-file = "calibration.json"
 """
 
 
