@@ -218,6 +218,31 @@ def _grid(options: argparse.Namespace) -> int:
     return 0
 
 
+def _drawn(options: argparse.Namespace) -> int:
+    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
+
+    from simulators import drawn_run, drawn_score, drawn_squares, grid_plot
+
+    if options.plot is not None:
+        grid_plot.check(options.plot)
+    if options.keep is not None:
+        options.keep.mkdir(parents=True, exist_ok=True)
+    numbers = range(options.first, options.first + options.squares)
+    todo = [
+        drawn_run.Job(drawn_squares.draw(options.seed, number), options.duration, options.keep) for number in numbers
+    ]
+    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task("squares", total=len(todo))
+        found = drawn_run.run(todo, options.processes or os.cpu_count() or 1, lambda: progress.advance(task))
+    whole = drawn_score.report(found, options.seed, options.squares, options.duration)
+    if options.json:
+        print(json.dumps(whole, ensure_ascii=False), flush=True)
+    else:
+        Console().print(drawn_score.table(whole))
+    return 0
+
+
 def _passages(options: argparse.Namespace) -> int:
     from rich.progress import Progress
 
@@ -400,6 +425,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "rehearse": _rehearse,
     "attention": _attention,
     "passages": _passages,
+    "drawn": _drawn,
     "week": _week,
     "size_of_source": _size_of_source,
     "compare": _compare,

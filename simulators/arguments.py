@@ -30,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
         _add_rehearse,
         _add_attention,
         _add_passages,
+        _add_drawn,
         _add_week,
         _add_size_of_source,
         _add_compare_calibration,
@@ -139,6 +140,24 @@ def _add_passages(commands: Commands) -> None:
     passages.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     passages.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     passages.set_defaults(command="passages")
+
+
+def _add_drawn(commands: Commands) -> None:
+    drawn = commands.add_parser(
+        "drawn",
+        help="the whole chain on squares drawn by chance, by everything that could matter: where does it go wrong?",
+    )
+    drawn.add_argument("--squares", type=_UP_TO_A_HUNDRED, default=8, metavar="N", help="how many (%(default)s)")
+    drawn.add_argument("--first", type=natural, default=0, metavar="N", help="number of the first (%(default)s)")
+    drawn.add_argument("--seed", type=natural, default=1, help="another seed, other squares (%(default)s)")
+    drawn.add_argument(
+        "--duration", type=within(10.0, 600.0, "s"), default=45.0, metavar="S", help="seconds of each (%(default)s)"
+    )
+    drawn.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
+    drawn.add_argument("--keep", type=Path, metavar="DIR", help="keep truth and events of each here, for `score`")
+    drawn.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
+    drawn.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    drawn.set_defaults(command="drawn")
 
 
 def _add_week(commands: Commands) -> None:

@@ -83,7 +83,7 @@ def stage(cell: Cell, rig: Rig, seed: int) -> Staged:
 
 def _row(cell: Cell, rig: Rig) -> list[float]:
     """Returns the azimuths (rad) of as many subjects as fit beside each other in the thermal view, at most the headcount."""
-    half = _half_field(rig, cell.distance_m)
+    half = half_field(rig, cell.distance_m)
     step = 2 * math.asin(min(1.0, SHOULDERS_M / 2 / cell.distance_m))
     room = half - (math.asin(min(1.0, 0.12 / cell.distance_m)) if cell.walking else 0.0)
     count = min(cell.headcount, 1 + max(0, math.floor(2 * room / step)))
@@ -91,7 +91,7 @@ def _row(cell: Cell, rig: Rig) -> list[float]:
     return [(index - (count - 1) / 2) * spread for index in range(count)]
 
 
-def _half_field(rig: Rig, distance_m: float) -> float:
+def half_field(rig: Rig, distance_m: float) -> float:
     """Returns how far to the side (rad) a whole face at that distance may lie from the thermal sensor's axis."""
     optic = rig.thermal
     field = math.atan((optic.width_px / 2 - _EDGE_PX) / optic.matrix[0, 0])
@@ -99,7 +99,7 @@ def _half_field(rig: Rig, distance_m: float) -> float:
     return max(0.0, 0.9 * field - math.atan(_FACE_SIDE_M / distance_m))
 
 
-def _elevation(rig: Rig, distance_m: float, rng: np.random.Generator) -> float:
+def elevation_of(rig: Rig, distance_m: float, rng: np.random.Generator) -> float:
     """Returns the elevation (rad) of somebody's eyes seen from the sensor: their own height where that is in view."""
     optic = rig.thermal
     axis = math.asin(float(optic.rotation[2, 2]))
@@ -111,23 +111,24 @@ def _elevation(rig: Rig, distance_m: float, rng: np.random.Generator) -> float:
 
 
 def _subject(cell: Cell, rig: Rig, azimuth: float, rng: np.random.Generator) -> PersonFile:
-    elevation = _elevation(rig, cell.distance_m, rng)
+    elevation = elevation_of(rig, cell.distance_m, rng)
     reach = 0.0
     if cell.walking:
-        room = max(0.02, _half_field(rig, cell.distance_m) - abs(azimuth))
+        room = max(0.02, half_field(rig, cell.distance_m) - abs(azimuth))
         reach = min(math.atan(WALK_REACH_M / cell.distance_m), room)
     path = _steps(rig, cell.distance_m, azimuth, reach, elevation)
-    return _person(rng, path, _height_m(rig, cell.distance_m, elevation), cell.masked)
+    return person(rng, path, height_m(rig, cell.distance_m, elevation), cell.masked)
 
 
 def _bystander(rig: Rig, rng: np.random.Generator) -> PersonFile:
     distance_m = float(rng.uniform(*_BYSTANDERS_M))
-    elevation = _elevation(rig, distance_m, rng)
+    elevation = elevation_of(rig, distance_m, rng)
     path = _steps(rig, distance_m, float(rng.uniform(-0.5, 0.5)), 0.0, elevation)
-    return _person(rng, path, _height_m(rig, distance_m, elevation), bool(rng.uniform() < 0.3))
+    return person(rng, path, height_m(rig, distance_m, elevation), bool(rng.uniform() < 0.3))
 
 
-def _height_m(rig: Rig, distance_m: float, elevation: float) -> float:
+def height_m(rig: Rig, distance_m: float, elevation: float) -> float:
+    """Returns the height of the eyes (m) that are seen at that elevation (rad) from the sensor."""
     return float(rig.thermal.position_m[2]) + distance_m * math.sin(elevation)
 
 
@@ -152,17 +153,22 @@ def _steps(
     return tuple(at(begin_s + index * half_s, aside) for index, aside in zip(range(steps), asides, strict=False))
 
 
-def _person(
-    rng: np.random.Generator, path: tuple[tuple[float, float, float], ...], eyes_height_m: float, masked: bool
+def person(
+    rng: np.random.Generator,
+    path: tuple[tuple[float, float, float], ...],
+    eyes_height_m: float,
+    masked: bool,
+    ambient_c: float = AMBIENT_C,
+    physiology: PhysiologyFile = PhysiologyFile(),  # noqa: B008  (frozen)
 ) -> PersonFile:
-    physiology = PhysiologyFile()
+    """Returns somebody on that path, a quarter of them febrile, with temperatures and a face of their own."""
     febrile = rng.uniform() < _FEBRILE_SHARE
     if febrile:
         body_c = float(rng.uniform(*physiology.febrile_c))
     else:
         body_c = min(float(rng.normal(physiology.normal_mean_c, physiology.normal_sd_c)), physiology.normal_max_c)
     deviations = rng.normal(0.0, physiology.sd_c, 2)
-    canthi_c, forehead_c = skin(body_c, AMBIENT_C, float(deviations[0]), float(deviations[1]))
+    canthi_c, forehead_c = skin(body_c, ambient_c, float(deviations[0]), float(deviations[1]))
     return PersonFile(
         path=path,
         body_c=round(body_c, 3),

@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 from rich.table import Table
 
-from simulators.grid import Cell, Staged
+from simulators.grid import Staged
 from simulators.score import Interval, Truth, match, wilson
 from simulators.truth import Line, PersonLine
 
@@ -24,15 +24,9 @@ NEVER_SEEN = "not_seen"
 """The robot said nothing of somebody."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What became of one subject. Errors are None where nothing was measured."""
+class Judged(msgspec.Struct, frozen=True, kw_only=True):
+    """What the robot made of one person. Errors are None where nothing was measured."""
 
-    rig: str
-    reference: bool
-    distance_m: float
-    headcount: int
-    walking: bool
-    masked: bool
     reason: str | None
     """Why there is no temperature; None where there is one."""
     febrile: bool = False
@@ -41,6 +35,17 @@ class Outcome(msgspec.Struct, frozen=True):
     skin_uncertainty_c: float | None = None
     body_error_c: float | None = None
     uncertainty_c: float | None = None
+
+
+class Outcome(Judged, frozen=True, kw_only=True):
+    """What became of one subject."""
+
+    rig: str
+    reference: bool
+    distance_m: float
+    headcount: int
+    walking: bool
+    masked: bool
 
 
 class Figures(msgspec.Struct, frozen=True):
@@ -72,41 +77,52 @@ def outcomes(
 ) -> list[Outcome]:
     """Returns one outcome for each subject of a cell: of the last screening that is about them."""
     known = Truth(truth)
-    latest: dict[int, Mapping[str, Any]] = {}
-    for event in events:
-        if event.get("type") != "screening.completed":
-            continue
-        person_id = match(event, known)
-        if person_id is not None and (person_id not in latest or _reading(event) is not None):
-            latest[person_id] = event
+    last = latest(events, known)
     cell = staged.cell
+    where: dict[str, Any] = {
+        "rig": rig_name,
+        "reference": reference,
+        "distance_m": cell.distance_m,
+        "headcount": cell.headcount,
+        "walking": cell.walking,
+        "masked": cell.masked,
+    }
     return [
-        _outcome(cell, rig_name, reference, known.persons[person_id], latest.get(person_id))
+        Outcome(**where, **judged(known.persons[person_id], last.get(person_id)))
         for person_id in range(1, staged.subjects + 1)
     ]
 
 
-def _outcome(
-    cell: Cell, rig_name: str, reference: bool, person: PersonLine, event: Mapping[str, Any] | None
-) -> Outcome:
-    where = (rig_name, reference, cell.distance_m, cell.headcount, cell.walking, cell.masked)
+def latest(events: Iterable[Mapping[str, Any]], known: Truth) -> dict[int, Mapping[str, Any]]:
+    """Returns the last screening about each person; one with a temperature goes before those without."""
+    found: dict[int, Mapping[str, Any]] = {}
+    for event in events:
+        if event.get("type") != "screening.completed":
+            continue
+        person_id = match(event, known)
+        if person_id is not None and (person_id not in found or _reading(event) is not None):
+            found[person_id] = event
+    return found
+
+
+def judged(person: PersonLine, event: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Returns the fields of `Judged` for somebody and the screening about them."""
     reading = None if event is None else _reading(event)
     if event is None or reading is None:
         reason = NEVER_SEEN if event is None else str(event["data"].get("reason"))
-        return Outcome(*where, reason, person.febrile)
+        return {"reason": reason, "febrile": person.febrile}
     skin_true_c = person.forehead_c if reading["roi"] == "forehead" else person.canthi_c
     u_c = float(reading["uncertainty_c"])
     site_c = float(reading.get("uncertainty_terms_c", {}).get("site", 0.0))
-    return Outcome(
-        *where,
-        None,
-        person.febrile,
-        elevated=event["data"].get("verdict") == "elevated",
-        skin_error_c=float(reading["skin_c"]) - skin_true_c,
-        skin_uncertainty_c=math.sqrt(max(u_c**2 - site_c**2, 0.0)) if site_c else None,
-        body_error_c=float(reading["body_c"]) - person.body_c,
-        uncertainty_c=u_c,
-    )
+    return {
+        "reason": None,
+        "febrile": person.febrile,
+        "elevated": event["data"].get("verdict") == "elevated",
+        "skin_error_c": float(reading["skin_c"]) - skin_true_c,
+        "skin_uncertainty_c": math.sqrt(max(u_c**2 - site_c**2, 0.0)) if site_c else None,
+        "body_error_c": float(reading["body_c"]) - person.body_c,
+        "uncertainty_c": u_c,
+    }
 
 
 def _reading(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -115,7 +131,7 @@ def _reading(event: Mapping[str, Any]) -> Mapping[str, Any] | None:
     return reading if data.get("verdict") != "not_measured" and isinstance(reading, Mapping) else None
 
 
-def figures(found: Sequence[Outcome]) -> Figures:
+def figures(found: Sequence[Judged]) -> Figures:
     """Returns what these outcomes come to; there must be one at least."""
     measured = [item for item in found if item.reason is None]
     skin = [item.skin_error_c for item in measured if item.skin_error_c is not None]
@@ -143,9 +159,9 @@ def figures(found: Sequence[Outcome]) -> Figures:
     )
 
 
-def grouped(found: Sequence[Outcome], *keys: str) -> list[dict[str, Any]]:
+def grouped(found: Sequence[Judged], *keys: str) -> list[dict[str, Any]]:
     """Returns the figures of each group of equal `keys`, keys first, in order."""
-    groups: dict[tuple[Any, ...], list[Outcome]] = {}
+    groups: dict[tuple[Any, ...], list[Judged]] = {}
     for item in found:
         groups.setdefault(tuple(getattr(item, key) for key in keys), []).append(item)
     return [
@@ -172,26 +188,28 @@ def table(whole: Mapping[str, Any]) -> Table:
         "rig", "plate", "m", "people", "measured", "skin error °C", "body error °C", "within 95 %", "not measured"
     )
     for row in whole["by_distance"]:
-        within = ", ".join(_share(row[key]) for key in ("skin_within_95", "body_within_95"))
+        within = ", ".join(share(row[key]) for key in ("skin_within_95", "body_within_95"))
         out.add_row(
             str(row["rig"]),
             "on" if row["reference"] else "off",
             f"{row['distance_m']:g}",
             str(row["subjects"]),
             f"{row['measured_share']:.0%}",
-            _plus_minus(row["skin_bias_c"], row["skin_sd_c"]),
-            _plus_minus(row["body_bias_c"], row["body_sd_c"]),
+            plus_minus(row["skin_bias_c"], row["skin_sd_c"]),
+            plus_minus(row["body_bias_c"], row["body_sd_c"]),
             within,
             ", ".join(f"{reason} {count}" for reason, count in row["reasons"].items()) or "–",
         )
     return out
 
 
-def _plus_minus(bias_c: float | None, sd_c: float | None) -> str:
+def plus_minus(bias_c: float | None, sd_c: float | None) -> str:
+    """Returns a mean with its spread, or a dash where nothing was measured."""
     return "–" if bias_c is None else f"{bias_c:+.2f} ± {sd_c or 0.0:.2f}"
 
 
-def _share(value: float | None) -> str:
+def share(value: float | None) -> str:
+    """Returns a share in per cent, or a dash where there is none."""
     return "–" if value is None else f"{value:.0%}"
 
 

@@ -18,7 +18,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-import msgspec
 import numpy as np
 
 from calibration.files import Calibration
@@ -31,7 +30,8 @@ from robot.screening import Screener
 from robot.thermometry import Thermometer
 from robot.track import Tracker, TrackerLimits
 from robot.types import Faces, NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi, Verdict
-from simulators.nameplate import FIT_SD_C, calibration_of
+from simulators import unknowns
+from simulators.nameplate import calibration_of
 from simulators.passage_group import Group, Setup, people
 from simulators.render_thermal import ThermalRenderer
 from simulators.rig import load_rig, project
@@ -112,25 +112,10 @@ def drawn(setup: Setup, rig: Rig, seed: int) -> tuple[Calibration, Conditions, R
     believed = Conditions(setup.ambient_c, setup.ambient_c, setup.humidity, rig.traits.emissivity_skin)
     if not setup.unknowns:
         return calibration, believed, rig
-    rng = np.random.default_rng([seed, 0x0DD])
-    air_c, site_c = float(rng.normal(0.0, believed.ambient_sd_c)), float(rng.normal(0.0, FIT_SD_C))
-    humidity = float(np.clip(rng.normal(setup.humidity, believed.humidity_sd), 0.05, 1.0))
-    emissivity = float(min(rng.normal(rig.traits.emissivity_skin, believed.skin_emissivity_sd), 0.999))
-    plate_c = float(rng.normal(0.0, calibration.reference.set_point_sd_c)) if calibration.reference else 0.0
-    site = {
-        name: msgspec.structs.replace(offset, offset_c=offset.offset_c + site_c)
-        for name, offset in calibration.site.items()
-    }
-    # The air is what it is, the robot is wrong about it; the plate and the skin are not what the robot holds them to be.
-    believed = dataclasses.replace(
-        believed, ambient_c=setup.ambient_c + air_c, reflected_c=setup.ambient_c + air_c, humidity=humidity
-    )
-    true_rig = dataclasses.replace(
-        rig,
-        traits=dataclasses.replace(rig.traits, emissivity_skin=emissivity),
-        reference=dataclasses.replace(rig.reference, temp_c=rig.reference.temp_c + plate_c),
-    )
-    return msgspec.structs.replace(calibration, site=site), believed, true_rig
+    errors = unknowns.draw(np.random.default_rng([seed, 0x0DD]), calibration, rig, believed)
+    air_c = setup.ambient_c + errors.air_c
+    believed = dataclasses.replace(believed, ambient_c=air_c, reflected_c=air_c, humidity=errors.humidity)
+    return unknowns.misjudged(calibration, errors), believed, unknowns.in_truth(rig, errors)
 
 
 class _Robot:

@@ -76,7 +76,17 @@ def test_the_grid_has_every_combination() -> None:
 
 
 def _outcome(error_c: float | None, reason: str | None = None, **more: object) -> Outcome:
-    known = Outcome("mi1602", True, 1.0, 1, False, False, reason, skin_error_c=error_c, body_error_c=error_c)
+    known = Outcome(
+        rig="mi1602",
+        reference=True,
+        distance_m=1.0,
+        headcount=1,
+        walking=False,
+        masked=False,
+        reason=reason,
+        skin_error_c=error_c,
+        body_error_c=error_c,
+    )
     if error_c is not None:
         known = msgspec.structs.replace(known, skin_uncertainty_c=0.1, uncertainty_c=0.2)
     return msgspec.structs.replace(known, **more)

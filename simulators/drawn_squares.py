@@ -1,0 +1,193 @@
+"""Squares that no file describes: another sensor, air, crowd, clothing, things that are warm, and way of the robot for each number.
+
+Built-in scenarios show what somebody thought of. Here whatever a scenario can say is drawn, and so is by how much the robot is
+wrong about what it cannot know (unknowns.py) and about where its lenses are: figures over many squares show what nobody thought of.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import msgspec
+import numpy as np
+
+from calibration.files import Calibration, OpticCalibration
+from simulators.grid import elevation_of, half_field, height_m, person
+from simulators.patrol import PatrolFile
+from simulators.rig import gate_face_px, load_rig
+from simulators.scenario import CrowdFile, HotObjectFile, PersonFile, PhysiologyFile, Scenario
+from simulators.world import Rig
+
+RIGS = {"mi1602": 0.5, "mi0802": 0.25, "mlx90640": 0.25}
+"""How often each sensor is drawn."""
+FACE_M = 0.15
+PLATE_SHARE, DRIVING_SHARE = 0.85, 0.25
+AMBIENT_C, HUMIDITY = (17.0, 31.0), (0.2, 0.8)
+"""Within the window in which the robot screens."""
+PEOPLE = (1, 24)
+"""On the square at all times, beside visitors; few are as likely as many (even in the logarithm)."""
+LENS_SD_DEG = 0.1
+"""About each axis of each lens: what registration leaves (docs/calibration-geometry.md)."""
+_SPIN = 0x50A6
+
+
+_COME_EVERY_S, _COME_UNTIL_S = (2.5, 5.0), 600.0
+_FROM_M, _TO_M = 1.6, 2.5
+"""How far beyond their nearest point visitors come from, and how far from the sensor they leave."""
+_FEWEST_M = 0.4
+
+
+@dataclass(frozen=True, slots=True)
+class Square:
+    """One drawn square; the same seed and number give the same."""
+
+    number: int
+    scenario: Scenario
+    plate: bool
+    """Whether the robot carries a reference plate."""
+    lens_seed: int
+
+
+def draw(seed: int, number: int) -> Square:
+    """Returns the square of that number in the series of that seed.
+
+    Where the robot stands, visitors walk up to it one after another, as near as its sensor reads; where it drives, there is the crowd.
+    """
+    rng = np.random.default_rng([seed, number, _SPIN])
+    name = str(rng.choice(tuple(RIGS), p=tuple(RIGS.values())))
+    ambient_c, fever_c = float(rng.uniform(*AMBIENT_C)), float(rng.uniform(37.5, 38.2))
+    physiology = PhysiologyFile(febrile_c=(fever_c, fever_c + float(rng.uniform(0.3, 1.8))))
+    drives = bool(rng.uniform() < DRIVING_SHARE)
+    rig = load_rig(name, number)
+    reach_m = float(rig.thermal.matrix[0, 0]) * FACE_M / gate_face_px(rig)
+    crowd = _crowd(rng, reach_m)
+    scenario = Scenario(
+        description="drawn",
+        name=f"drawn-{seed}-{number}",
+        seed=int(rng.integers(1 << 31)),
+        rig=name,
+        ambient_c=round(ambient_c, 2),
+        humidity=round(float(rng.uniform(*HUMIDITY)), 3),
+        crowd=crowd,
+        physiology=physiology,
+        person=() if drives else tuple(_visitors(rng, rig, reach_m, crowd, ambient_c, physiology)),
+        hot_object=tuple(_warm(rng) for _ in range(int(rng.integers(0, 4)))),
+        patrol=_way(rng) if drives else PatrolFile(),
+    )
+    return Square(number, scenario, bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31)))
+
+
+def _crowd(rng: np.random.Generator, reach_m: float) -> CrowdFile:
+    low_m_s = float(rng.uniform(0.3, 0.9))
+    return CrowdFile(
+        constant_count=round(math.exp(rng.uniform(math.log(PEOPLE[0]), math.log(PEOPLE[1])))),
+        closest_m=(min(0.5, reach_m), reach_m * float(rng.uniform(0.9, 2.0))),
+        front_share=float(rng.uniform(0.5, 1.0)),
+        approach_share=float(rng.uniform(0.3, 1.0)),
+        stop_share=float(rng.uniform(0.1, 0.8)),
+        speed_m_s=(low_m_s, low_m_s + float(rng.uniform(0.2, 1.4))),
+        febrile_share=float(rng.uniform(0.1, 0.4)),
+        masked_share=_share(rng),
+        glasses_share=_share(rng),
+        hat_share=_share(rng),
+        never_look_share=float(rng.uniform(0.0, 0.2)),
+        cup_share=float(rng.uniform(0.0, 0.2)),
+        talk_share=float(rng.uniform(0.0, 0.4)),
+    )
+
+
+def _visitors(
+    rng: np.random.Generator,
+    rig: Rig,
+    reach_m: float,
+    crowd: CrowdFile,
+    ambient_c: float,
+    physiology: PhysiologyFile,
+) -> Iterator[PersonFile]:
+    """Yields people who walk up to the robot one after another, stand or turn at once, and leave to the side."""
+    t_s = 0.5
+    while t_s < _COME_UNTIL_S:
+        distance_m = max(_FEWEST_M, reach_m * float(rng.uniform(0.35, 1.1)))
+        elevation_rad = elevation_of(rig, distance_m, rng)
+        room = half_field(rig, distance_m)
+        azimuth = float(rng.uniform(-room, room))
+        path = _visit(rng, rig, t_s, distance_m * math.cos(elevation_rad), azimuth)
+        masked = bool(rng.uniform() < crowd.masked_share)
+        someone = person(rng, path, height_m(rig, distance_m, elevation_rad), masked, ambient_c, physiology)
+        yield msgspec.structs.replace(
+            someone,
+            glasses=bool(rng.uniform() < crowd.glasses_share),
+            hat=bool(rng.uniform() < crowd.hat_share),
+            look_off_deg=round(float(np.clip(rng.normal(0.0, 12.0), -60.0, 60.0)), 1),
+            tilt_deg=round(float(np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)), 1),
+            mouth_open=round(float(rng.uniform()), 2) if rng.uniform() < crowd.talk_share / 2 else 0.0,
+        )
+        t_s += float(rng.uniform(*_COME_EVERY_S))
+
+
+def _visit(
+    rng: np.random.Generator, rig: Rig, t_s: float, level_m: float, azimuth: float
+) -> tuple[tuple[float, float, float], ...]:
+    x_m, y_m, _ = (float(value) for value in rig.thermal.position_m)
+    side = 1.0 if azimuth > 0 else -1.0
+    speed_m_s, stay_s = float(rng.uniform(0.5, 1.5)), float(rng.choice((0.2, rng.uniform(1.0, 4.0))))
+    come_s, go_s = _FROM_M / speed_m_s, _TO_M / speed_m_s
+    points = (
+        (t_s, level_m + _FROM_M, azimuth + float(rng.uniform(-0.15, 0.15))),
+        (t_s + come_s, level_m, azimuth),
+        (t_s + come_s + stay_s, level_m, azimuth),
+        (t_s + come_s + stay_s + go_s, _TO_M, side * float(rng.uniform(1.0, 1.5))),
+    )
+    return tuple(
+        (round(at_s, 2), round(x_m + out_m * math.cos(angle), 4), round(y_m + out_m * math.sin(angle), 4))
+        for at_s, out_m, angle in points
+    )
+
+
+def mislaid(calibration: Calibration, lens_seed: int) -> Calibration:
+    """Returns the calibration with every lens turned a little from where it is: LENS_SD_DEG about each axis."""
+    rng = np.random.default_rng(lens_seed)
+    return msgspec.structs.replace(
+        calibration,
+        cameras={name: _turned(optic, rng) for name, optic in calibration.cameras.items()},
+        thermal=_turned(calibration.thermal, rng),
+    )
+
+
+def _share(rng: np.random.Generator) -> float:
+    """Nobody in a third of the squares, everybody in one of nine, else some."""
+    return float(rng.choice((0.0, 1.0, rng.uniform()), p=(3 / 9, 1 / 9, 5 / 9)))
+
+
+def _warm(rng: np.random.Generator) -> HotObjectFile:
+    """A lamp, or a cup on a wall, wherever it happens to be."""
+    lamp = bool(rng.uniform() < 0.5)
+    angle, range_m = float(rng.uniform(-math.pi, math.pi)), float(rng.uniform(1.0, 6.0))
+    height_m = float(rng.uniform(1.2, 2.6) if lamp else rng.uniform(0.7, 1.3))
+    return HotObjectFile(
+        kind="lamp" if lamp else "cup",
+        position_m=(range_m * math.cos(angle), range_m * math.sin(angle), height_m),
+        diameter_m=float(rng.uniform(0.1, 0.3) if lamp else rng.uniform(0.07, 0.1)),
+        temp_c=float(rng.uniform(40.0, 90.0)),
+    )
+
+
+def _way(rng: np.random.Generator) -> PatrolFile:
+    long_m, wide_m = float(rng.uniform(3.0, 10.0)), float(rng.uniform(2.0, 5.0))
+    return PatrolFile(
+        path_m=((0.0, 0.0), (long_m, 0.0), (long_m, wide_m), (0.0, wide_m)),
+        speed_m_s=float(rng.uniform(0.3, 0.9)),
+        drives=True,
+        turn_deg_s=float(rng.uniform(20.0, 70.0)),
+        shake_deg=float(rng.uniform(0.0, 0.6)),
+    )
+
+
+def _turned(optic: OpticCalibration, rng: np.random.Generator) -> OpticCalibration:
+    rotation, _ = cv2.Rodrigues(np.array(optic.rotation_vector))
+    by, _ = cv2.Rodrigues(rng.normal(0.0, math.radians(LENS_SD_DEG), 3))
+    x, y, z = (float(value) for value in cv2.Rodrigues(by @ rotation)[0].ravel())
+    return msgspec.structs.replace(optic, rotation_vector=(x, y, z))
