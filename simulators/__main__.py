@@ -17,7 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from robot.command import exit_code
+from robot.command import check_writable, exit_code
 from robot.errors import ConfigError
 from simulators import rig, settings
 from simulators import scenario as scenarios
@@ -221,12 +221,12 @@ def _grid(options: argparse.Namespace) -> int:
 def _drawn(options: argparse.Namespace) -> int:
     from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    from simulators import drawn_run, drawn_score, drawn_squares, grid_plot
+    from simulators import drawn_plot, drawn_run, drawn_score, drawn_squares, grid_plot
 
     if options.plot is not None:
         grid_plot.check(options.plot)
     if options.keep is not None:
-        options.keep.mkdir(parents=True, exist_ok=True)
+        check_writable(options.keep / "truth.jsonl")
     numbers = range(options.first, options.first + options.squares)
     todo = [
         drawn_run.Job(drawn_squares.draw(options.seed, number), options.duration, options.keep) for number in numbers
@@ -240,6 +240,8 @@ def _drawn(options: argparse.Namespace) -> int:
         print(json.dumps(whole, ensure_ascii=False), flush=True)
     else:
         Console().print(drawn_score.table(whole))
+    if options.plot is not None:
+        drawn_plot.draw(found, whole, options.plot)
     return 0
 
 

@@ -151,7 +151,7 @@ def _add_drawn(commands: Commands) -> None:
     drawn.add_argument("--first", type=natural, default=0, metavar="N", help="number of the first (%(default)s)")
     drawn.add_argument("--seed", type=natural, default=1, help="another seed, other squares (%(default)s)")
     drawn.add_argument(
-        "--duration", type=within(10.0, 600.0, "s"), default=45.0, metavar="S", help="seconds of each (%(default)s)"
+        "--duration", type=within(5.0, 600.0, "s"), default=45.0, metavar="S", help="seconds of each (%(default)s)"
     )
     drawn.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     drawn.add_argument("--keep", type=Path, metavar="DIR", help="keep truth and events of each here, for `score`")
