@@ -21,10 +21,10 @@ from robot.detect import decode_scale
 from robot.errors import ConfigError
 from robot.preflight import problems
 
-GOOD = f"""{TWO_CAMERAS}
+GOOD = f"""
 [indicator]
 address = "gpiozero:?red=17&amber=27&green=22&siren=23"
-"""
+{TWO_CAMERAS}"""
 
 
 def station(folder: Path, text: str = GOOD, **changes: object) -> Path:
