@@ -24,7 +24,7 @@ from drivers.address import parse as parse_address
 from models.manifest import face_detector
 from robot import calibrated, config, credentials, kept_warmth
 from robot.capture import CaptureSet, Reader, ReaderStatus
-from robot.carried import CARRIED_MAX, DAY_NS, Carried
+from robot.carried import CARRIED_MAX, Carried
 from robot.command import BUG
 from robot.config import CameraSettings, Settings
 from robot.detect import Detector
@@ -194,12 +194,9 @@ class App:
 
     def _unanswered(self, level: int) -> list[bytes]:
         """Returns the alarms from before this start that nobody has answered; without a readable store there are none. `level` is the log's."""
-        now_ns = time.time_ns()
-        since_utc = rfc3339(max(0, now_ns - DAY_NS))
         reader = StoreReader(Path(self.settings.store.path))
         try:
-            recent_seq = reader.recent_seq(since_utc, rfc3339(now_ns), time.monotonic_ns(), DAY_NS)
-            raised = [event.json for event in reader.unanswered(since_utc, CARRIED_MAX, recent_seq)]
+            raised = [event.json for event in reader.unanswered(CARRIED_MAX)]
         except StoreError as error:
             log.log(level, "alarms from before the start cannot be read: %s", error)
             raised = []

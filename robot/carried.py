@@ -12,10 +12,8 @@ import msgspec
 from robot.event_data import AlarmAcknowledgedData, AlarmClearedData
 from robot.live import LiveAlarm
 
-DAY_NS = 24 * 3_600_000_000_000
-"""Whoever was alarmed on longer ago is not in reach any more; the event stays in the history."""
-CARRIED_MAX = 20
-"""Only the newest: a page full of cards is read by nobody."""
+CARRIED_MAX = 1000
+"""Only the newest, for memory's sake; the page shows the newest of them and how many more there are (robot/showing.py)."""
 
 
 class _Reading(msgspec.Struct, frozen=True):

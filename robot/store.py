@@ -61,7 +61,6 @@ CREATE TABLE events (
     json BLOB NOT NULL
 ) STRICT;
 CREATE INDEX events_by_time ON events (t_utc);
-CREATE INDEX events_by_alarm ON events (alarm) WHERE alarm IS NOT NULL;
 CREATE TABLE outbox (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE) STRICT;
 CREATE TABLE audit (
     n INTEGER PRIMARY KEY,
@@ -73,6 +72,12 @@ CREATE TABLE audit (
 ) STRICT;
 CREATE TABLE numbering (floor_seq INTEGER NOT NULL) STRICT;  -- last number used before this database was begun
 """
+
+_ALARMS = """
+CREATE INDEX IF NOT EXISTS alarms_by_type ON events (alarm, type) WHERE alarm IS NOT NULL;
+DROP INDEX IF EXISTS events_by_alarm;
+"""
+"""Who waits for an answer is told by the first alone; the other is of databases from before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,6 +324,8 @@ class Store:
             elif version != VERSION:
                 raise StoreError(f"{self.path}: was written by another version ({version}, this one reads {VERSION}); "
                                  "move it away or set another store.path")  # fmt: skip
+            with suppress(sqlite3.OperationalError):  # without it all goes on, but for the time a start takes
+                db.executescript(_ALARMS)
             db.execute(CACHE)
         except BaseException:
             db.close()

@@ -42,41 +42,20 @@ class StoreReader:
         with store_errors(self.path):
             return events_since(self._connection(), seq, before_seq, limit)
 
-    def unanswered(self, since_utc: str, limit: int, recent_seq: int | None = None) -> list[StoredEvent]:
-        """Returns the newest alarms since then, or from number `recent_seq` on, that nobody has acknowledged, oldest first; raises StoreError."""
-        # +seq: along the index by time, a day of it; along seq it would read the whole database where there are none.
+    def unanswered(self, limit: int) -> list[StoredEvent]:
+        """Returns the newest alarms that nobody has acknowledged, oldest first; raises StoreError."""
+        # The conditions on `alarm` and +seq: along the index by alarm and type; along seq it would read the whole database.
         with store_errors(self.path):
             found = self._connection().execute(
                 """
                 SELECT seq, id, json FROM events AS raised
-                WHERE type = 'alarm.raised' AND (t_utc >= ? OR seq >= ?) AND NOT EXISTS (
+                WHERE type = 'alarm.raised' AND alarm IS NOT NULL AND NOT EXISTS (
                     SELECT 1 FROM events AS ack WHERE ack.alarm = raised.alarm AND ack.type = 'alarm.acknowledged')
                 ORDER BY +seq DESC LIMIT ?
                 """,
-                (since_utc, 2**62 if recent_seq is None else recent_seq, limit),
+                (limit,),
             )
             return [StoredEvent(*row) for row in reversed(found.fetchall())]
-
-    def recent_seq(self, since_utc: str, now_utc: str, now_mono_ns: int, within_ns: int) -> int:
-        """Returns from which number on events are younger than `within_ns` whatever their wall clock said; raises StoreError.
-
-        They come after one that the wall clock tells is young, or the monotonic clock says so, which goes back only where the computer was started anew.
-        """
-        with store_errors(self.path):
-            db = self._connection()
-            last_seq = highest_seq(db)
-            (young,) = db.execute(
-                "SELECT min(seq) FROM events WHERE t_utc BETWEEN ? AND ?", (since_utc, now_utc)
-            ).fetchone()
-            first, t_ns = last_seq + 1, now_mono_ns
-            rows = db.execute(
-                "SELECT seq, json_extract(CAST(json AS TEXT), '$.t_mono_ns') FROM events ORDER BY seq DESC"
-            )
-            for seq, before_ns in rows:
-                if not isinstance(before_ns, int) or before_ns > t_ns or now_mono_ns - before_ns > within_ns:
-                    break
-                first, t_ns = seq, before_ns
-            return first if young is None else min(first, young)
 
     def outbox(self, seq: int, limit: int) -> list[StoredEvent]:
         """Returns up to `limit` events after `seq` that have not been handed over, oldest first; raises StoreError."""

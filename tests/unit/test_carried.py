@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sqlite3
 import time
 import uuid
 from pathlib import Path
 
 import pytest
 
+from robot import store
 from robot.app import DARK
-from robot.carried import CARRIED_MAX, DAY_NS, Carried
+from robot.carried import CARRIED_MAX, Carried
 from robot.event_data import (
     AlarmAcknowledgedData,
     AlarmClearedData,
@@ -26,6 +28,7 @@ from robot.store_reader import StoreReader
 from robot.types import IndicatorSignal
 
 SECOND_NS = 1_000_000_000
+DAY_NS = 24 * 3600 * SECOND_NS
 READING = ReadingData(
     raw_c=33.9, reference_correction_c=0.42, emissivity_correction_c=0.21, atmosphere_correction_c=0.02,
     size_of_source_correction_c=0.35, skin_c=34.9, site_offset_c=3.3, body_c=38.2, uncertainty_c=0.2,
@@ -90,56 +93,65 @@ def test_the_lamp_is_red_without_a_siren_until_it_is_answered() -> None:
     assert not shown.shown.alarm
 
 
-def test_the_store_knows_who_waits(tmp_path: Path) -> None:
+@pytest.mark.parametrize("ago_ns", [-30 * DAY_NS, 0, DAY_NS + SECOND_NS, 400 * DAY_NS])
+def test_the_store_knows_who_waits_whatever_the_clock_said(tmp_path: Path, ago_ns: int) -> None:
+    """After a start of the computer with a clock that is days behind, or ahead, nothing tells how old an alarm is."""
     now_ns = time.time_ns()
     make = factory().make
 
-    def told(data: Data, ago_ns: int = 0) -> None:
-        store.append(make(data, t_unix_ns=now_ns - ago_ns, t_mono_ns=0))
+    def told(data: Data) -> None:
+        saved.append(make(data, t_unix_ns=now_ns - ago_ns, t_mono_ns=900 * DAY_NS))
 
-    with Store(tmp_path / "events.sqlite3") as store:
-        told(raised("yesterday"), DAY_NS + SECOND_NS)
+    with Store(tmp_path / "events.sqlite3") as saved:
         told(raised("answered"))
         told(raised("first"))
         told(AlarmAcknowledgedData(alarm="answered", by="Li"))
         told(raised("second"))
-        reader = StoreReader(store.path)
-        found = Carried((one.json for one in reader.unanswered(rfc3339(now_ns - DAY_NS), CARRIED_MAX)), 30.0)
+        told(AlarmClearedData(alarm="answered", why="acknowledged by Li"))
+        saved.append(make(SystemStoppingData(reason="x"), t_unix_ns=now_ns, t_mono_ns=0))
+        reader = StoreReader(saved.path)
+        found = Carried((one.json for one in reader.unanswered(CARRIED_MAX)), 30.0)
         assert found.standing == ("first", "second")
-        assert Carried((one.json for one in reader.unanswered(rfc3339(0), 1)), 30.0).standing == ("second",)
+        assert Carried((one.json for one in reader.unanswered(1)), 30.0).standing == ("second",)
         reader.close()
 
 
-HOUR_NS = 3600 * SECOND_NS
+def test_who_waits_is_found_without_reading_what_happened(tmp_path: Path) -> None:
+    """After months of events the lamp must not wait until all of them have been read; also of a database from before that index."""
+    path = tmp_path / "events.sqlite3"
+    with Store(path) as saved:
+        saved.append(factory().make(raised("a"), t_unix_ns=0, t_mono_ns=0))
+    with sqlite3.connect(path) as old:
+        old.executescript("DROP INDEX alarms_by_type; CREATE INDEX events_by_alarm ON events (alarm);")
+    old.close()
+    reader = StoreReader(path)
+    assert len(reader.unanswered(CARRIED_MAX)) == 1
+    reader.close()
+    Store(path).close()
+    with sqlite3.connect(path) as db:
+        names = {
+            name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL")
+        }
+        assert names == {"alarms_by_type", "events_by_time"}
+        statements: list[str] = []
+        reader = StoreReader(path)
+        reader._connection().set_trace_callback(statements.append)
+        reader.unanswered(CARRIED_MAX)
+        reader.close()
+        plan = " / ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {statements[-1]}"))
+    db.close()
+    assert (
+        "SCAN" not in plan
+        and plan.count("USING INDEX alarms_by_type") + plan.count("COVERING INDEX alarms_by_type") == 2
+    )
 
 
-@pytest.mark.parametrize(
-    ("told", "standing"),
-    [
-        # the alarm's wall clock and monotonic clock (hours ago, None: before the computer was started anew), and of the events before and after it
-        ([("event", 3, 3), ("alarm", 24 * 365, 2), ("event", 1, 1)], True),  # set back a year for a while
-        ([("event", 24 * 365, 3), ("alarm", 24 * 365, 2), ("event", 1, 1)], True),  # set right by the network at last
-        ([("event", 24 * 365, 3), ("alarm", 24 * 365, 2)], True),  # set ahead a year since then
-        ([("event", 30, 30), ("alarm", 29, 29), ("event", 1, 1)], False),  # more than a day ago by either
-        (
-            [("event", 80, None), ("alarm", 79, None), ("event", 1, 1)],
-            False,
-        ),  # before the computer was off over the weekend
-        ([("event", 3, None), ("alarm", 24 * 365, None), ("event", 1, 1)], True),  # after an event of this morning
-    ],
-)
-def test_a_clock_that_was_wrong_ends_no_alarm_over_a_restart(
-    tmp_path: Path, told: list[tuple[str, int, int | None]], standing: bool
+def test_a_database_in_which_no_index_can_be_made_is_written_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    now_ns, now_mono_ns = time.time_ns(), 100 * HOUR_NS
-    make = factory().make
-    with Store(tmp_path / "events.sqlite3") as store:
-        for what, wall_h, mono_h in told:
-            data = raised("a") if what == "alarm" else SystemStoppingData(reason="x")
-            mono_ns = 900 * HOUR_NS if mono_h is None else now_mono_ns - mono_h * HOUR_NS
-            store.append(make(data, t_unix_ns=now_ns - wall_h * HOUR_NS, t_mono_ns=mono_ns))
-        reader = StoreReader(store.path)
-        since_utc = rfc3339(now_ns - DAY_NS)
-        recent_seq = reader.recent_seq(since_utc, rfc3339(now_ns), now_mono_ns, DAY_NS)
-        assert len(reader.unanswered(since_utc, CARRIED_MAX, recent_seq)) == standing
-        reader.close()
+    monkeypatch.setattr(store, "_ALARMS", "CREATE INDEX one ON events (nothing);")
+    with Store(tmp_path / "events.sqlite3") as saved:
+        saved.append(factory().make(raised("a"), t_unix_ns=0, t_mono_ns=0))
+    reader = StoreReader(tmp_path / "events.sqlite3")
+    assert len(reader.unanswered(CARRIED_MAX)) == 1
+    reader.close()
