@@ -205,7 +205,8 @@ class StreamSettings(Section, frozen=True):
 class EvidenceSettings(Section, frozen=True):
     """What an alarm leaves behind beside its numbers; off by default."""
 
-    folder: FilePath = "state/evidence"
+    folder: str = ""
+    """Empty: `evidence` beside the event database; never empty in settings that were read."""
     thermal: bool = False
     """The thermal picture around the face."""
     face: bool = False
@@ -218,7 +219,8 @@ class RecordSettings(Section, frozen=True):
 
     mode: Literal["off", "ring", "continuous"] = "off"
     """ring: the last minutes, kept when an alarm is raised; continuous: everything, the oldest files go first."""
-    folder: FilePath = "state/recordings"
+    folder: str = ""
+    """Empty: `recordings` beside the event database."""
     minutes: Annotated[float, Meta(ge=1, le=1440)] = 5.0
     """Of a ring."""
     limit_gb: Annotated[float, Meta(ge=0.1, le=100_000)] = 20.0
@@ -349,13 +351,18 @@ def _anchored(settings: Settings, base: Path) -> Settings:
         return msgspec.structs.replace(camera, address=f"file:{anchor(found[0])}{found[1]}")
 
     stream, uplink = settings.stream, settings.uplink
+    store = Path(anchor(settings.store.path))
     return msgspec.structs.replace(
         settings,
         cameras=tuple(anchored_address(camera) for camera in settings.cameras),
         calibration=msgspec.structs.replace(settings.calibration, file=anchor(settings.calibration.file)),
-        store=msgspec.structs.replace(settings.store, path=anchor(settings.store.path)),
-        evidence=msgspec.structs.replace(settings.evidence, folder=anchor(settings.evidence.folder)),
-        record=msgspec.structs.replace(settings.record, folder=anchor(settings.record.folder)),
+        store=msgspec.structs.replace(settings.store, path=str(store)),
+        evidence=msgspec.structs.replace(
+            settings.evidence, folder=anchor(settings.evidence.folder) or str(store.parent / "evidence")
+        ),
+        record=msgspec.structs.replace(
+            settings.record, folder=anchor(settings.record.folder) or str(store.parent / "recordings")
+        ),
         place=msgspec.structs.replace(settings.place, credentials_file=anchor(settings.place.credentials_file)),
         uplink=msgspec.structs.replace(uplink, **{key: anchor(getattr(uplink, key)) for key in UPLINK_FILES}),
         stream=msgspec.structs.replace(

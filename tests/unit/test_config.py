@@ -43,7 +43,17 @@ def test_a_minimal_file_takes_the_defaults_and_is_anchored_at_its_folder(tmp_pat
     assert found.screening.threshold_c == 37.3 and found.reference.required
     assert found.calibration.file == str(tmp_path / "calibration.json")
     assert found.store.path == str(tmp_path / "state" / "events.sqlite3")
+    assert found.evidence.folder == str(tmp_path / "state" / "evidence")
+    assert found.record.folder == str(tmp_path / "state" / "recordings")
     assert found.stream.tokens_file == found.stream.tls_cert == found.stream.tls_key == ""
+
+
+def test_pictures_lie_beside_the_events_unless_the_settings_say_where() -> None:
+    """Settings in /etc that name the database alone left pictures of people there, where nobody looks for them."""
+    found = settings(store={"path": "/var/lib/patrol/events.sqlite3"})
+    assert found.evidence.folder == "/var/lib/patrol/evidence" and found.record.folder == "/var/lib/patrol/recordings"
+    found = settings(store={"path": "/"}, evidence={"folder": "~/e"}, record={"folder": "r"})
+    assert found.evidence.folder == str(Path.home() / "e") and found.record.folder == "/robot/r"
 
 
 def test_paths_are_anchored_wherever_the_command_is_called_from(
