@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 import sqlite3
 import ssl
@@ -118,6 +119,10 @@ def test_the_broker_of_one_site_lets_a_robot_write_its_own_topics_only(tmp_path:
             await centre.subscribe("patrol/#", qos=1)
             async with client("station-robot-1") as liar:
                 await liar.publish("patrol/station/robot-2/events/alarm/raised", b"{}", qos=1)
+                # Mosquitto cuts its line. aiomqtt leaves that error in a future that asyncio complains of, unless somebody reads.
+                with contextlib.suppress(aiomqtt.MqttError, TimeoutError):
+                    async with asyncio.timeout(1):
+                        await anext(liar.messages)
             sender.publish(3)
             topics = []
             async with asyncio.timeout(20):
