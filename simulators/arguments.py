@@ -154,7 +154,7 @@ def _add_drawn(commands: Commands) -> None:
         "--duration", type=within(5.0, 600.0, "s"), default=45.0, metavar="S", help="seconds of each (%(default)s)"
     )
     drawn.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
-    drawn.add_argument("--keep", type=Path, metavar="DIR", help="keep truth and events of each here, for `score`")
+    drawn.add_argument("--keep", type=Path, metavar="DIR", help="keep truth, events and outcomes of each here")
     drawn.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
     drawn.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     drawn.set_defaults(command="drawn")

@@ -28,7 +28,7 @@ from simulators.workers import side_by_side
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Job:
-    """One square, so many seconds of it, and where truth and events are kept (None: nowhere)."""
+    """One square, so many seconds of it, and where truth, events and people's outcomes are kept (None: nowhere)."""
 
     square: Square
     duration_s: float
@@ -49,10 +49,16 @@ def play(job: Job) -> list[Outcome]:
     cv2.setNumThreads(1)
     made = prepare(job.square)
     truth, events = made.run(job.duration_s)
+    found = outcomes(job.square, truth, [msgspec.json.decode(event) for event in events])
     if job.keep is not None:
-        (job.keep / f"{made.scene.scenario.name}.truth.jsonl").write_bytes(msgspec.json.Encoder().encode_lines(truth))
-        (job.keep / f"{made.scene.scenario.name}.events.jsonl").write_bytes(b"\n".join(events) + b"\n")
-    return outcomes(job.square, truth, [msgspec.json.decode(event) for event in events])
+        encode = msgspec.json.Encoder().encode_lines
+        for name, lines in (
+            ("truth", encode(truth)),
+            ("events", b"\n".join(events) + b"\n"),
+            ("people", encode(found)),
+        ):
+            (job.keep / f"{made.scene.scenario.name}.{name}.jsonl").write_bytes(lines)
+    return found
 
 
 def prepare(square: Square) -> Rehearsal:

@@ -19,10 +19,13 @@ from simulators.grid_score import COVERAGE_FACTOR, Judged, figures, judged, late
 from simulators.score import IN_RANGE_S, Truth
 from simulators.truth import Line, PersonLine, Sample
 
+Names = tuple[tuple[str, str], ...]
+
 STANDS_OUT_MIN = 12
 """Readings that a trait needs before it can stand out."""
 EXPECTED = 0.95
 SURE_SD = 3.5
+SQUARES_MIN = 3
 _MOVING_M_S = 0.35
 
 
@@ -60,6 +63,7 @@ def _worldly(square: Square, person: PersonLine) -> dict[str, str]:
     scenario = square.scenario
     worn = [name for name in ("masked", "glasses", "hat") if getattr(person, name)]
     return {
+        "square": str(square.number),
         "sensor": scenario.rig,
         "plate": "with plate" if square.plate else "no plate",
         "air": _bin(scenario.ambient_c, (20.0, 24.0, 28.0), "°C"),
@@ -130,41 +134,51 @@ def report(found: Sequence[Outcome], seed: int, squares: int, duration_s: float)
 
 
 def stands_out(found: Sequence[Outcome]) -> list[dict[str, Any]]:
-    """Returns traits and pairs of traits whose truths lie outside the stated interval too often, the surest first.
+    """Returns traits and pairs of traits whose truths lie outside the stated interval too often.
 
-    Sure means beyond SURE_SD standard deviations of chance, as hundreds of pairs are looked at. A pair is told only where it is
-    worse than each of its traits alone.
+    The worst is told first; who has it counts no more for what is told next, so that nothing is told twice in other words. Worse
+    than SURE_SD standard deviations of chance, as hundreds of pairs are looked at, and on SQUARES_MIN squares: on one, all
+    share the same wrong air and the same wrong plate.
     """
-    alone = {names[0]: _excess(mine) for names, mine in _groups(found, 1).items()}
-    told = []
-    for count in (1, 2):
-        for names, mine in _groups(found, count).items():
-            excess = _excess(mine)
-            if excess > SURE_SD and (count == 1 or excess > max(alone[name] for name in names)):
-                told.append((excess, names, mine))
-    return [_row(names, mine) for _, names, mine in sorted(told, key=lambda item: (-item[0], item[1]))]
+    told: list[dict[str, Any]] = []
+    left = list(found)
+    while True:
+        groups = [*_groups(left, 1).items(), *_groups(left, 2).items()]
+        excess, names = max(((_excess(mine), names) for names, mine in groups), default=(0.0, ()))
+        if excess <= SURE_SD:
+            return told
+        told.append(_row(names, [item for item in left if _has(item, names)]))
+        left = [item for item in left if not _has(item, names)]
 
 
-Names = tuple[tuple[str, str], ...]
+def _has(item: Outcome, names: Names) -> bool:
+    return all(item.traits.get(name) == value for name, value in names)
 
 
 def _groups(found: Sequence[Outcome], count: int) -> dict[Names, list[Outcome]]:
     """Returns the outcomes under each `count` traits that somebody had together."""
     groups: dict[Names, list[Outcome]] = {}
     for item in found:
-        for names in itertools.combinations(sorted(item.traits.items()), count):
+        # A square says nothing of another: alone it is told, in pairs it would only hide what they have in common.
+        traits = sorted(pair for pair in item.traits.items() if count == 1 or pair[0] != "square")
+        for names in itertools.combinations(traits, count):
             groups.setdefault(names, []).append(item)
     return groups
 
 
 def _excess(found: Sequence[Outcome]) -> float:
     """Returns by how many standard deviations of chance more truths than expected lie outside the stated interval."""
-    errors = [(item.body_error_c, item.uncertainty_c) for item in found]
-    known = [abs(error) > COVERAGE_FACTOR * u for error, u in errors if error is not None and u is not None]
-    if len(known) < STANDS_OUT_MIN:
+    measured = [item for item in found if item.reason is None]
+    outside = [item for item in measured if _outside(item)]
+    if len(measured) < STANDS_OUT_MIN or len({item.traits["square"] for item in outside}) < SQUARES_MIN:
         return -math.inf
-    expected = (1 - EXPECTED) * len(known)
-    return (sum(known) - expected) / math.sqrt(expected * EXPECTED)
+    expected = (1 - EXPECTED) * len(measured)
+    return (len(outside) - expected) / math.sqrt(expected * EXPECTED)
+
+
+def _outside(item: Outcome) -> bool:
+    error_c, u_c = item.body_error_c, item.uncertainty_c
+    return error_c is not None and u_c is not None and abs(error_c) > COVERAGE_FACTOR * u_c
 
 
 def _row(names: Names, found: Sequence[Outcome]) -> dict[str, Any]:

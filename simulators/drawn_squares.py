@@ -24,7 +24,7 @@ from simulators.world import Rig
 RIGS = {"mi1602": 0.5, "mi0802": 0.25, "mlx90640": 0.25}
 """How often each sensor is drawn."""
 FACE_M = 0.15
-PLATE_SHARE, DRIVING_SHARE = 0.85, 0.25
+PLATE_SHARE, DRIVING_SHARE, VISITED_SHARE = 0.85, 0.25, 0.5
 AMBIENT_C, HUMIDITY = (17.0, 31.0), (0.2, 0.8)
 """Within the window in which the robot screens."""
 PEOPLE = (1, 24)
@@ -35,8 +35,10 @@ _SPIN = 0x50A6
 
 
 _COME_EVERY_S, _COME_UNTIL_S = (2.5, 5.0), 600.0
-_FROM_M, _TO_M = 1.6, 2.5
-"""How far beyond their nearest point visitors come from, and how far from the sensor they leave."""
+_FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
+"""How far beyond their nearest point visitors come from, how far from the sensor they leave, and how far from them the crowd stays."""
+_NEAR_M = 0.9
+"""A sensor that reads no farther than this reads only who comes up to it: people who walk by have their faces above its view."""
 _FEWEST_M = 0.4
 
 
@@ -54,16 +56,19 @@ class Square:
 def draw(seed: int, number: int) -> Square:
     """Returns the square of that number in the series of that seed.
 
-    Where the robot stands, visitors walk up to it one after another, as near as its sensor reads; where it drives, there is the crowd.
+    On some, visitors walk up to the robot one after another, as near as its sensor reads, and the crowd keeps out of their way (they
+    are no obstacles to each other); on the others there is the crowd alone.
     """
     rng = np.random.default_rng([seed, number, _SPIN])
     name = str(rng.choice(tuple(RIGS), p=tuple(RIGS.values())))
     ambient_c, fever_c = float(rng.uniform(*AMBIENT_C)), float(rng.uniform(37.5, 38.2))
     physiology = PhysiologyFile(febrile_c=(fever_c, fever_c + float(rng.uniform(0.3, 1.8))))
-    drives = bool(rng.uniform() < DRIVING_SHARE)
     rig = load_rig(name, number)
     reach_m = float(rig.thermal.matrix[0, 0]) * FACE_M / gate_face_px(rig)
-    crowd = _crowd(rng, reach_m)
+    drives = bool(rng.uniform() < DRIVING_SHARE) and reach_m > _NEAR_M
+    visited = not drives and (reach_m < _NEAR_M or bool(rng.uniform() < VISITED_SHARE))
+    nearest_m = (1.1 * reach_m + _ROOM_M) if visited else 0.5
+    crowd = _crowd(rng, nearest_m, reach_m)
     scenario = Scenario(
         description="drawn",
         name=f"drawn-{seed}-{number}",
@@ -73,18 +78,18 @@ def draw(seed: int, number: int) -> Square:
         humidity=round(float(rng.uniform(*HUMIDITY)), 3),
         crowd=crowd,
         physiology=physiology,
-        person=() if drives else tuple(_visitors(rng, rig, reach_m, crowd, ambient_c, physiology)),
+        person=tuple(_visitors(rng, rig, reach_m, crowd, ambient_c, physiology)) if visited else (),
         hot_object=tuple(_warm(rng) for _ in range(int(rng.integers(0, 4)))),
         patrol=_way(rng) if drives else PatrolFile(),
     )
     return Square(number, scenario, bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31)))
 
 
-def _crowd(rng: np.random.Generator, reach_m: float) -> CrowdFile:
+def _crowd(rng: np.random.Generator, nearest_m: float, reach_m: float) -> CrowdFile:
     low_m_s = float(rng.uniform(0.3, 0.9))
     return CrowdFile(
         constant_count=round(math.exp(rng.uniform(math.log(PEOPLE[0]), math.log(PEOPLE[1])))),
-        closest_m=(min(0.5, reach_m), reach_m * float(rng.uniform(0.9, 2.0))),
+        closest_m=(nearest_m, max(nearest_m, reach_m) * float(rng.uniform(1.0, 1.8))),
         front_share=float(rng.uniform(0.5, 1.0)),
         approach_share=float(rng.uniform(0.3, 1.0)),
         stop_share=float(rng.uniform(0.1, 0.8)),

@@ -34,7 +34,7 @@ def test_whatever_is_drawn_is_a_scenario_that_can_be_played(seed: int, number: i
     check(square.scenario, "drawn")
     assert square == draw(seed, number)
     assert square.scenario != draw(seed, number + 1).scenario
-    assert square.scenario.patrol.drives is (not square.scenario.person)
+    assert not (square.scenario.patrol.drives and square.scenario.person)
 
 
 def test_every_sensor_is_drawn_with_and_without_plate_standing_and_driving() -> None:
@@ -130,6 +130,7 @@ def test_who_was_in_range_and_not_told_of_is_counted_and_who_passed_far_away_is_
 
 
 def _outcome(error_c: float, number: int, **traits: str) -> Outcome:
+    traits["square"] = str(number % 5)
     return Outcome(square="s", person=number, traits=traits, reason=None, body_error_c=error_c, uncertainty_c=0.2)
 
 
@@ -143,6 +144,12 @@ def test_the_few_that_go_wrong_stand_out_together_and_their_parts_do_not_hide_th
     assert told[0]["traits"] == {"glasses": "True", "hat": "True"}
     assert told[0]["body_within_95"] == 0.0
     assert {"glasses": "False", "hat": "True"} not in [row["traits"] for row in told]
+
+
+def test_one_square_whose_air_is_wrong_for_all_does_not_blame_what_they_wear() -> None:
+    found = [_outcome(0.0, number, hat="False") for number in range(100)]
+    found += [_outcome(-0.8, 5 * number, hat="True") for number in range(30)]
+    assert stands_out(found) == []
 
 
 def test_too_few_do_not_stand_out_and_neither_does_chance() -> None:
@@ -171,7 +178,8 @@ def test_the_command_plays_squares_and_keeps_what_happened(tmp_path: Path, capsy
     whole = json.loads(capsys.readouterr().out)
     assert whole["squares"] == 1 and whole["duration_s"] == 5.0
     assert picture.read_text(encoding="utf-8").startswith("<?xml")
-    events, truth = sorted((tmp_path / "kept").iterdir())
+    events, people, truth = sorted((tmp_path / "kept").iterdir())
+    assert len(people.read_bytes().splitlines()) == (whole["total"] or {"subjects": 0})["subjects"]
     assert command.main(["score", "--truth", str(truth), "--events", str(events), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["scenario"] == "drawn-1-100"
 
