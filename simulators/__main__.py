@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import datetime as dt
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -17,9 +16,9 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from robot.command import check_writable, exit_code
+from robot.command import exit_code
 from robot.errors import ConfigError
-from simulators import rig, settings
+from simulators import bench_commands, rig, settings
 from simulators import scenario as scenarios
 from simulators.arguments import parser
 
@@ -119,33 +118,6 @@ def _calibrate_demo(options: argparse.Namespace) -> int:
     return calibration_demo.run(options.rig, options.seed, options.keep, options.language, options.json)
 
 
-def _calibrate_rigs(options: argparse.Namespace) -> int:
-    from rich.progress import MofNCompleteColumn, Progress
-
-    from simulators import calibration_rigs
-
-    families = options.rigs or calibration_rigs.FAMILIES
-    for family in families:
-        settings.resolve(family, rig.FOLDER, "rig")
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("robots", total=len(families) * len(options.seeds))
-
-        def tell(one: calibration_rigs.RigRun) -> None:
-            beyond = ", ".join(figure.name for figure in one.figures if not figure.passed)
-            verdict = one.refused or (f"beyond the limit: {beyond}" if beyond else "within all limits")
-            progress.console.print(f"{one.family} {one.seed}: {verdict}", markup=False)
-            progress.advance(task)
-
-        processes = options.processes or os.cpu_count() or 1
-        runs = calibration_rigs.calibrate_all(families, options.seeds, processes, tell)
-    if options.json:
-        print(json.dumps(calibration_rigs.report(runs), ensure_ascii=False))
-    else:
-        Console().print(calibration_rigs.table(runs))
-    return 0 if all(one.passed for one in runs) else 1
-
-
 def _uncalibrated_rig(scenario: scenarios.Scenario, options: argparse.Namespace) -> Rig:
     from simulators.uncalibrated import rig_as_built
 
@@ -185,92 +157,12 @@ def _score(options: argparse.Namespace) -> int:
     from simulators import score, truth
 
     if options.grid:
-        return _grid(options)
+        return bench_commands.play_grid(options)
     missing = [f"--{name}" for name in ("truth", "events") if getattr(options, name) is None]
     if missing:
         raise ConfigError([f"score: {name} is missing (name the file, or use --grid)" for name in missing])
     result = score.score(truth.read(options.truth), _events(options.events), in_range_s=options.in_range)
     return _show_score(result, options.json)
-
-
-def _grid(options: argparse.Namespace) -> int:
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from simulators import grid, grid_run, grid_score
-
-    if options.plot is not None:
-        from simulators import grid_plot
-
-        grid_plot.check(options.plot)
-    planned = grid.cells(options.distances or grid.DISTANCES_M, options.headcounts or grid.HEADCOUNTS)
-    todo = grid_run.jobs(planned, options.rigs or grid_run.RIGS, options.seed, options.repeats)
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("grid", total=len(todo))
-        found = grid_run.run(todo, options.processes or os.cpu_count() or 1, lambda: progress.advance(task))
-    whole = grid_score.report(found, options.seed, options.repeats)
-    if options.json:
-        print(json.dumps(whole, ensure_ascii=False), flush=True)
-    else:
-        Console().print(grid_score.table(whole))
-    if options.plot is not None:
-        grid_plot.draw(found, options.plot)
-    return 0
-
-
-def _drawn(options: argparse.Namespace) -> int:
-    from rich.progress import MofNCompleteColumn, Progress, TimeRemainingColumn
-
-    from simulators import drawn_plot, drawn_run, drawn_score, drawn_squares, grid_plot
-
-    if options.plot is not None:
-        grid_plot.check(options.plot)
-    if options.keep is not None:
-        check_writable(options.keep / "truth.jsonl")
-    numbers = range(options.first, options.first + options.squares)
-    todo = [
-        drawn_run.Job(drawn_squares.draw(options.seed, number), options.duration, options.keep) for number in numbers
-    ]
-    columns = (*Progress.get_default_columns()[:2], MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True)) as progress:
-        task = progress.add_task("squares", total=len(todo))
-        found = drawn_run.run(todo, options.processes or os.cpu_count() or 1, lambda: progress.advance(task))
-    whole = drawn_score.report(found, options.seed, options.squares, options.duration)
-    if options.json:
-        print(json.dumps(whole, ensure_ascii=False), flush=True)
-    else:
-        Console().print(drawn_score.table(whole))
-    if options.plot is not None:
-        drawn_plot.draw(found, whole, options.plot)
-    return 0
-
-
-def _passages(options: argparse.Namespace) -> int:
-    from rich.progress import Progress
-
-    from simulators import passage_bench
-
-    every = passage_bench.conditions()
-    words = options.only or [""]
-    chosen = {name: setup for name, setup in every.items() if any(word in name for word in words)}
-    if not chosen:
-        raise ConfigError(f"passages: no condition is called {' or '.join(words)} (there are: {'; '.join(every)})")
-    with Progress(console=Console(stderr=True)) as progress:
-        task = progress.add_task("passages", total=len(chosen))
-        figures = passage_bench.play(
-            chosen,
-            options.passages,
-            options.seed,
-            options.processes or os.cpu_count() or 1,
-            lambda: progress.advance(task),
-        )
-    if options.json:
-        print(
-            json.dumps({"passages": options.passages, "seed": options.seed, "conditions": figures}, ensure_ascii=False)
-        )
-    else:
-        Console().print(passage_bench.table(figures))
-    return 0
 
 
 def _show_score(result: Score, as_json: bool) -> int:
@@ -313,25 +205,6 @@ def _rehearse(options: argparse.Namespace) -> int:
     return 0
 
 
-def _attention(options: argparse.Namespace) -> int:
-    from simulators import attention_figures
-
-    runs = {}
-    for text in options.scenarios:
-        name, _, seed = text.partition(":")
-        if seed and not seed.isdecimal():
-            raise ConfigError(f"{text}: {seed!r} is no seed (write SCENARIO or SCENARIO:NUMBER)")
-        runs[text] = attention_figures.compare(
-            scenarios.load_scenario(name), options.duration, int(seed) if seed else None
-        )
-    found = attention_figures.summary(runs)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        Console().print(attention_figures.table(found))
-    return 0
-
-
 def _events(path: Path) -> list[dict[str, Any]]:
     """Events of a JSON lines file; lines that are no JSON object are named."""
     try:
@@ -351,43 +224,6 @@ def _events(path: Path) -> list[dict[str, Any]]:
     if problems:
         raise ConfigError(problems)
     return events
-
-
-def _week(options: argparse.Namespace) -> int:
-    from simulators import week, week_report
-
-    if options.html is not None:
-        week_report.check(options.html)
-    if options.source is not None:
-        found = _figures_of(options.source)
-    else:
-        from rich.progress import Progress
-
-        processes = options.processes or os.cpu_count() or 1
-        with Progress(console=Console(stderr=True)) as progress:
-            task = progress.add_task("days", total=options.days)
-            found = week.run(
-                options.days, options.people_per_day, options.seed, processes, lambda: progress.advance(task)
-            )
-    if options.json:
-        print(json.dumps(found, ensure_ascii=False), flush=True)
-    else:
-        Console().print(week.table(found))
-    if options.html is not None:
-        week_report.write(found, options.html, "zh" if options.lang == "zh-CN" else "en")
-    return 0
-
-
-def _figures_of(path: Path) -> dict[str, Any]:
-    """Returns what `week --json` printed, also when it lies under "figures" of a file of results."""
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        figures: dict[str, Any] = found.get("figures", found)
-        if not {"days", "seed", "totals", "by_day", "by_hour"} <= set(figures):
-            raise ValueError("days, totals, by_day or by_hour is missing")
-    except (OSError, ValueError, AttributeError) as error:
-        raise ConfigError(f"{path}: holds no figures of a week: {error} (name what week --json printed)") from error
-    return figures
 
 
 def _size_of_source(options: argparse.Namespace) -> int:
@@ -425,14 +261,14 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "run": _run,
     "score": _score,
     "rehearse": _rehearse,
-    "attention": _attention,
-    "passages": _passages,
-    "drawn": _drawn,
-    "week": _week,
+    "attention": bench_commands.play_attention,
+    "passages": bench_commands.play_passages,
+    "drawn": bench_commands.play_drawn,
+    "week": bench_commands.play_week,
     "size_of_source": _size_of_source,
     "compare": _compare,
     "calibrate_demo": _calibrate_demo,
-    "calibrate_rigs": _calibrate_rigs,
+    "calibrate_rigs": bench_commands.play_calibrate_rigs,
     "snapshot": _snapshot,
 }
 
