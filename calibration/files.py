@@ -412,13 +412,13 @@ def replace_all(contents: Mapping[Path, bytes]) -> None:
         for temporary, path in staged:
             temporary.replace(path)
         for folder in {path.parent for path in contents}:
-            _sync_folder(folder)
+            sync_folder(folder)
     finally:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """A rename is only safe from a power cut once the folder itself is on disk; some file systems cannot, and need not."""
     with contextlib.suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)

@@ -26,10 +26,11 @@ import cv2
 import msgspec
 import numpy as np
 
+from calibration.files import sync_folder
 from robot import unwritable
 from robot.config import EvidenceSettings
 from robot.events import rfc3339
-from robot.forgetting import ForgettingClock
+from robot.forgetting import STEP_NS, ForgettingClock
 from robot.optics import Optic
 from robot.outcome import Raised, View
 from robot.preview import blur, missed, whose
@@ -64,6 +65,8 @@ class _Kept:
 
     alarm_id: str
     t_unix_ns: int
+    ahead_ns: int
+    """The wall clock less the monotonic one at that moment."""
     event: bytes
     thermal: tuple[U8, dict[str, Any]] | None
     face: U8 | None
@@ -82,6 +85,8 @@ class Evidence:
         """Why nothing can be kept at the moment."""
         self.lost = 0
         """Alarms whose evidence could not be kept."""
+        self._own: dict[str, int] = {}
+        """Names of files that were written since the start, and how far the wall clock was ahead of the monotonic one when they were named."""
         self._thread = threading.Thread(target=self._work, name="evidence", daemon=True)
         self._thread.start()
 
@@ -107,7 +112,7 @@ class Evidence:
             face = thumbnail_of(view, track_id, picture[0], optic)
         with self._changed:
             self.lost += len(self._waiting) == _WAITING_MAX
-            self._waiting.append(_Kept(raised.alarm.alarm_id, t_unix_ns, event, shown, face))
+            self._waiting.append(_Kept(raised.alarm.alarm_id, t_unix_ns, _ahead_ns(), event, shown, face))
             self._changed.notify()
 
     def close(self, timeout_s: float = 3.0) -> None:
@@ -167,14 +172,16 @@ class Evidence:
         while True:
             if time.monotonic() >= sweep_due_s:
                 sweep_due_s = time.monotonic() + _SWEEP_S
+                self.follow_clock(_ahead_ns())
                 self.forget(forgetting.time_ns(time.time_ns(), time.monotonic_ns()))
                 self._try()
             with self._changed:
                 if not self._waiting and not self._closing:
                     self._changed.wait(max(0.1, sweep_due_s - time.monotonic()))
                 kept = self._waiting.popleft() if self._waiting else None
-                if kept is None and self._closing:
-                    return
+            if kept is None and self._closing:
+                self.follow_clock(_ahead_ns())
+                return
             if kept is not None:
                 self._save(kept)
 
@@ -220,6 +227,7 @@ class Evidence:
                 self._stop(f"alarm {kept.alarm_id}", error)
                 return
             self.problem = ""
+            self._own[name] = kept.ahead_ns
             return
 
     def forget_oldest(self) -> bool:
@@ -227,9 +235,24 @@ class Evidence:
         for file, match in self._files():
             with contextlib.suppress(OSError):
                 file.unlink()
+                self._own.pop(file.name, None)
                 log.warning("the disk is full: evidence of alarm %s is gone before its time", match["alarm"])
                 return True
         return False
+
+    def follow_clock(self, ahead_ns: int) -> None:
+        """Names the files of this run anew where the wall clock was set since: after a start with a wrong clock evidence of a minute ago
+        would go at once as too old, or stay for as long as the clock was ahead. `ahead_ns`: the wall clock less the monotonic one."""
+        for name, then_ns in list(self._own.items()):
+            step_ms = (ahead_ns - then_ns) // 1_000_000
+            if abs(step_ms) * 1_000_000 < STEP_NS:
+                continue
+            del self._own[name]
+            t_ms, _, rest = name.partition("-")
+            right = f"{max(0, int(t_ms) + step_ms):013}-{rest}"
+            with contextlib.suppress(OSError):  # it is gone
+                (self._folder / name).rename(self._folder / right)
+                self._own[right] = ahead_ns
 
     def forget(self, now_unix_ns: int) -> int:
         """Removes what is older than the retention time, and torn files; returns how many."""
@@ -238,12 +261,17 @@ class Evidence:
         with contextlib.suppress(OSError):
             old += list(self._folder.glob("*.part"))
         for file in old:
+            self._own.pop(file.name, None)
             with contextlib.suppress(OSError):
                 file.unlink()
         return len(old)
 
 
 _NOTHING = Answer(HTTPStatus.NOT_FOUND, b"There is no such evidence (any more).\n")
+
+
+def _ahead_ns() -> int:
+    return time.time_ns() - time.monotonic_ns()
 
 
 def crop_of(view: View, track_id: int, thermal: ThermalFrame) -> tuple[U8, dict[str, Any]] | None:
@@ -319,6 +347,7 @@ def write_whole(path: Path, body: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         part.rename(path)
+        sync_folder(path.parent)
     except OSError:
         with contextlib.suppress(OSError):
             part.unlink()

@@ -135,6 +135,26 @@ def test_viewers_get_nothing(tmp_path: Path, alarmed: Alarmed) -> None:
     assert one.answer(VIEWER, "/evidence", "").status == 403
 
 
+@pytest.mark.parametrize("ahead_h", [-24 * 30, 24 * 30])
+def test_evidence_of_a_wrong_clock_is_as_old_as_it_is_once_the_clock_is_right(
+    tmp_path: Path, alarmed: Alarmed, monkeypatch: pytest.MonkeyPatch, ahead_h: int
+) -> None:
+    """Started without a network a robot thinks that it is last month; a clock that was ahead would keep pictures for a month more."""
+    now_ns, right = time.time_ns(), time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: right() + ahead_h * HOUR_NS)
+    one = made(tmp_path)
+    alarmed.keep(one, time.time_ns())
+    until(lambda: list((tmp_path / "evidence").glob("*.zip")))
+    monkeypatch.undo()
+    one.close()
+    made(tmp_path).close()  # a start of the program: it forgets what is too old
+    (kept,) = files(tmp_path)
+    assert abs(int(kept.name[:13]) - now_ns // 1_000_000) < 60_000 and kept.name.endswith("-alarm-1.zip")
+    late = made(tmp_path)
+    assert late.forget(now_ns + 73 * HOUR_NS) == 1
+    late.close()
+
+
 def test_retention_holds_also_after_a_power_cut(tmp_path: Path, alarmed: Alarmed) -> None:
     now_ns = time.time_ns()
     one = made(tmp_path)
@@ -223,6 +243,25 @@ def test_a_full_disk_with_old_evidence_on_it_is_no_trouble_yet(
     files(tmp_path)[0].unlink()
     until(lambda: one.codes == (evidence.STOPPED,))
     one.close()
+
+
+def test_a_power_cut_takes_no_file_that_has_been_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The content is on the disk before the name, and the name before anybody is told."""
+    done: list[str] = []
+    fsync, rename = os.fsync, Path.rename
+
+    def synced(handle: int) -> None:
+        done.append("folder" if stat.S_ISDIR(os.fstat(handle).st_mode) else "file")
+        fsync(handle)
+
+    def renamed(path: Path, to: Path) -> Path:
+        done.append("name")
+        return rename(path, to)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "rename", renamed)
+    write_whole(tmp_path / "a.zip", b"x")
+    assert done == ["file", "name", "folder"]
 
 
 def test_a_torn_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
