@@ -97,6 +97,8 @@ def _corrected(options: argparse.Namespace) -> int:
         print(say(Say("site.not_written"), language))
     elif not options.dry_run:
         path, now_utc = options.out or options.calibration, dt.datetime.now(dt.UTC)
+        if warning := history.clock_warning(before, now_utc):
+            print(say(warning, language))
         who = person(options)
         made = history.stamped(
             site.applied(before, found), before, [result], by=who, now_utc=now_utc, conditions=before.conditions

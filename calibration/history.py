@@ -21,9 +21,10 @@ import msgspec
 
 from calibration import files
 from calibration.files import Calibration, StepSummary
-from calibration.refused import unwritten
-from calibration.results import StepResult
+from calibration.refused import Refused, unwritten
+from calibration.results import Say, StepResult
 from robot.errors import CalibrationError
+from robot.night import CLOCK_SET_YEAR
 
 VALID_DAYS = 365
 """Unless the station asks for less (--valid-days)."""
@@ -190,6 +191,15 @@ class History:
 
 def _encoded(results: Sequence[StepResult]) -> bytes:
     return msgspec.json.encode(list(results), enc_hook=files.plain_number)
+
+
+def clock_warning(before: Calibration, now_utc: dt.datetime) -> Say | None:
+    """Returns what is to be said where this computer's clock shows a time before the present calibration was made: what is made now
+    would count as expired, or as older, once it is right. Raises Refused where it was never set."""
+    values = {"now": _utc(now_utc), "made": before.created_utc}
+    if now_utc.year < CLOCK_SET_YEAR:
+        raise Refused("", Say("refused.clock_unset", values))
+    return Say("live.clock_behind", values) if now_utc < dt.datetime.fromisoformat(before.created_utc) else None
 
 
 def summary_of(result: StepResult, by: str, now_utc: dt.datetime) -> StepSummary:

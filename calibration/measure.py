@@ -312,6 +312,8 @@ class _Run:
         with self._interruptible(), alone(self._path, self._by, dt.datetime.now(dt.UTC)):
             # Once more: whoever was at it a moment ago may have installed another.
             self._before = self._after = _current(self._path, self._settings)
+            if warning := history.clock_warning(self._before, dt.datetime.now(dt.UTC)):
+                self._console.print(say(warning, self._language), style="bold red", markup=False, soft_wrap=True)
             yield
 
     @contextlib.contextmanager

@@ -102,9 +102,10 @@ def begun(
         return [None] * len(procedures)
     every = [kept.load(procedure.name, now_utc) for procedure in procedures]
     for procedure, found in zip(procedures, every, strict=True):
-        if found is not None and found.age_s > STALE_H * 3600 and not options.resume:
-            # Begun anew unasked, the first new sample would overwrite them.
-            raise Refused(procedure.name, Say("refused.old", {"hours": f"{found.age_s / 3600:.0f}"}))
+        if found is not None and abs(found.age_s) > STALE_H * 3600 and not options.resume:
+            # Begun anew unasked, the first new sample would overwrite them. Those of a clock that was ahead may be as old as any.
+            key = "refused.old" if found.age_s > 0 else "refused.ahead"
+            raise Refused(procedure.name, Say(key, {"hours": f"{abs(found.age_s) / 3600:.0f}"}))
     return every
 
 
@@ -128,7 +129,7 @@ def restore(
                 error.reasons if isinstance(error, Refused) else (Say("refused.kept_damaged", {"why": repr(error)}),)
             )
             raise Refused(procedure.name, *reasons, Say("refused.fresh")) from error
-        ages[procedure.name] = found.age_s
+        ages[procedure.name] = max(0.0, found.age_s)
     return ages
 
 

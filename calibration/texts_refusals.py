@@ -105,6 +105,15 @@ TEXTS: dict[str, Text] = {
         "there are samples of {hours} h ago: use --resume to go on with them if nothing has been moved since, or --fresh to begin anew",
         "存在 {hours} 小时前的样本：若其后未移动任何部件，请用 --resume 继续，否则用 --fresh 重新开始",
     ),
+    "refused.ahead": Text(
+        "there are samples whose time is {hours} h from now, as the clock was set meanwhile: use --resume to go on with them if nothing has "
+        "been moved since, or --fresh to begin anew",
+        "存在时间比现在晚 {hours} 小时的样本（其间时钟被调整过）：若其后未移动任何部件，请用 --resume 继续，否则用 --fresh 重新开始",
+    ),
+    "refused.clock_unset": Text(
+        "this computer's clock says {now}, it was never set: set it (sudo timedatectl set-time), the calibration's validity goes by it",
+        "本机时钟显示 {now}，从未设置过：请先设置时钟（sudo timedatectl set-time），标定有效期以其为准",
+    ),
     "refused.fresh": Text("use --fresh to begin anew", "请用 --fresh 重新开始"),
     "refused.kept_version": Text("the kept samples are of another version", "已保存的样本属于其他版本"),
     "refused.kept_camera": Text("the kept samples are of another camera", "已保存的样本属于其他摄像头"),

@@ -60,6 +60,10 @@ TEXTS: dict[str, Text] = {
         "Install this calibration on robot {robot}? [Enter = yes, n = no] ",
         "将此标定安装到机器人 {robot}？[回车 = 是，n = 否] ",
     ),
+    "live.clock_behind": Text(
+        "This computer's clock says {now}, but the present calibration was made {made}: set the clock first, or the new one may count as expired.",
+        "本机时钟显示 {now}，但当前标定制作于 {made}：请先校正时钟，否则新标定可能被视为已过期。",
+    ),
     "live.declined": Text("Not installed; the samples are kept.", "未安装；样本已保留。"),
     "live.installed": Text("{path}: {id}, valid until {until}", "{path}：{id}，有效期至 {until}"),
     "live.rolled_back": Text("{path}: {id} again, valid until {until}", "{path}：已恢复 {id}，有效期至 {until}"),

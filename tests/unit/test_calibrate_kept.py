@@ -13,11 +13,12 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from calibrate_station import current, made, run
 from fake_step import NEEDED, FakeDevices
 
-from calibration import files
+from calibration import files, history
 from calibration.history import History
 from calibration.kept import KeptSamples, alone
 from calibration.refused import Refused
@@ -247,6 +248,35 @@ def test_old_samples_are_asked_about_before_devices_are_waited_for(
     monkeypatch.setattr(FakeDevices, "await_all", await_all)
     assert run(station, "registration", "--yes") == 1
     assert "samples of 20 h ago" in capsys.readouterr().err
+
+
+def test_samples_of_a_clock_that_was_ahead_are_asked_about(station: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They may be as old as any: last month's, when somebody set the clock to next year."""
+    kept = KeptSamples(station / "calibration.json", "p-1", {})
+    kept.save("registration", {"taken": [0]}, dt.datetime.now(dt.UTC) + dt.timedelta(hours=20.2))
+    assert run(station, "registration", "--yes") == 1
+    assert "20 h from now" in (said := capsys.readouterr().err) and "--resume" in said
+    assert run(station, "registration", "--yes", "--resume", "--language", "zh") == 0
+    assert "继续使用 0 分钟前的样本" in capsys.readouterr().out
+
+
+def test_a_clock_that_is_behind_is_told_before_the_walk_and_one_never_set_is_refused(
+    station: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is made by it is expired once the clock is right, and the robot would not start with it."""
+    assert run(station, "registration", "--yes") == 0
+    assert "set the clock" not in capsys.readouterr().out
+    later = dt.datetime.now(dt.UTC) + dt.timedelta(days=400)
+    ahead = msgspec.structs.replace(current(station), created_utc=later.isoformat(), valid_until_utc=later.isoformat())
+    files.save(ahead, station / "calibration.json")
+    assert run(station, "verify", "--yes") == 0
+    assert f"the present calibration was made {later.isoformat()}: set the clock first" in capsys.readouterr().out
+    monkeypatch.setattr(history, "CLOCK_SET_YEAR", 3000)
+    before = (station / "calibration.json").read_bytes()
+    monkeypatch.setattr(FakeDevices, "stop_after", 0)
+    assert run(station, "registration", "--yes", "--language", "zh") == 1
+    assert "从未设置过" in capsys.readouterr().err
+    assert (station / "calibration.json").read_bytes() == before
 
 
 def test_a_calibration_that_was_killed_keeps_nobody_out(station: Path) -> None:
