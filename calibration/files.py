@@ -26,6 +26,7 @@ from robot.types import RoiName
 
 SCHEMA = "patrol.calibration/2"
 
+_NEW = ".new"
 _MODE = 0o644
 """A technician writes the file, the robot's own account must read it; nothing in it is secret."""
 
@@ -270,6 +271,8 @@ def _typed(content: dict[str, Any], path: Path) -> Calibration:
 def _check_consistency(calibration: Calibration, path: Path) -> None:
     for name in ("created_utc", "valid_until_utc"):
         _parse_utc(getattr(calibration, name), f"{path}: {name}")
+    for title, step in calibration.steps.items():
+        _parse_utc(step.made_utc, f"{path}: steps.{title}.made_utc")
     _check_lenses(calibration, path)
     _check_regions(calibration, path)
     thermal = calibration.thermal
@@ -402,7 +405,7 @@ def replace_all(contents: Mapping[Path, bytes]) -> None:
     try:
         for path, content in contents.items():
             path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".new")
+            descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=_NEW)
             staged.append((Path(name), path))
             with os.fdopen(descriptor, "wb") as file:
                 os.fchmod(file.fileno(), _MODE)
@@ -416,6 +419,13 @@ def replace_all(contents: Mapping[Path, bytes]) -> None:
     finally:
         for temporary, _ in staged:
             temporary.unlink(missing_ok=True)
+
+
+def drop_torn(folder: Path, name: str = "*") -> None:
+    """Removes what a power cut or a kill left of files of that name that were being written; for whoever alone writes them."""
+    with contextlib.suppress(OSError):
+        for torn in folder.glob(f"{name}????????{_NEW}"):
+            torn.unlink()
 
 
 def sync_folder(folder: Path) -> None:

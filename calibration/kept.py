@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from calibration import files
+from calibration.history import History
 from calibration.refused import Refused, unwritten
 from calibration.results import Say
 from robot import file_lock
@@ -54,7 +55,7 @@ class KeptSamples:
     them; an empty one is unknown and fits any."""
 
     def __init__(self, calibration_path: Path, robot: str, serials: Mapping[str, str]) -> None:
-        self.folder = calibration_path.with_name(f"{calibration_path.stem}-state")
+        self.folder = _folder_of(calibration_path)
         self._robot = robot
         self._serials = dict(serials)
 
@@ -113,6 +114,10 @@ class KeptSamples:
         return self.folder / f"{re.sub(r'[^A-Za-z0-9._-]', '_', step)}.json"
 
 
+def _folder_of(calibration_path: Path) -> Path:
+    return calibration_path.with_name(f"{calibration_path.stem}-state")
+
+
 @contextlib.contextmanager
 def alone(calibration_path: Path, by: str, now_utc: dt.datetime) -> Iterator[None]:
     """One calibration of a robot at a time: two would mix their samples, and the later would undo the earlier.
@@ -127,6 +132,9 @@ def alone(calibration_path: Path, by: str, now_utc: dt.datetime) -> Iterator[Non
     except OSError as error:
         raise unwritten("refused.lock_unwritten", path, error) from error
     try:
+        files.drop_torn(path.parent, calibration_path.name)
+        for folder in (_folder_of(calibration_path), History(calibration_path).folder):
+            files.drop_torn(folder)
         _note(handle, f"{by}, {now_utc.isoformat(timespec='seconds')}, pid {os.getpid()}")
         yield
     finally:

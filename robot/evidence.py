@@ -54,6 +54,8 @@ _NAME = re.compile(r"^(?P<t>\d{13})-(?P<alarm>[0-9A-Za-z-]{1,64})\.zip$")
 _ALARM = re.compile(r"^[0-9A-Za-z-]{1,64}$")
 _SWEEP_S = 600.0
 """So often what is too old goes, and it is tried whether anything could be kept: the first alarm is too late to learn that."""
+_TORN_S = 60.0
+"""What has not been written for so long was torn by a power cut."""
 _TRIAL_BYTES = 100_000
 """As much as the evidence of an alarm."""
 _PRIVATE = {"Cache-Control": "no-store"}
@@ -259,7 +261,8 @@ class Evidence:
         before_ms = now_unix_ns // 1_000_000 - round(self._settings.retention_hours * 3_600_000)
         old = [file for file, match in self._files() if int(match["t"]) < before_ms]
         with contextlib.suppress(OSError):
-            old += list(self._folder.glob("*.part"))
+            # Not those of this moment: a second robot, which is refused a little later, would take them from the first.
+            old += [part for part in self._folder.glob("*.part") if abs(time.time() - part.stat().st_mtime) > _TORN_S]
         for file in old:
             self._own.pop(file.name, None)
             with contextlib.suppress(OSError):

@@ -291,6 +291,23 @@ def test_a_calibration_that_was_killed_keeps_nobody_out(station: Path) -> None:
     assert run(station, "registration", "--yes") == 0
 
 
+def test_what_a_kill_tore_is_swept_by_the_next_calibration(station: Path) -> None:
+    """A sample is megabytes, and a walk in a station is cut off more than once."""
+    path = station / "calibration.json"
+    script = (
+        "import os, signal, datetime as dt; from pathlib import Path; from calibration import files; from calibration.kept import KeptSamples\n"
+        "os.fsync = lambda handle: os.kill(os.getpid(), signal.SIGKILL)\n"
+        f"files.replace_all({{Path({str(path)!r}): b'x'}}) if os.fork() == 0 else os.wait()\n"
+        f"KeptSamples(Path({str(path)!r}), 'p-1', {{}}).save('registration', {{}}, dt.datetime.now(dt.UTC))"
+    )
+    subprocess.run([sys.executable, "-c", script], timeout=60, check=False)
+    assert len(torn := list(station.rglob("*.new"))) == 2, torn
+    own = station / "calibration.json.my.new"
+    own.write_text("somebody's")
+    assert run(station, "registration", "--yes") == 0
+    assert list(station.rglob("*.new")) == [own] and not (station / "calibration-state").exists()
+
+
 def test_another_calibration_that_ended_meanwhile_is_gone_on_from(
     station: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

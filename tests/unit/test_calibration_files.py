@@ -21,6 +21,7 @@ from calibration.files import (
     RadiometryCalibration,
     ReferenceCalibration,
     SiteOffset,
+    StepSummary,
     expired,
     load,
     save,
@@ -123,6 +124,10 @@ UNUSABLE = [
     ({"reference": ReferenceCalibration((0, 0, 0, 12), 36.5, 0.97)}, "outside the thermal image"),
     ({"valid_until_utc": "next year"}, "not a date and time"),
     ({"created_utc": "2026-05-01T08:00:00"}, "has no time zone"),
+    (
+        {"steps": {"site": StepSummary("yesterday", "Li", 3, 0, True, {}, {})}},
+        r"steps\.site\.made_utc: 'yesterday' is not a date",
+    ),
     ({"radiometry": radiometry(size_of_source={})}, "upper_face needs both"),
     ({"radiometry": radiometry(size_of_source={"upper_face": []})}, "widths that increase"),
     ({"radiometry": radiometry(size_of_source={"nose": [(4.0, 0.9, 0.1)]})}, "no such region"),

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from small_station import calibration
 
-from calibration import files
+from calibration import files, history
 from calibration.__main__ import main
 from calibration.clinical_csv import load
 from calibration.evaluate import cross_validated, score
@@ -235,3 +235,12 @@ def test_pairs_without_regions_or_ambient_columns(
         (tmp_path / "p.csv").write_text(head + "\na,36.5,36.5\n")
         assert main(["site", str(tmp_path / "p.csv"), "--calibration", str(station)]) == 2
         assert says in capsys.readouterr().err
+
+
+def test_no_offset_is_installed_by_a_clock_that_was_never_set(
+    station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = station.read_bytes()
+    monkeypatch.setattr(history, "CLOCK_SET_YEAR", 3000)
+    assert main(["site", str(pairs(tmp_path / "p.csv", 40)), "--calibration", str(station)]) == 1
+    assert "it was never set" in capsys.readouterr().err and station.read_bytes() == before

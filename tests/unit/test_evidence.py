@@ -163,11 +163,13 @@ def test_retention_holds_also_after_a_power_cut(tmp_path: Path, alarmed: Alarmed
     folder = tmp_path / "evidence"
     old = folder / f"{(now_ns - 73 * HOUR_NS) // 1_000_000:013}-old.zip"
     old.write_bytes(b"x")
-    (folder / "torn.part").write_bytes(b"x")
+    for name, ago_s in (("torn.part", 120), ("ahead.part", -400 * 86400), ("written.part", 0)):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (time.time() - ago_s, time.time() - ago_s))
     (folder / "README").write_text("somebody's own")
     made(tmp_path).close()
     assert {path.name[14:] for path in files(tmp_path) if path.suffix == ".zip"} == {"alarm-1.zip"}
-    assert (folder / "README").exists() and not (folder / "torn.part").exists()
+    assert {path.name for path in files(tmp_path) if path.suffix != ".zip"} == {"README", "written.part"}
 
 
 def test_a_full_disk_costs_the_oldest_first_and_then_says_so(
