@@ -11,13 +11,14 @@ far the width that the robot assumes is from the face's own: both are what decid
 from __future__ import annotations
 
 import itertools
+import math
 
 import cv2
 import numpy as np
 
 from calibration.files import PointSpread
 from calibration.point_spread import spread
-from robot.face_sampling import sample_faces
+from robot.face_sampling import SMOOTHING_PX, sample_faces
 from robot.registration import FACE_WIDTH_M
 from robot.thermometry import Plausibility
 from robot.types import F32, F64, RoiName, ThermalFrame, ThermalRoi
@@ -141,7 +142,7 @@ def _mixed(
 def _shares(face: F64, width_px: float, upright: float, by: PointSpread) -> dict[RoiName, F64]:
     """Returns the shares at every place that the robot would read: at eyes that look covered it reads the forehead alone."""
     fine = max(round(min(_TEXELS / width_px, 8.0)), 2)
-    bare_share = Plausibility().bare_share
+    bare_share = Plausibility().eyes_share(width_px, math.hypot(by.sigma_px, SMOOTHING_PX))
     found: dict[RoiName, list[F64]] = {}
     for ratio, dx, dy in itertools.product((1 - WIDTH_SD, 1 + WIDTH_SD), (0.0, 0.5), (0.0, 0.5)):
         image, center = _drawn(face, ratio * width_px, upright, fine, dx, dy, by)

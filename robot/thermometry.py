@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration.files import Calibration
 from robot import site
-from robot.bare_skin import Strip, strip_of
+from robot.bare_skin import Strip, kept, strip_of
 from robot.corrections import (
     MAXIMUM_EXCESS,
     Conditions,
@@ -61,6 +61,8 @@ class Plausibility:
     """Eyes are bare if their median lies no further below the face's maximum than this share of the maximum's excess over
     the air, and nothing within a third of a face below the warmest row does. Glasses, opaque in the long-wave infrared, lie 25–70 % below,
     bare eyes 2–10 %. Where a face was placed too high, the warmest row is the forehead, and glasses are seen below it."""
+    lens_height: float = 0.2
+    """Of glasses, in face widths: of small faces the sensor shows them less cold (16 % below at 8 pixels), and eyes must be barer by as much."""
     strip_px: float = 3.0
     """Thermal pixels of height that the forehead must have, within a quarter of the excess below its warmest row: of lower strips, between glasses
     and a hat, the sensor shows so much less than there is that it cannot be given back."""
@@ -93,6 +95,11 @@ class Plausibility:
     source_sd_c: float = 0.55
     """Largest uncertainty of what is given back: simulated sensors exceed it below 7 pixels, where glasses are mixed with skin and can
     no longer be told from it, and healthy people read as febrile."""
+
+    def eyes_share(self, face_px: float, sigma_px: float) -> float:
+        """Returns how far below the face's maximum bare eyes may lie on a face of that width, as a share of the maximum's excess, by optics
+        that spread a point over `sigma_px`."""
+        return self.bare_share * kept(self.lens_height * face_px, sigma_px)
 
 
 class _Maximum(NamedTuple):
@@ -217,7 +224,8 @@ class Thermometer:
         bare_c = self._limit_c(self._limits.bare_share, excess_c)
         # What is colder than the air is no glass on a face, but a hole where something hot was cut out.
         glass_below = bare_c < strip.below_c <= excess_c + self._limits.colder_than_air_c
-        bare = upper_c - samples.eyes_median_c[index] <= bare_c and not glass_below
+        eyes_c = self._limit_c(self._limits.eyes_share(face_px, self._sigma_px), excess_c)
+        bare = upper_c - samples.eyes_median_c[index] <= eyes_c and not glass_below
         regions: _Readable = {}
         if bare:
             narrow = strip.height * face_px < self._limits.narrow_px

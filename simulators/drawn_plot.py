@@ -17,7 +17,7 @@ def draw(found: Sequence[Outcome], whole: Mapping[str, Any], path: Path) -> None
     """Writes the picture (the suffix says which format); raises ConfigError if it cannot be written."""
     from matplotlib.figure import Figure
 
-    rows = list(reversed(whole["by_trait"]))
+    rows = [row for row in reversed(whole["by_trait"]) if "square" not in row["traits"]]
     figure = Figure(figsize=(12.0, 1.2 + 0.24 * len(rows)), layout="constrained")
     error_axis, within_axis, measured_axis = figure.subplots(1, 3, sharey=True, width_ratios=(3, 1, 1))
     _errors(error_axis, found, rows)

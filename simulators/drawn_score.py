@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import msgspec
 from rich.table import Table
 
 from simulators.drawn_squares import Square
-from simulators.grid_score import COVERAGE_FACTOR, Judged, figures, judged, latest, plus_minus, share
+from simulators.grid_score import COVERAGE_FACTOR, Judged, about, figures, judged, plus_minus, share
 from simulators.score import IN_RANGE_S, Truth
 from simulators.truth import Line, PersonLine, Sample
 
@@ -42,7 +43,7 @@ def outcomes(square: Square, truth: Iterable[Line], events: Sequence[Mapping[str
     """Returns one outcome for everybody who was measurable for IN_RANGE_S or got a temperature."""
     known = Truth(truth)
     in_range = known.in_range_since(IN_RANGE_S, 0, 1 << 63)
-    last = latest(events, known)
+    last = about(events, known)
     moments = _Moments(known)
     found = []
     for person_id in sorted(set(in_range) | set(last)):
@@ -126,7 +127,7 @@ def report(found: Sequence[Outcome], seed: int, squares: int, duration_s: float)
         "squares": squares,
         "duration_s": duration_s,
         "total": msgspec.to_builtins(figures(found)) if found else None,
-        "by_trait": [_row(names, mine) for names, mine in sorted(_groups(found, 1).items())],
+        "by_trait": [_row(names, mine) for names, mine in sorted(_groups(found, 1).items(), key=_order)],
         "stands_out": stands_out(found),
         "missed_febrile": [_who(item) for item in found if item.reason is None and item.febrile and not item.elevated],
         "false_elevated": [_who(item) for item in found if item.elevated and not item.febrile],
@@ -149,6 +150,14 @@ def stands_out(found: Sequence[Outcome]) -> list[dict[str, Any]]:
             return told
         told.append(_row(names, [item for item in left if _has(item, names)]))
         left = [item for item in left if not _has(item, names)]
+
+
+def _order(group: tuple[Names, Any]) -> tuple[bool, str, float, str]:
+    """By trait, ranges from the lowest up, the squares themselves last."""
+    ((name, value),) = group[0]
+    number = re.search(r"\d+(\.\d+)?", value)
+    rank = -1.0 if value.startswith("below") else float(number.group()) if number else 0.0
+    return name == "square", name, rank, value
 
 
 def _has(item: Outcome, names: Names) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 from rich.table import Table
 
 from simulators.grid import Staged
-from simulators.score import Interval, Truth, match, wilson
+from simulators.score import Interval, Truth, nearest, wilson
 from simulators.truth import Line, PersonLine
 
 COVERAGE_FACTOR = 1.96
@@ -77,7 +77,7 @@ def outcomes(
 ) -> list[Outcome]:
     """Returns one outcome for each subject of a cell: of the last screening that is about them."""
     known = Truth(truth)
-    last = latest(events, known)
+    last = about(events, known)
     cell = staged.cell
     where: dict[str, Any] = {
         "rig": rig_name,
@@ -93,16 +93,20 @@ def outcomes(
     ]
 
 
-def latest(events: Iterable[Mapping[str, Any]], known: Truth) -> dict[int, Mapping[str, Any]]:
-    """Returns the last screening about each person; one with a temperature goes before those without."""
-    found: dict[int, Mapping[str, Any]] = {}
+def about(events: Iterable[Mapping[str, Any]], known: Truth) -> dict[int, Mapping[str, Any]]:
+    """Returns the screening about each person: one with a temperature before those without, else the one nearest to them.
+
+    In a crowd a second one can come from a neighbour's track that ended beside them.
+    """
+    found: dict[int, tuple[tuple[bool, float], Mapping[str, Any]]] = {}
     for event in events:
-        if event.get("type") != "screening.completed":
-            continue
-        person_id = match(event, known)
-        if person_id is not None and (person_id not in found or _reading(event) is not None):
-            found[person_id] = event
-    return found
+        hit = nearest(event, known) if event.get("type") == "screening.completed" else None
+        if hit is not None:
+            away_m, person_id = hit
+            rank = (_reading(event) is None, away_m)
+            if person_id not in found or rank < found[person_id][0]:
+                found[person_id] = rank, event
+    return {person_id: event for person_id, (_, event) in found.items()}
 
 
 def judged(person: PersonLine, event: Mapping[str, Any] | None) -> dict[str, Any]:

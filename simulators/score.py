@@ -237,6 +237,13 @@ def _glances(readings: Sequence[tuple[int, int, float, float | None]], in_range:
 
 def match(event: Mapping[str, Any], known: Truth) -> int | None:
     """Returns whom the event is about: the nearest person near enough, or None."""
+    found = nearest(event, known)
+    return None if found is None else found[1]
+
+
+def nearest(event: Mapping[str, Any], known: Truth) -> tuple[float, int] | None:
+    """Returns whom the event is about, and how far they were from where it says (metres across the line of sight, a quarter of those
+    along it); None where nobody was near enough."""
     position = _data(event).get("position_m")
     if not isinstance(position, Sequence) or len(position) < 2:
         return None
@@ -246,7 +253,7 @@ def match(event: Mapping[str, Any], known: Truth) -> int | None:
         cost = _cost(float(position[0]), float(position[1]), sample, t_mono_ns)
         if cost is not None and (best is None or cost < best[0]):
             best = cost, sample.person_id
-    return None if best is None else best[1]
+    return best
 
 
 def _cost(x: float, y: float, sample: Sample, t_mono_ns: int) -> float | None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot.bare_skin import strip_of
+from robot.bare_skin import kept, strip_of
 from robot.face_sampling import ROW_SHARE
 
 ROWS = 20
@@ -70,3 +70,16 @@ def test_a_strip_is_shown_as_its_convolution_with_the_point_spread_says() -> Non
     spread = np.exp(-0.5 * (fine / 0.85) ** 2)
     missing = 8.0 / 12.0 * (1 - spread[np.abs(fine) <= 2.0].sum() / spread.sum())
     assert 1 - strip.shown(face_px, 12.0, 0.85) == pytest.approx(missing, abs=1e-3)
+
+
+@given(st.floats(0.1, 30.0), st.floats(0.3, 2.0))
+def test_optics_keep_less_of_what_is_lower_and_of_what_they_spread_farther(height_px: float, sigma_px: float) -> None:
+    assert 0.0 < kept(height_px, sigma_px) <= 1.0
+    assert kept(height_px, sigma_px) <= kept(1.5 * height_px, sigma_px)
+    assert kept(height_px, 1.5 * sigma_px) <= kept(height_px, sigma_px)
+
+
+def test_the_middle_of_a_band_is_the_convolution_of_a_box_with_a_gaussian() -> None:
+    fine = np.linspace(-10, 10, 20_001)
+    spread = np.exp(-(fine**2) / (2 * 0.85**2))
+    assert kept(1.7, 0.85) == pytest.approx(spread[np.abs(fine) <= 0.85].sum() / spread.sum(), abs=1e-3)
