@@ -14,8 +14,9 @@ from rich.console import Console, RenderableType
 
 from robot.command import check_writable
 from robot.errors import ConfigError
-from simulators import rig, settings
+from simulators import plots, rig, settings
 from simulators import scenario as scenarios
+from simulators.workers import gathered
 
 # What plays is imported where it is used: the other commands need neither cv2's start-up nor models.
 
@@ -78,11 +79,11 @@ def play_grid(options: argparse.Namespace) -> int:
     from simulators import grid, grid_plot, grid_run, grid_score
 
     if options.plot is not None:
-        grid_plot.check(options.plot)
+        plots.check(options.plot)
     planned = grid.cells(options.distances or grid.DISTANCES_M, options.headcounts or grid.HEADCOUNTS)
     todo = grid_run.jobs(planned, options.rigs or grid_run.RIGS, options.seed, options.repeats)
     with _counted("grid", len(todo)) as advance:
-        found = grid_run.run(todo, _processes(options), advance)
+        found = gathered(grid_run.play, todo, _processes(options), advance)
     _show(grid_score.report(found, options.seed, options.repeats), grid_score.table, options.json)
     if options.plot is not None:
         grid_plot.draw(found, options.plot)
@@ -90,16 +91,16 @@ def play_grid(options: argparse.Namespace) -> int:
 
 
 def play_drawn(options: argparse.Namespace) -> int:
-    from simulators import drawn_plot, drawn_run, drawn_score, drawn_squares, grid_plot
+    from simulators import drawn_plot, drawn_run, drawn_score, drawn_squares
 
     if options.plot is not None:
-        grid_plot.check(options.plot)
+        plots.check(options.plot)
     if options.keep is not None:
         check_writable(options.keep / "truth.jsonl")
     squares = [drawn_squares.draw(options.seed, options.first + index) for index in range(options.squares)]
     todo = [drawn_run.Job(square, options.duration, options.keep) for square in squares]
     with _counted("squares", len(todo)) as advance:
-        found = drawn_run.run(todo, _processes(options), advance)
+        found = gathered(drawn_run.play, todo, _processes(options), advance)
     whole = drawn_score.report(found, options.seed, options.squares, options.duration)
     _show(whole, drawn_score.table, options.json)
     if options.plot is not None:

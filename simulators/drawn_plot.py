@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robot.errors import ConfigError
+from simulators import plots
 from simulators.drawn_score import EXPECTED, Outcome
 from simulators.score import wilson
 
@@ -29,11 +29,7 @@ def draw(found: Sequence[Outcome], whole: Mapping[str, Any], path: Path) -> None
     error_axis.set_title("body temperature, error °C (each reading; mean ± SD)", loc="left", fontsize=9)
     within_axis.set_title("truths within 95 %", loc="left", fontsize=9)
     measured_axis.set_title("measured, of those in range", loc="left", fontsize=9)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: the picture cannot be written ({error})") from error
+    plots.save(figure, path)
 
 
 def _label(row: Mapping[str, Any]) -> str:

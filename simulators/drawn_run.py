@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
@@ -23,7 +22,6 @@ from simulators.rehearsal import Rehearsal, open_detector
 from simulators.rig import load_rig
 from simulators.robot_config import place_toml, robot_toml
 from simulators.scene import Scene
-from simulators.workers import side_by_side
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,15 +31,6 @@ class Job:
     square: Square
     duration_s: float
     keep: Path | None = None
-
-
-def run(todo: Sequence[Job], processes: int, progress: Callable[[], None]) -> list[Outcome]:
-    """Returns the outcomes of all squares in their order; `progress` is called after each."""
-    found: list[Outcome] = []
-    for result in side_by_side(play, todo, processes):
-        found += result
-        progress()
-    return found
 
 
 def play(job: Job) -> list[Outcome]:

@@ -6,26 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from robot.command import check_writable
-from robot.errors import ConfigError
+from simulators import plots
 from simulators.grid_score import Outcome, grouped
 
 _COLOURS = {True: "#0072b2", False: "#d55e00"}
 _NAMES = {True: "plate in use", False: "without plate"}
 _SHADES = ("#009e73", "#56b4e9", "#cc79a7", "#e69f00")
-_SUFFIXES = (".png", ".svg")
 _TARGET = (0.93, 0.97)
-
-
-def check(path: Path) -> None:
-    """Raises ConfigError if the picture could not be written: before hours of work, not after them."""
-    if path.suffix not in _SUFFIXES:
-        raise ConfigError(f"--plot {path}: a picture's name ends with {' or '.join(_SUFFIXES)}")
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ConfigError("--plot needs matplotlib (pip install 'patrol-robot[plots]')") from error
-    check_writable(path)
 
 
 def draw(found: Sequence[Outcome], path: Path) -> None:
@@ -42,11 +29,7 @@ def draw(found: Sequence[Outcome], path: Path) -> None:
         _shares(share_axis, mine)
     for axis in axes[-1]:
         axis.set_xlabel("distance, m")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=110)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"{path}: the picture cannot be written ({error})") from error
+    plots.save(figure, path)
 
 
 def _errors(axis: Any, found: Sequence[Outcome], rig: str) -> None:

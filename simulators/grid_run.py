@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from pathlib import Path
 
@@ -28,7 +28,6 @@ from simulators.rehearsal import Rehearsal
 from simulators.rig import load_rig
 from simulators.robot_config import robot_toml
 from simulators.scene import Scene
-from simulators.workers import side_by_side
 
 RIGS = ("mi1602", "mlx90640")
 """One of each sensor family: SenXor, and the GY-MCU90640 with its MLX90640."""
@@ -53,15 +52,6 @@ def jobs(cells: Sequence[Cell], rigs: Sequence[str], seed: int, repeats: int) ->
         for reference in (True, False)
         for cell in cells
     ]
-
-
-def run(todo: Sequence[Job], processes: int, progress: Callable[[], None]) -> list[Outcome]:
-    """Returns the outcomes of all jobs in their order; `progress` is called after each."""
-    found: list[Outcome] = []
-    for result in side_by_side(play, todo, processes):
-        found += result
-        progress()
-    return found
 
 
 def play(job: Job) -> list[Outcome]:

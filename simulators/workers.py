@@ -26,6 +26,17 @@ def side_by_side(work: Callable[[J], R], jobs: Iterable[J], processes: int) -> I
             yield future.result()
 
 
+def gathered(
+    work: Callable[[J], Iterable[R]], jobs: Iterable[J], processes: int, progress: Callable[[], None]
+) -> list[R]:
+    """Returns all that `work` makes of all jobs, in their order; `progress` is called after each."""
+    found: list[R] = []
+    for result in side_by_side(work, jobs, processes):
+        found += result
+        progress()
+    return found
+
+
 @contextlib.contextmanager
 def workers(processes: int) -> Iterator[ProcessPoolExecutor]:
     """Yields a pool of so many processes. Ctrl-C, SIGTERM or an error within the block ends them in the middle of their work."""

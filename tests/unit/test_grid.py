@@ -13,11 +13,12 @@ from robot.errors import ConfigError
 from simulators import __main__ as command
 from simulators import grid_plot
 from simulators.grid import DISTANCES_M, DURATION_S, HEADCOUNTS, PRESENT_S, Cell, cells, stage
-from simulators.grid_run import RIGS, jobs, play, run
+from simulators.grid_run import RIGS, jobs, play
 from simulators.grid_score import NEVER_SEEN, Outcome, figures, grouped, outcomes, report, table
 from simulators.rig import load_rig
 from simulators.scene import Scene
 from simulators.truth import Header, PersonLine, Sample, observe
+from simulators.workers import gathered
 
 EVERY_RIG = ("mi1602", "mi0802", "mlx90640")
 
@@ -154,7 +155,7 @@ def test_events_find_their_subject_and_silence_is_told() -> None:
 
 
 def test_a_cell_played_by_the_whole_chain(yunet_path: object) -> None:
-    found = run(jobs([Cell(1.0, 1, False, False)], ["mi1602"], 1, 1), 1, lambda: None)
+    found = gathered(play, jobs([Cell(1.0, 1, False, False)], ["mi1602"], 1, 1), 1, lambda: None)
     assert [item.reference for item in found] == [True, False]
     assert all(item.reason is None for item in found)
     assert abs(found[0].skin_error_c or 9.0) < 0.3
