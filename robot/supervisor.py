@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
-import queue
 import signal
 import socket
 import threading
@@ -13,12 +11,12 @@ import traceback
 from collections.abc import Mapping
 from types import FrameType
 
+from robot.wake import Wake
+
 log = logging.getLogger(__name__)
 
 _WATCHDOG_SHARE = 3
 """The service manager is told this many times within its watchdog period."""
-
-
 _TELL_S = 0.2
 """A service manager that does not read must not hold the pipeline up."""
 
@@ -54,10 +52,7 @@ class Supervisor:
     """Holds the reason to stop. Threads call `fail` on a bug; the main thread waits."""
 
     def __init__(self) -> None:
-        # A signal handler interrupts whatever runs, perhaps this object in the middle of a wait: SimpleQueue.put may be
-        # called again from within itself, an Event's lock may not.
-        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
-        self._stopping = False
+        self._stop = Wake()
         self._reason = ""
         self.failed = False
 
@@ -67,7 +62,7 @@ class Supervisor:
 
     @property
     def stopping(self) -> bool:
-        return self._stopping
+        return self._stop.is_set
 
     def catch_signals(self) -> None:
         """SIGINT, SIGTERM and the end of a terminal stop the robot, lamps and siren dark; main thread only.
@@ -91,10 +86,9 @@ class Supervisor:
 
     def stop(self, reason: str) -> None:
         """Asks for a clean end; the first reason is kept."""
-        if not self._stopping:
+        if not self._stop.is_set:
             self._reason = reason
-            self._stopping = True
-        self._wake.put(None)
+        self._stop.set()
 
     def fail(self, where: str, error: BaseException) -> None:
         """A bug in some thread: logged with its trace, and the process ends with code 70."""
@@ -105,7 +99,4 @@ class Supervisor:
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Returns True as soon as somebody asked to stop."""
-        if not self._stopping:
-            with contextlib.suppress(queue.Empty):
-                self._wake.get(timeout=timeout_s)
-        return self._stopping
+        return self._stop.wait(timeout_s)

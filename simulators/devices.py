@@ -7,7 +7,6 @@ is seen is elsewhere and pure; here are threads, pace and the order of starting 
 from __future__ import annotations
 
 import math
-import queue
 import threading
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.wake import Wake
 from simulators.camera_faults import CameraWire
 from simulators.firmware_gymcu import GymcuFirmware
 from simulators.firmware_senxor import SenxorFirmware
@@ -73,9 +73,7 @@ class Station:
         self.failure: BaseException | None = None
         self._scene_lock = threading.Lock()
         self._ended = threading.Event()
-        # A signal handler interrupts whatever runs, perhaps a handler before it: SimpleQueue.put may be called again from within
-        # itself, an Event's lock may not.
-        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        self._stopping = Wake()
         self._threads: list[threading.Thread] = []
         self._truth_path = truth_path
         self._truth_file: BinaryIO | None = None
@@ -133,16 +131,11 @@ class Station:
 
     def wait(self, seconds: float | None) -> bool:
         """Waits until `stop`, a failed thread or the time is over; returns whether it ended before that time."""
-        try:
-            self._wake.get(timeout=seconds)
-        except queue.Empty:
-            return False
-        self._wake.put(None)  # for whoever asks again
-        return True
+        return self._stopping.wait(seconds)
 
     def stop(self) -> None:
         """Lets `wait` return; safe in a signal handler."""
-        self._wake.put(None)
+        self._stopping.set()
 
     def close(self) -> None:
         """Ends threads, closes devices and the truth file."""
