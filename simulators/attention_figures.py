@@ -21,7 +21,6 @@ import numpy as np
 from rich.table import Table
 
 from calibration.files import Calibration
-from robot.attention import CROP_PX, CROPS_MAX
 from robot.config import Settings
 from robot.events import EventFactory, encode
 from robot.interfaces import FaceDetector
@@ -30,7 +29,7 @@ from robot.pipeline import Pipeline
 from robot.report import step_data
 from robot.types import CameraFrame, CameraShot, Faces, ThermalFrame, Track
 from simulators.mot import SEEN_WITHIN_NS, best_camera, similarity
-from simulators.rehearsal import LEAD_IN_S, Devices, at_ns, open_detector, prepare
+from simulators.rehearsal import LEAD_IN_S, Devices, at_ns, open_detectors, prepare
 from simulators.scenario import Scenario
 from simulators.score import Score, score
 from simulators.truth import Line, Sample, header, observe, person_line
@@ -173,8 +172,7 @@ def table(found: Mapping[str, Any]) -> Table:
 
 
 def _robot(settings: Settings, calibration: Calibration) -> _Robot:
-    whole = _Counting(open_detector(settings, settings.cameras[0].network_px, len(settings.cameras)))
-    close = _Counting(open_detector(settings, CROP_PX, CROPS_MAX))
+    whole, close = (_Counting(detector) for detector in open_detectors(settings))
     ids = (f"id-{number}" for number in itertools.count())
     pipeline = Pipeline(settings, calibration, whole, at_ns(-LEAD_IN_S), lambda: next(ids), close)
     return _Robot(pipeline, whole, close, calibration.id, EventFactory("rehearsal", "", 1, lambda: next(ids)))

@@ -138,11 +138,7 @@ def play_attention(options: argparse.Namespace) -> int:
         runs[text] = attention_figures.compare(
             scenarios.load_scenario(name), options.duration, int(seed) if seed else None
         )
-    found = attention_figures.summary(runs)
-    if options.json:
-        print(json.dumps(found))
-    else:
-        Console().print(attention_figures.table(found))
+    _show(attention_figures.summary(runs), attention_figures.table, options.json)
     return 0
 
 

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import tomllib
 from pathlib import Path
 
 import cv2
 import msgspec
 import numpy as np
 
-from robot import config
-from robot.attention import CROP_PX, CROPS_MAX
 from robot.corrections import Conditions
 from simulators import unknowns
 from simulators.drawn_score import Outcome, outcomes
 from simulators.drawn_squares import Square, mislaid
 from simulators.nameplate import calibration_of
-from simulators.rehearsal import Rehearsal, open_detector
+from simulators.rehearsal import Rehearsal, open_detectors, settings_of
 from simulators.rig import load_rig
-from simulators.robot_config import place_toml, robot_toml
 from simulators.scene import Scene
 
 
@@ -60,17 +56,6 @@ def prepare(square: Square) -> Rehearsal:
     known = Conditions(scenario.ambient_c, scenario.ambient_c, scenario.humidity, rig.traits.emissivity_skin)
     errors = unknowns.draw(np.random.default_rng(square.lens_seed), calibration, rig, known)
     calibration = mislaid(unknowns.misjudged(calibration, errors), square.lens_seed)
-    addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
-    air_c = scenario.ambient_c + errors.air_c
-    text = robot_toml(rig, addresses, "senxor:/dev/null", air_c, round(errors.humidity, 4), 0)
-    place = place_toml(scenario.patrol, "pose:/dev/null" if scenario.patrol.drives else "")
-    settings = config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
+    settings = settings_of(rig, scenario, scenario.ambient_c + errors.air_c, round(errors.humidity, 4))
     rig = unknowns.in_truth(rig, errors)
-    return Rehearsal(
-        Scene(scenario, scenario.seed, rig),
-        rig,
-        calibration,
-        settings,
-        open_detector(settings, settings.cameras[0].network_px, len(rig.cameras)),
-        open_detector(settings, CROP_PX, CROPS_MAX),
-    )
+    return Rehearsal(Scene(scenario, scenario.seed, rig), rig, calibration, settings, *open_detectors(settings))

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from calibration.files import Calibration, OpticCalibration
+from robot.registration import FACE_WIDTH_M
 from simulators.grid import elevation_of, half_field, height_m, person
 from simulators.patrol import PatrolFile
 from simulators.rig import gate_face_px, load_rig
@@ -23,7 +24,6 @@ from simulators.world import Rig
 
 RIGS = {"mi1602": 0.5, "mi0802": 0.25, "mlx90640": 0.25}
 """How often each sensor is drawn."""
-FACE_M = 0.15
 PLATE_SHARE, DRIVING_SHARE, VISITED_SHARE = 0.85, 0.25, 0.5
 AMBIENT_C, HUMIDITY = (17.0, 31.0), (0.2, 0.8)
 """Within the window in which the robot screens."""
@@ -32,14 +32,13 @@ PEOPLE = (1, 24)
 LENS_SD_DEG = 0.1
 """About each axis of each lens: what registration leaves (docs/calibration-geometry.md)."""
 _SPIN = 0x50A6
-
-
 _COME_EVERY_S, _COME_UNTIL_S = (2.5, 5.0), 600.0
 _FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
 """How far beyond their nearest point visitors come from, how far from the sensor they leave, and how far from them the crowd stays."""
 _NEAR_M = 0.9
 """A sensor that reads no farther than this reads only who comes up to it: people who walk by have their faces above its view."""
-_FEWEST_M = 0.4
+_NEAREST_M = 0.4
+"""Nearer than this nobody comes, whatever the sensor reads."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +50,7 @@ class Square:
     plate: bool
     """Whether the robot carries a reference plate."""
     lens_seed: int
+    """Of what the robot is wrong about: the lenses, and the unknowns."""
 
 
 def draw(seed: int, number: int) -> Square:
@@ -64,7 +64,7 @@ def draw(seed: int, number: int) -> Square:
     ambient_c, fever_c = float(rng.uniform(*AMBIENT_C)), float(rng.uniform(37.5, 38.2))
     physiology = PhysiologyFile(febrile_c=(fever_c, fever_c + float(rng.uniform(0.3, 1.8))))
     rig = load_rig(name, number)
-    reach_m = float(rig.thermal.matrix[0, 0]) * FACE_M / gate_face_px(rig)
+    reach_m = float(rig.thermal.matrix[0, 0]) * FACE_WIDTH_M / gate_face_px(rig)
     drives = bool(rng.uniform() < DRIVING_SHARE) and reach_m > _NEAR_M
     visited = not drives and (reach_m < _NEAR_M or bool(rng.uniform() < VISITED_SHARE))
     nearest_m = (1.1 * reach_m + _ROOM_M) if visited else 0.5
@@ -115,7 +115,7 @@ def _visitors(
     """Yields people who walk up to the robot one after another, stand or turn at once, and leave to the side."""
     t_s = 0.5
     while t_s < _COME_UNTIL_S:
-        distance_m = max(_FEWEST_M, reach_m * float(rng.uniform(0.35, 1.1)))
+        distance_m = max(_NEAREST_M, reach_m * float(rng.uniform(0.35, 1.1)))
         elevation_rad = elevation_of(rig, distance_m, rng)
         room = half_field(rig, distance_m)
         azimuth = float(rng.uniform(-room, room))

@@ -7,26 +7,22 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-import tomllib
 from collections.abc import Iterable, Sequence
 from functools import cache
-from pathlib import Path
 
 import cv2
 import msgspec
 
 from models.prepare import prepared
 from models.session import YuNetSession
-from robot import config
 from robot.detect import Detector
 from robot.optics import Optic as CalibratedOptic
 from robot.pipeline import overlapping_cameras
 from simulators.grid import DURATION_S, Cell, stage
 from simulators.grid_score import Outcome, outcomes
 from simulators.nameplate import calibration_of
-from simulators.rehearsal import Rehearsal
+from simulators.rehearsal import Rehearsal, settings_of
 from simulators.rig import load_rig
-from simulators.robot_config import robot_toml
 from simulators.scene import Scene
 
 RIGS = ("mi1602", "mlx90640")
@@ -64,9 +60,7 @@ def play(job: Job) -> list[Outcome]:
     lenses = {name: CalibratedOptic(name, optic) for name, optic in calibration.cameras.items()}
     front = overlapping_cameras(lenses, CalibratedOptic("thermal", calibration.thermal))
     rig = dataclasses.replace(rig, cameras=tuple(optic for optic in rig.cameras if optic.name in front))
-    addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
-    text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
-    settings = config.parse(tomllib.loads(text), Path.cwd())
+    settings = settings_of(rig, scenario, scenario.ambient_c, scenario.humidity)
     if not job.reference:
         calibration = msgspec.structs.replace(calibration, reference=None)
         settings = msgspec.structs.replace(

@@ -6,6 +6,7 @@ were not measured are counted under the reason that the robot gave for them.
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -78,17 +79,9 @@ def outcomes(
     """Returns one outcome for each subject of a cell: of the last screening that is about them."""
     known = Truth(truth)
     last = about(events, known)
-    cell = staged.cell
-    where: dict[str, Any] = {
-        "rig": rig_name,
-        "reference": reference,
-        "distance_m": cell.distance_m,
-        "headcount": cell.headcount,
-        "walking": cell.walking,
-        "masked": cell.masked,
-    }
+    cell = dataclasses.asdict(staged.cell)
     return [
-        Outcome(**where, **judged(known.persons[person_id], last.get(person_id)))
+        Outcome(rig=rig_name, reference=reference, **cell, **judged(known.persons[person_id], last.get(person_id)))
         for person_id in range(1, staged.subjects + 1)
     ]
 

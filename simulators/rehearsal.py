@@ -129,10 +129,8 @@ def rehearse(
     `watch` is called after every thermal frame, with the second of the scenario when it was taken.
     """
     scene, rig, calibration, settings = prepare(scenario, seed, rig_name)
-    detector = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
-    close = open_detector(settings, CROP_PX, CROPS_MAX)
     cv2.setNumThreads(1)
-    return Rehearsal(scene, rig, calibration, settings, detector, close).run(duration_s, watch)
+    return Rehearsal(scene, rig, calibration, settings, *open_detectors(settings)).run(duration_s, watch)
 
 
 def prepare(
@@ -142,11 +140,21 @@ def prepare(
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
     calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
+    return scene, rig, calibration, settings_of(rig, scenario, scenario.ambient_c, scenario.humidity)
+
+
+def settings_of(rig: Rig, scenario: Scenario, ambient_c: float, humidity: float) -> Settings:
+    """Returns the settings that `patrol-sim run --config` writes for that rig, by what the robot takes the air for; of devices that nobody opens."""
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
-    text = robot_toml(rig, addresses, "senxor:/dev/null", scenario.ambient_c, scenario.humidity, 0)
+    text = robot_toml(rig, addresses, "senxor:/dev/null", ambient_c, humidity, 0)
     place = place_toml(scenario.patrol, "pose:/dev/null" if scenario.patrol.drives else "")
-    settings = config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
-    return scene, rig, calibration, settings
+    return config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
+
+
+def open_detectors(settings: Settings) -> tuple[Detector, Detector]:
+    """Returns the robot's own detectors: for whole pictures, and for crops."""
+    whole = open_detector(settings, settings.cameras[0].network_px, len(settings.cameras))
+    return whole, open_detector(settings, CROP_PX, CROPS_MAX)
 
 
 def open_detector(settings: Settings, network_px: tuple[int, int], slots: int) -> Detector:
