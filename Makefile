@@ -64,8 +64,8 @@ imports: $(STAMP)
 unit: $(STAMP)
 	$(BIN)/pytest -n 2 --dist loadfile -m "not system" tests
 
-system: $(STAMP)  # whole processes share the two cores: one at a time
-	$(BIN)/pytest -m system tests
+system: $(STAMP)  # whole processes wait most of the time: two beside each other keep one core of two busy
+	$(BIN)/pytest -n 2 --dist loadfile -m system tests
 
 bench: $(STAMP)  ## figures of this machine
 	$(BIN)/patrol bench latency
