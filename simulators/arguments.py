@@ -153,6 +153,12 @@ def _add_drawn(commands: Commands) -> None:
     drawn.add_argument(
         "--duration", type=within(5.0, 600.0, "s"), default=45.0, metavar="S", help="seconds of each (%(default)s)"
     )
+    drawn.add_argument(
+        "--robots",
+        type=Path,
+        metavar="DIR",
+        help="robots calibrated by `calibrate-rigs --keep DIR`, not the built-in ones",
+    )
     drawn.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
     drawn.add_argument("--keep", type=Path, metavar="DIR", help="keep truth, events and outcomes of each here")
     drawn.add_argument("--plot", type=Path, metavar="FILE", help="draw it: .png or .svg")
@@ -203,6 +209,7 @@ def _add_calibrate_rigs(commands: Commands) -> None:
     rigs.add_argument("--rigs", nargs="+", metavar="NAME", help="families to draw them about (one of each sensor)")
     rigs.add_argument("--seeds", nargs="+", type=natural, default=[101, 102, 103], metavar="N", help="(101 102 103)")
     rigs.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
+    rigs.add_argument("--keep", type=Path, metavar="DIR", help="keep the calibrations here, for `drawn --robots DIR`")
     rigs.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rigs.set_defaults(command="calibrate_rigs")
 

@@ -60,6 +60,8 @@ def play_calibrate_rigs(options: argparse.Namespace) -> int:
     families = options.rigs or calibration_rigs.FAMILIES
     for family in families:
         settings.resolve(family, rig.FOLDER, "rig")
+    if options.keep is not None:
+        check_writable(options.keep / "calibration.json")
     with _counted("robots", len(families) * len(options.seeds)) as advance:
 
         def tell(one: calibration_rigs.RigRun) -> None:
@@ -67,7 +69,7 @@ def play_calibrate_rigs(options: argparse.Namespace) -> int:
             verdict = one.refused or (f"beyond the limit: {beyond}" if beyond else "within all limits")
             advance(f"{one.family} {one.seed}: {verdict}")
 
-        runs = calibration_rigs.calibrate_all(families, options.seeds, _processes(options), tell)
+        runs = calibration_rigs.calibrate_all(families, options.seeds, _processes(options), tell, options.keep)
     if options.json:
         print(json.dumps(calibration_rigs.report(runs), ensure_ascii=False))
     else:
@@ -91,13 +93,15 @@ def play_grid(options: argparse.Namespace) -> int:
 
 
 def play_drawn(options: argparse.Namespace) -> int:
-    from simulators import drawn_plot, drawn_run, drawn_score, drawn_squares
+    from simulators import drawn_plot, drawn_robots, drawn_run, drawn_score, drawn_squares
 
     if options.plot is not None:
         plots.check(options.plot)
     if options.keep is not None:
         check_writable(options.keep / "truth.jsonl")
-    squares = [drawn_squares.draw(options.seed, options.first + index) for index in range(options.squares)]
+    robots = drawn_robots.robots_in(options.robots) if options.robots is not None else ()
+    numbers = range(options.first, options.first + options.squares)
+    squares = [drawn_squares.draw(options.seed, number, robots) for number in numbers]
     todo = [drawn_run.Job(square, options.duration, options.keep) for square in squares]
     with _counted("squares", len(todo)) as advance:
         found = gathered(drawn_run.play, todo, _processes(options), advance)

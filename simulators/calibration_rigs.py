@@ -6,13 +6,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from pathlib import Path
 from typing import Any
 
 import cv2
 import msgspec
 from rich.table import Table
 
-from calibration import board
+from calibration import board, files, history
 from calibration.files import Calibration
 from calibration.intrinsics import IntrinsicsProcedure
 from calibration.procedure import Procedure
@@ -58,12 +59,12 @@ class RigRun(msgspec.Struct, frozen=True):
         return not self.refused and all(figure.passed for figure in self.figures)
 
 
-def calibrate(family: str, seed: int) -> RigRun:
-    """Returns the figures of one drawn robot."""
+def calibrate(family: str, seed: int, keep: Path | None = None) -> RigRun:
+    """Returns the figures of one drawn robot; its calibration is saved in the folder `keep`, if there is one."""
     cv2.setNumThreads(1)
     file = drawn_rigs.drawing(family, seed)
     rig = drawn_rigs.built(file, seed)
-    job = _Job(family, seed, rig, calibration_of_drawing(file, "drawn", _NOW))
+    job = Job(family, seed, rig, calibration_of_drawing(file, drawn_rigs.name(family, seed), _NOW))
     refused = ""
     try:
         job.lenses()
@@ -73,19 +74,25 @@ def calibrate(family: str, seed: int) -> RigRun:
         job.verify()
     except CalibrationError as error:
         refused = str(error)
+    if keep is not None and not refused:
+        job.save(keep)
     figures = [] if refused else [*compare_calibration.true_errors(job.calibration, rig, seed), *job.figures()]
     dead = {kind: sum(pixel.kind == kind for pixel in rig.traits.dead) for kind in drawn_rigs.KINDS}
     return RigRun(family, seed, _drawn(rig), figures, job.seconds, dead, refused)
 
 
 def calibrate_all(
-    families: Sequence[str], seeds: Sequence[int], processes: int, tell: Callable[[RigRun], None]
+    families: Sequence[str],
+    seeds: Sequence[int],
+    processes: int,
+    tell: Callable[[RigRun], None],
+    keep: Path | None = None,
 ) -> list[RigRun]:
-    """Returns every family with every seed, in that order."""
+    """Returns every family with every seed, in that order; their calibrations are saved in the folder `keep`, if there is one."""
     wanted = [(family, seed) for family in families for seed in seeds]
     found: dict[tuple[str, int], RigRun] = {}
     with workers(processes) as pool:
-        for future in as_completed([pool.submit(calibrate, *one) for one in wanted]):
+        for future in as_completed([pool.submit(calibrate, *one, keep) for one in wanted]):
             one = future.result()
             found[(one.family, one.seed)] = one
             tell(one)
@@ -134,11 +141,12 @@ def table(runs: Sequence[RigRun]) -> Table:
     return drawn
 
 
-class _Job:
+class Job:
     """One robot's calibration while it grows."""
 
     def __init__(self, family: str, seed: int, rig: Rig, calibration: Calibration) -> None:
         self.calibration, self._rig, self._seed = calibration, rig, seed
+        self._begun = calibration
         self._aperture_m = APERTURE_M.get(family, 0.06)
         self.seconds: dict[str, float] = {}
         self.results: list[StepResult] = []
@@ -206,6 +214,18 @@ class _Job:
         true_drift = traits.drift_c_per_min
         found.append(Figure("drift", self._drift[0] - true_drift, 0.05, "°C/min"))
         return found
+
+    def save(self, folder: Path) -> None:
+        """Files the calibration as `patrol-calibrate` would."""
+        stamped = history.stamped(
+            self.calibration,
+            self._begun,
+            self.results,
+            by="patrol-sim calibrate-rigs",
+            now_utc=_NOW,
+            conditions=files.Conditions(AMBIENT_C, HUMIDITY),
+        )
+        files.save(stamped, folder / f"{stamped.robot}.json")
 
     def _bench(self) -> RadiometryBench:
         return RadiometryBench(self._rig, self._seed, self._aperture_m, self.calibration)

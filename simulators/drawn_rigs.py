@@ -12,6 +12,7 @@ import dataclasses
 import msgspec
 import numpy as np
 
+from robot.errors import ConfigError
 from simulators import settings
 from simulators.calibration_geometry import as_built
 from simulators.rig import FOLDER, CameraFile, RigFile, ThermalFile, build
@@ -22,6 +23,19 @@ ALONE_MOST, SHARE_MOST = 8, 0.019
 """Of single dead pixels, and of all of them: beyond 2 % the radiometry step rightly calls for another sensor."""
 CLUSTERS = ("corner", "edge", "block", "pair")
 """Three in a corner, three along an edge, two by two, two beside each other."""
+
+
+def name(family: str, seed: int) -> str:
+    """Returns what that robot is called in its calibration."""
+    return f"{family}-{seed}"
+
+
+def named(robot: str) -> tuple[str, Rig]:
+    """Returns the family, and the robot that is called so; raises ConfigError if none that is drawn here could be."""
+    family, _, seed = robot.rpartition("-")
+    if not family or not seed.isdecimal():
+        raise ConfigError(f"{robot} is no robot of `patrol-sim calibrate-rigs` (they are called like mi1602-101)")
+    return family, built(drawing(family, int(seed)), int(seed))
 
 
 def drawing(family: str, seed: int) -> RigFile:

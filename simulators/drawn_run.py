@@ -10,14 +10,17 @@ import cv2
 import msgspec
 import numpy as np
 
+from calibration.files import Calibration
 from robot.corrections import Conditions
 from simulators import unknowns
+from simulators.drawn_robots import at_site, started_anew
 from simulators.drawn_score import Outcome, outcomes
 from simulators.drawn_squares import Square, mislaid
 from simulators.nameplate import calibration_of
 from simulators.rehearsal import Rehearsal, open_detectors, settings_of
 from simulators.rig import load_rig
 from simulators.scene import Scene
+from simulators.world import Rig
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,12 +53,24 @@ def prepare(square: Square) -> Rehearsal:
     """Returns the rehearsal of a square: the robot believes one thing of it, and another is true."""
     scenario = square.scenario
     rig = load_rig(scenario.rig, scenario.seed)
+    if square.robot is not None:
+        rig = started_anew(square.robot.rig, rig.traits.offset_c)
     if not square.plate:
         rig = dataclasses.replace(rig, reference=dataclasses.replace(rig.reference, present=False))
-    calibration = calibration_of(rig, "drawn", dt.datetime(2026, 1, 1, tzinfo=dt.UTC), scenario.physiology.sd_c)
+    calibration = _calibration(square, rig)
     known = Conditions(scenario.ambient_c, scenario.ambient_c, scenario.humidity, rig.traits.emissivity_skin)
-    errors = unknowns.draw(np.random.default_rng(square.lens_seed), calibration, rig, known)
-    calibration = mislaid(unknowns.misjudged(calibration, errors), square.lens_seed)
+    errors = unknowns.draw(np.random.default_rng(square.error_seed), calibration, rig, known)
+    calibration = unknowns.misjudged(calibration, errors)
     settings = settings_of(rig, scenario, scenario.ambient_c + errors.air_c, round(errors.humidity, 4))
     rig = unknowns.in_truth(rig, errors)
     return Rehearsal(Scene(scenario, scenario.seed, rig), rig, calibration, settings, *open_detectors(settings))
+
+
+def _calibration(square: Square, rig: Rig) -> Calibration:
+    """Returns what the robot goes by: its own calibration, or one made up of the rig, with lenses that are not quite where it has them."""
+    sd_c = square.scenario.physiology.sd_c
+    if square.robot is None:
+        whole = calibration_of(rig, "drawn", dt.datetime(2026, 1, 1, tzinfo=dt.UTC), sd_c)
+        return mislaid(whole, square.error_seed)
+    own = at_site(square.robot.calibration, sd_c)
+    return own if square.plate else msgspec.structs.replace(own, reference=None)

@@ -7,7 +7,7 @@ wrong about what it cannot know (unknowns.py) and about where its lenses are: fi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +16,7 @@ import numpy as np
 
 from calibration.files import Calibration, OpticCalibration
 from robot.registration import FACE_WIDTH_M
+from simulators.drawn_robots import Robot
 from simulators.grid import elevation_of, half_field, height_m, person
 from simulators.patrol import PatrolFile
 from simulators.rig import gate_face_px, load_rig
@@ -31,8 +32,9 @@ PEOPLE = (1, 24)
 """On the square at all times, beside visitors; few are as likely as many (even in the logarithm)."""
 LENS_SD_DEG = 0.1
 """About each axis of each lens: what registration leaves (docs/calibration-geometry.md)."""
-_SPIN = 0x50A6
-_COME_EVERY_S, _COME_UNTIL_S = (2.5, 5.0), 600.0
+_SPIN, _LENSES = 0x50A6, 0x1E25
+_FREE_S, _FIRST_S, _LAST_S = (1.0, 2.5), 4.0, 600.0
+"""How long the place before the robot is free between two visitors; when the first and the last arrives."""
 _FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
 """How far beyond their nearest point visitors come from, how far from the sensor they leave, and how far from them the crowd stays."""
 _NEAR_M = 0.9
@@ -49,21 +51,26 @@ class Square:
     scenario: Scenario
     plate: bool
     """Whether the robot carries a reference plate."""
-    lens_seed: int
-    """Of what the robot is wrong about: the lenses, and the unknowns."""
+    error_seed: int
+    """Of what the robot is wrong about: the unknowns, and apart from them the lenses."""
+    robot: Robot | None = None
+    """One that was calibrated; without one a built-in rig, whose calibration is made up."""
 
 
-def draw(seed: int, number: int) -> Square:
-    """Returns the square of that number in the series of that seed.
+def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
+    """Returns the square of that number in the series of that seed; with one of `robots` on it, if there are any.
 
-    On some, visitors walk up to the robot one after another, as near as its sensor reads, and the crowd keeps out of their way (they
-    are no obstacles to each other); on the others there is the crowd alone.
+    On some, visitors walk up to the robot one after another, as near as its sensor reads, each to a place that is free, and the crowd
+    keeps out of their way; on the others there is the crowd alone.
     """
     rng = np.random.default_rng([seed, number, _SPIN])
-    name = str(rng.choice(tuple(RIGS), p=tuple(RIGS.values())))
+    shares = {name: share for name, share in RIGS.items() if not robots or any(one.family == name for one in robots)}
+    name = str(rng.choice(tuple(shares), p=np.array(tuple(shares.values())) / sum(shares.values())))
     ambient_c, fever_c = float(rng.uniform(*AMBIENT_C)), float(rng.uniform(37.5, 38.2))
     physiology = PhysiologyFile(febrile_c=(fever_c, fever_c + float(rng.uniform(0.3, 1.8))))
-    rig = load_rig(name, number)
+    alike = [one for one in robots if one.family == name]
+    robot = alike[int(rng.integers(len(alike)))] if alike else None
+    rig = load_rig(name, number) if robot is None else robot.rig
     reach_m = float(rig.thermal.matrix[0, 0]) * FACE_WIDTH_M / gate_face_px(rig)
     drives = bool(rng.uniform() < DRIVING_SHARE) and reach_m > _NEAR_M
     visited = not drives and (reach_m < _NEAR_M or bool(rng.uniform() < VISITED_SHARE))
@@ -82,7 +89,7 @@ def draw(seed: int, number: int) -> Square:
         hot_object=tuple(_warm(rng) for _ in range(int(rng.integers(0, 4)))),
         patrol=_way(rng) if drives else PatrolFile(),
     )
-    return Square(number, scenario, bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31)))
+    return Square(number, scenario, bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31)), robot)
 
 
 def _crowd(rng: np.random.Generator, nearest_m: float, reach_m: float) -> CrowdFile:
@@ -113,13 +120,13 @@ def _visitors(
     physiology: PhysiologyFile,
 ) -> Iterator[PersonFile]:
     """Yields people who walk up to the robot one after another, stand or turn at once, and leave to the side."""
-    t_s = 0.5
-    while t_s < _COME_UNTIL_S:
+    arrives_s = _FIRST_S
+    while arrives_s < _LAST_S:
         distance_m = max(_NEAREST_M, reach_m * float(rng.uniform(0.35, 1.1)))
         elevation_rad = elevation_of(rig, distance_m, rng)
         room = half_field(rig, distance_m)
         azimuth = float(rng.uniform(-room, room))
-        path = _visit(rng, rig, t_s, distance_m * math.cos(elevation_rad), azimuth)
+        path = _visit(rng, rig, arrives_s, distance_m * math.cos(elevation_rad), azimuth)
         masked = bool(rng.uniform() < crowd.masked_share)
         someone = person(rng, path, height_m(rig, distance_m, elevation_rad), masked, ambient_c, physiology)
         yield msgspec.structs.replace(
@@ -130,21 +137,22 @@ def _visitors(
             tilt_deg=round(float(np.clip(rng.normal(0.0, 7.0), -25.0, 25.0)), 1),
             mouth_open=round(float(rng.uniform()), 2) if rng.uniform() < crowd.talk_share / 2 else 0.0,
         )
-        t_s += float(rng.uniform(*_COME_EVERY_S))
+        leaves_s = path[2][0]
+        arrives_s = leaves_s + float(rng.uniform(*_FREE_S))
 
 
 def _visit(
-    rng: np.random.Generator, rig: Rig, t_s: float, level_m: float, azimuth: float
+    rng: np.random.Generator, rig: Rig, arrives_s: float, level_m: float, azimuth: float
 ) -> tuple[tuple[float, float, float], ...]:
     x_m, y_m, _ = (float(value) for value in rig.thermal.position_m)
     side = 1.0 if azimuth > 0 else -1.0
     speed_m_s, stay_s = float(rng.uniform(0.5, 1.5)), float(rng.choice((0.2, rng.uniform(1.0, 4.0))))
     come_s, go_s = _FROM_M / speed_m_s, _TO_M / speed_m_s
     points = (
-        (t_s, level_m + _FROM_M, azimuth + float(rng.uniform(-0.15, 0.15))),
-        (t_s + come_s, level_m, azimuth),
-        (t_s + come_s + stay_s, level_m, azimuth),
-        (t_s + come_s + stay_s + go_s, _TO_M, side * float(rng.uniform(1.0, 1.5))),
+        (arrives_s - come_s, level_m + _FROM_M, azimuth + float(rng.uniform(-0.15, 0.15))),
+        (arrives_s, level_m, azimuth),
+        (arrives_s + stay_s, level_m, azimuth),
+        (arrives_s + stay_s + go_s, _TO_M, side * float(rng.uniform(1.0, 1.5))),
     )
     return tuple(
         (round(at_s, 2), round(x_m + out_m * math.cos(angle), 4), round(y_m + out_m * math.sin(angle), 4))
@@ -152,9 +160,9 @@ def _visit(
     )
 
 
-def mislaid(calibration: Calibration, lens_seed: int) -> Calibration:
+def mislaid(calibration: Calibration, seed: int) -> Calibration:
     """Returns the calibration with every lens turned a little from where it is: LENS_SD_DEG about each axis."""
-    rng = np.random.default_rng(lens_seed)
+    rng = np.random.default_rng([seed, _LENSES])
     return msgspec.structs.replace(
         calibration,
         cameras={name: _turned(optic, rng) for name, optic in calibration.cameras.items()},

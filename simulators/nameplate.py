@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import tomllib
+from collections.abc import Iterable
 from importlib import metadata
 from pathlib import Path
 
@@ -62,12 +63,17 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: 
             absolute_sd_c=0.5,
             size_of_source={name: [tuple(row) for row in curves[name]] for name in regions},
         ),
-        site={name: _site_offset(name, physiology_sd_c) for name in regions},
+        site=site_offsets(regions, physiology_sd_c),
         reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity)
         if reference.present
         else None,
         note="made from the simulated rig, not by a measurement",
     )
+
+
+def site_offsets(regions: Iterable[str], physiology_sd_c: float = PHYSIOLOGY_SD_C) -> dict[str, SiteOffset]:
+    """Returns the offsets from skin to body, by region, as a site calibration over the simulator's people would have found them."""
+    return {name: _site_offset(name, physiology_sd_c) for name in regions}
 
 
 def _site_offset(region: str, physiology_sd_c: float) -> SiteOffset:

@@ -8,6 +8,8 @@ the frame is encoded. Only a slow pixel remembers: the frame before.
 
 from __future__ import annotations
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +20,7 @@ from simulators.faces import look
 from simulators.faces_thermal import SCALE, thermal_texture
 from simulators.figure import Disc, Figure, Plane
 from simulators.patrol import Pose
-from simulators.projection import Projector
+from simulators.projection import NEAR_M, Projector
 from simulators.props import PropPose
 from simulators.render_props import PlaneDrawer
 from simulators.world import F64, Optic, Rig, SceneState
@@ -28,6 +30,8 @@ F32 = NDArray[np.float32]
 FINE = 4
 """Canvas pixels per sensor pixel, along each axis."""
 _BLUR_AT = 2
+_STILL_PX = 0.15 * FINE
+"""Who goes by less than this in a time constant is drawn as if standing."""
 _CLOTHES_EMISSIVITY = 0.95
 _HOT_EMISSIVITY = 0.95
 _VAPOUR_COVER = 0.5
@@ -93,7 +97,7 @@ class ThermalRenderer:
                 if thing.distance_m < PLATE_DISTANCE_M:
                     near.append(thing.pose)
             else:
-                self._draw_figure(thing, tau, state.ambient_c)
+                self._draw_walker(thing, tau, state)
         width, height = self._rig.thermal.width_px, self._rig.thermal.height_px
         half = cv2.resize(self._canvas, (width * _BLUR_AT, height * _BLUR_AT), interpolation=cv2.INTER_AREA)
         sigma = self._rig.traits.psf_sigma_px * _BLUR_AT
@@ -144,6 +148,35 @@ class ThermalRenderer:
         if robot is None or self._around is None:
             return self._empty
         return np.asarray(self._around.seen(robot), dtype=np.float32)
+
+    def _draw_walker(self, seen: Figure, tau: float, state: SceneState) -> None:
+        """Draws somebody as elements show them that follow slowly: with a trail, if they go by."""
+        moved_px = self._moved_px(seen, state.robot)
+        if math.hypot(*moved_px) < _STILL_PX:
+            self._draw_figure(seen, tau, state.ambient_c)
+            return
+        kernel = smear.trail(moved_px)
+        reach = len(kernel) // 2
+        left, top, right, bottom = seen.box_px
+        region = self._canvas[max(top - reach, 0) : bottom + reach, max(left - reach, 0) : right + reach]
+        before = region.copy()
+        self._draw_figure(seen, tau, state.ambient_c)
+        # What is behind stands still: only what was drawn is smeared.
+        region -= before
+        region[...] = cv2.filter2D(region, -1, kernel, borderType=cv2.BORDER_REPLICATE)
+        region += before
+
+    def _moved_px(self, seen: Figure, robot: Pose | None) -> tuple[float, float]:
+        """Returns how far a face goes across the canvas in a time constant, to the right and down, the robot's turning left out."""
+        velocity = seen.pose.velocity_m_s.copy()
+        if robot is not None:
+            velocity[0] -= robot.speed_m_s
+        ends = np.stack([seen.pose.eyes_m, seen.pose.eyes_m + velocity * smear.TIME_CONSTANT_S])
+        pixels, depth = self._projector.project(ends)
+        if depth.min() < NEAR_M:
+            return 0.0, 0.0
+        x, y = (pixels[1] - pixels[0]).tolist()
+        return x, y
 
     def _draw_figure(self, seen: Figure, tau: float, ambient_c: float) -> None:
         person = seen.pose.person

@@ -1,6 +1,6 @@
-"""What turning does to a picture while it is taken: everything moves sideways by the turn times the focal length. Pure.
+"""What movement does to a picture while it is taken: the robot turns, and everything moves sideways; people go by, and leave a trail. Pure.
 
-Rolling shutters, and the little that faces move as the robot goes straight on, are left out.
+Rolling shutters are left out.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ TIME_CONSTANT_S = 0.010
 measurements", Industrial Engineering News)."""
 LEAST_PX = 0.5
 """Less than this is not seen."""
+_STEPS = 48
+"""Equal shares of what an element remembers."""
 
 F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
@@ -54,6 +56,23 @@ def decay(length_px: float) -> F32:
     edges = _edges(5 * length)
     weights = _weights(1.0 - np.exp(-np.maximum(edges + length, 0.0) / length))
     return weights if length_px > 0 else weights[::-1].copy()
+
+
+def trail(moved_px: tuple[float, float]) -> F32:
+    """Returns the kernel (for cv2.filter2D) of the same response to one thing that goes by in a picture that stands still.
+
+    `moved_px`: how far it goes in a time constant, to the right and down. It stays in the middle of its trail, as with `decay`.
+    """
+    ago = -np.log1p(-(np.arange(_STEPS) + 0.5) / _STEPS) - 1.0
+    x, y = (ago * by for by in moved_px)
+    half = math.ceil(max(np.abs(x).max(), np.abs(y).max())) + 1
+    kernel = np.zeros((2 * half + 1, 2 * half + 1))
+    left, top = np.floor(x).astype(int), np.floor(y).astype(int)
+    right_share, low_share = x - left, y - top
+    for row, rows_share in ((top, 1.0 - low_share), (top + 1, low_share)):
+        for column, columns_share in ((left, 1.0 - right_share), (left + 1, right_share)):
+            np.add.at(kernel, (half + row, half + column), rows_share * columns_share / _STEPS)
+    return np.asarray(kernel, dtype=np.float32)
 
 
 def _edges(reach_px: float) -> F64:
