@@ -161,7 +161,7 @@ class _Run:
 
     def _refuse_beside_the_robot(self) -> None:
         """The robot holds the devices; without a word of it a technician would look for loose cables."""
-        from robot.doctor_run import ask_robot
+        from robot.doctor.run import ask_robot
 
         if ask_robot(self._settings) is not None:
             raise CalibrationError(self._words("device.robot_runs", port=self._settings.stream.port))

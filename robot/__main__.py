@@ -21,9 +21,9 @@ from robot.ending import interruptible
 from robot.errors import ConfigError
 
 if TYPE_CHECKING:
-    from robot.bench_station import Parts
+    from robot.bench.station import Parts
     from robot.config import Settings
-    from robot.doctor_devices import Openers
+    from robot.doctor.devices import Openers
     from robot.interfaces import Indicator, PowerSwitch
 
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
@@ -226,8 +226,9 @@ def _doctor(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration import files
-    from robot import config, doctor, doctor_view, service_account
-    from robot.doctor_run import examine
+    from robot import config, service_account
+    from robot.doctor import checks, view
+    from robot.doctor.run import examine
     from robot.preflight import problems
 
     if not 3.0 <= options.seconds <= 600.0:
@@ -247,14 +248,14 @@ def _doctor(options: argparse.Namespace) -> int:
         options.seconds,
         lambda what: progress.print(f"… {getattr(what, options.language)}", style="dim"),
     )
-    findings = [*doctor.account(account, is_root=os.geteuid() == 0), *findings]
+    findings = [*checks.account(account, is_root=os.geteuid() == 0), *findings]
     if options.json:
-        print(json.dumps(doctor_view.as_json(settings.robot.name, findings, beside), ensure_ascii=False))
+        print(json.dumps(view.as_json(settings.robot.name, findings, beside), ensure_ascii=False))
     else:
         console = Console()
-        console.print(doctor_view.table(findings, options.language, options.all))
-        console.print(doctor_view.verdict(findings, beside, options.language))
-    return 0 if doctor.fit(findings) else 1
+        console.print(view.table(findings, options.language, options.all))
+        console.print(view.verdict(findings, beside, options.language))
+    return 0 if checks.fit(findings) else 1
 
 
 def _openers(settings: Settings) -> Openers:
@@ -263,7 +264,7 @@ def _openers(settings: Settings) -> Openers:
     from drivers.address import parse
     from models.prepare import prepared
     from models.session import YuNetSession
-    from robot.doctor_devices import Openers
+    from robot.doctor.devices import Openers
 
     def session(network_px: tuple[int, int], providers: Sequence[str]) -> YuNetSession:
         return YuNetSession(prepared(*network_px), threads=settings.detection.threads, providers=providers)
@@ -319,14 +320,14 @@ def _bench(options: argparse.Namespace) -> int:
 
 
 def _bench_fleet(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_fleet import passed, run_bench
+    from robot.bench.fleet import passed, run_bench
 
     figures = run_bench(options.duration, options.robots)
     return figures, passed(figures)
 
 
 def _bench_kills(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_kills import KILLS, MINUTES, passed, run_bench
+    from robot.bench.kills import KILLS, MINUTES, passed, run_bench
 
     said = partial(print, file=sys.stderr, flush=True)
     figures = run_bench(options.kills or KILLS, minutes=options.minutes or MINUTES, progress=said)
@@ -334,15 +335,15 @@ def _bench_kills(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_latency(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_latency import run_bench
+    from robot.bench.latency import run_bench
 
     figures = run_bench(options.duration)
     return figures, figures["lamp_p99_ms"] <= 50.0
 
 
 def _bench_memory(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_memory import passed, run_bench
-    from robot.bench_station import record
+    from robot.bench.memory import passed, run_bench
+    from robot.bench.station import record
 
     parts = _bench_parts()
     figures = run_bench(parts, record(parts, options.scenario, 90), options.minutes or 10.0)
@@ -350,8 +351,8 @@ def _bench_memory(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_perception import LEAD_IN, passed, run_bench
-    from robot.bench_station import read_pictures, record, with_pictures
+    from robot.bench.perception import LEAD_IN, passed, run_bench
+    from robot.bench.station import read_pictures, record, with_pictures
 
     images = None if options.pictures is None else read_pictures(options.pictures)
     parts = _bench_parts()
@@ -363,8 +364,8 @@ def _bench_perception(options: argparse.Namespace) -> tuple[dict[str, Any], bool
 
 
 def _bench_scale(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_scale import passed, run_bench
-    from robot.bench_station import record
+    from robot.bench.scale import passed, run_bench
+    from robot.bench.station import record
 
     parts = _bench_parts()
     figures = run_bench(parts, record(parts, "crowd", 10), rounds=options.rounds)
@@ -372,22 +373,22 @@ def _bench_scale(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
 
 
 def _bench_start(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_start import passed, run_bench
+    from robot.bench.start import passed, run_bench
 
     figures = run_bench(options.rounds)
     return figures, passed(figures)
 
 
 def _bench_store(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_store import KILLS, passed, run_bench
+    from robot.bench.store import KILLS, passed, run_bench
 
     figures = run_bench(options.kills or KILLS)
     return figures, passed(figures)
 
 
 def _bench_stream(options: argparse.Namespace) -> tuple[dict[str, Any], bool]:
-    from robot.bench_station import record
-    from robot.bench_stream import passed, run_bench
+    from robot.bench.station import record
+    from robot.bench.stream import passed, run_bench
 
     parts = _bench_parts()
     figures = run_bench(parts, record(parts, "crowd", 10), options.duration)
@@ -417,7 +418,7 @@ def _bench_parts() -> Parts:
     from models.prepare import prepared
     from models.published import PublishedSession
     from models.session import YuNetSession
-    from robot.bench_station import Parts
+    from robot.bench.station import Parts
 
     source = fetch(face_detector())
 

@@ -1,6 +1,6 @@
 """[B] What the computer says of itself: heat, supply, clock, disk, and the speed of the USB ports. `root` stands for / in tests.
 
-Nothing here interprets: None is "this computer does not tell", limits are in robot/doctor.py.
+Nothing here interprets: None is "this computer does not tell", limits are in robot/doctor/checks.py.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def hottest_c(root: Path = ROOT) -> float | None:
 
 
 def throttled_flags(root: Path = ROOT) -> int | None:
-    """Returns the Raspberry Pi's flags of under-voltage and throttling (robot.doctor.power has their meaning), or the first of
+    """Returns the Raspberry Pi's flags of under-voltage and throttling (robot.doctor.checks.power has their meaning), or the first of
     them alone from a computer that tells no more."""
     for path in root.glob(_THROTTLED):
         with contextlib.suppress(OSError, ValueError):

@@ -12,8 +12,8 @@ from position_bytes import PATH, S
 
 from drivers.factory import open_position
 from drivers.nmea_codec import NO_FIX
-from robot import doctor, doctor_run
 from robot.config import CalibrationSettings, CameraSettings, PlaceSettings, RobotSettings, Settings, ThermalSettings
+from robot.doctor import checks, run
 from robot.types import MapPosition, PositionReading
 from simulators.patrol import PositionFault
 from simulators.position_devices import ReceiverPty
@@ -22,7 +22,7 @@ from simulators.position_devices import ReceiverPty
 def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
     openers: Any = SimpleNamespace(position=open_position)
 
-    def asked(**values: str) -> doctor.Finding:
+    def asked(**values: str) -> checks.Finding:
         settings = Settings(
             RobotSettings("r1"),
             (CameraSettings("front", "file:x"),),
@@ -30,7 +30,7 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
             CalibrationSettings("x.json"),
             place=PlaceSettings(**{"source": f"nmea:{tmp_path}/gnss", **values}),
         )
-        finding, *turns = doctor_run._place(settings, openers, 0.5)
+        finding, *turns = run._place(settings, openers, 0.5)
         assert not turns, "a receiver tells no turns"
         return finding
 
@@ -41,7 +41,7 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
     simulated.start()
     try:
         finding = asked()
-        assert (finding.level, finding.device) == (doctor.Level.OK, "position") and "°" in finding.found.en
+        assert (finding.level, finding.device) == (checks.Level.OK, "position") and "°" in finding.found.en
     finally:
         simulated.close()
     lost = (PositionFault(kind="no_fix", device="position", at_s=0.0),)
@@ -49,7 +49,7 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
     simulated.start()
     try:
         finding = asked()
-        assert (finding.level, finding.found.en) == (doctor.Level.WARN, NO_FIX)
+        assert (finding.level, finding.found.en) == (checks.Level.WARN, NO_FIX)
     finally:
         simulated.close()
 
@@ -57,14 +57,14 @@ def test_the_doctor_says_where_the_robot_is_or_why_not(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("period_s", "heading_deg", "level", "words"),
     [
-        (0.05, 90.0, doctor.Level.OK, "poses a second"),
-        (0.5, 90.0, doctor.Level.WARN, "2.0 poses a second"),
-        (0.05, None, doctor.Level.WARN, "without heading"),
+        (0.05, 90.0, checks.Level.OK, "poses a second"),
+        (0.5, 90.0, checks.Level.WARN, "2.0 poses a second"),
+        (0.05, None, checks.Level.WARN, "without heading"),
     ],
     ids=["often", "seldom", "no heading"],
 )
 def test_the_doctor_says_whether_turns_of_the_robot_are_told(
-    period_s: float, heading_deg: float | None, level: doctor.Level, words: str
+    period_s: float, heading_deg: float | None, level: checks.Level, words: str
 ) -> None:
     class Base:
         told = 0
@@ -86,6 +86,6 @@ def test_the_doctor_says_whether_turns_of_the_robot_are_told(
         CalibrationSettings("x.json"),
         place=PlaceSettings(source="pose:/dev/base", stale_s=600.0),
     )
-    place, turns = doctor_run._place(settings, openers, 0.5)
-    assert place.level is doctor.Level.OK
+    place, turns = run._place(settings, openers, 0.5)
+    assert place.level is checks.Level.OK
     assert (turns.check, turns.level) == ("turns", level) and words in turns.found.en

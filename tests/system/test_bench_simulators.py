@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from robot import bench_simulators
-from robot.bench_simulators import simulated_station
+from robot.bench import simulators
+from robot.bench.simulators import simulated_station
 from robot.errors import DeviceError
 
 
 def test_a_station_that_is_late_ends_the_bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_simulators, "START_S", 0.01)
+    monkeypatch.setattr(simulators, "START_S", 0.01)
     with pytest.raises(DeviceError, match="patrol-sim run quiet"), simulated_station("quiet", tmp_path):
         pass
 

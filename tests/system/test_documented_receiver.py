@@ -19,7 +19,7 @@ from certificates import Authority
 from test_uplink import Sender, sending
 from waiting import until_so
 
-from robot.bench_fleet_brokers import Node, free_ports
+from robot.bench.fleet_brokers import Node, free_ports
 from robot.events import encode
 from robot.store import Store
 

@@ -21,7 +21,7 @@ from waiting import until_so
 
 from robot import event_data
 from robot.backoff import Backoff
-from robot.bench_fleet_brokers import subscribe
+from robot.bench.fleet_brokers import subscribe
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
 from robot.events import EventFactory

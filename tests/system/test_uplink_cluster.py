@@ -12,7 +12,7 @@ from test_uplink import Sender, listening, sending
 from waiting import until_so
 
 from drivers.factory import open_position
-from robot.bench_fleet_brokers import HOST, NatsCluster, Node, free_ports, program, subscribe
+from robot.bench.fleet_brokers import HOST, NatsCluster, Node, free_ports, program, subscribe
 from robot.errors import DeviceError
 from robot.store import Store
 

@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 from whole_station import Simulators, configure, ends, small_rig
 
-from robot.bench_start import Managed
+from robot.bench.start import Managed
 from robot.command import BUG
 from robot.store_reader import StoreReader
 

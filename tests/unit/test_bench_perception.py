@@ -20,9 +20,9 @@ from calibration.files import Calibration
 from models.prepare import prepared
 from models.published import PublishedSession
 from models.session import YuNetSession
-from robot import bench_memory, bench_perception, bench_scale, bench_stages
-from robot.bench_perception import Agreement
-from robot.bench_station import Parts, Recording, Tick, looking_at_all, read_pictures, with_pictures
+from robot.bench import memory, perception, scale, stages
+from robot.bench.perception import Agreement
+from robot.bench.station import Parts, Recording, Tick, looking_at_all, read_pictures, with_pictures
 from robot.detect import Detector
 from robot.errors import ConfigError
 from robot.optics import Optic
@@ -73,8 +73,8 @@ def recording() -> Recording:
 
 
 def test_perception_gives_every_figure(parts: Parts, recording: Recording, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bench_perception, "LEAD_IN", 1)
-    figures = bench_perception.run_bench(parts, recording, [SIZE_PX], rounds=2)
+    monkeypatch.setattr(perception, "LEAD_IN", 1)
+    figures = perception.run_bench(parts, recording, [SIZE_PX], rounds=2)
     assert json.loads(json.dumps(figures)) == figures
     assert figures["ticks"] == 6
     part = figures["320x192"]
@@ -89,7 +89,7 @@ def test_perception_gives_every_figure(parts: Parts, recording: Recording, monke
     assert {"fit", "network", "decode", "locate", "track", "rest"} <= set(part["stages_ms"])
     assert part["tracks"] >= 1
     kept = part["tick_over_bare"] <= 1.35 and part["opencv_over_tick"] >= 2
-    assert part["passed"] == kept == bench_perception.passed(figures)
+    assert part["passed"] == kept == perception.passed(figures)
 
 
 def faces(boxes: list[list[float]], scores: list[float]) -> Faces:
@@ -122,7 +122,7 @@ def test_same_faces_are_those_within_a_pixel_of_the_input(recording: Recording, 
 
 
 def test_scale_shows_the_faces_that_were_asked_for(parts: Parts, recording: Recording) -> None:
-    figures = bench_scale.run_bench(parts, recording, cameras=[1, 2], faces=[0, 3], rounds=1, lead_in=4)
+    figures = scale.run_bench(parts, recording, cameras=[1, 2], faces=[0, 3], rounds=1, lead_in=4)
     assert json.loads(json.dumps(figures)) == figures
     found = {(row["cameras"], row["faces_shown"]): row for row in figures["rows"]}
     assert set(found) == {(1, 0), (1, 3), (2, 0), (2, 3)}
@@ -134,13 +134,13 @@ def test_scale_shows_the_faces_that_were_asked_for(parts: Parts, recording: Reco
         assert math.isclose(
             figures["growth"][str(count)], found[count, 3]["tick_ms"] / found[count, 0]["tick_ms"], rel_tol=0.01
         )
-    assert not bench_scale.passed(figures | {"growth": {"5": 2.1}})
-    assert bench_scale.passed(figures | {"growth": {"5": 1.9}})
+    assert not scale.passed(figures | {"growth": {"5": 2.1}})
+    assert scale.passed(figures | {"growth": {"5": 1.9}})
 
 
 def test_turned_lenses_look_around_the_robot() -> None:
     front = calibration().cameras["front"]
-    left = Optic("left", bench_scale.turned(front, math.pi / 2))
+    left = Optic("left", scale.turned(front, math.pi / 2))
     assert left.sees(np.array([[0.0, 2.0, 1.5]])).all()
     assert not left.sees(np.array([[2.0, 0.0, 1.5]])).any()
 
@@ -167,7 +167,7 @@ def test_pictures_of_a_folder_take_the_place_of_the_cameras(recording: Recording
 
 
 def test_stopwatch_counts_a_stage_without_what_it_calls_and_is_gone_afterwards() -> None:
-    watch = bench_stages.Stopwatch()
+    watch = stages.Stopwatch()
 
     def work() -> int:
         return sum(range(200_000))
@@ -178,10 +178,10 @@ def test_stopwatch_counts_a_stage_without_what_it_calls_and_is_gone_afterwards()
     taken = watch.take_ms()
     assert taken["outer"] < taken["inner"]
     assert watch.take_ms() == {}
-    before = Detector.detect, bench_stages._resolve("robot.detect:suppress")[0].suppress
-    with bench_stages.watched(watch):
-        assert bench_stages._resolve("robot.detect:suppress")[0].suppress is not before[1]
-    assert (Detector.detect, bench_stages._resolve("robot.detect:suppress")[0].suppress) == before
+    before = Detector.detect, stages._resolve("robot.detect:suppress")[0].suppress
+    with stages.watched(watch):
+        assert stages._resolve("robot.detect:suppress")[0].suppress is not before[1]
+    assert (Detector.detect, stages._resolve("robot.detect:suppress")[0].suppress) == before
 
 
 def growth_bytes(step: Callable[[int], object], settle: int, times: int) -> int:
@@ -210,7 +210,7 @@ def growth_bytes(step: Callable[[int], object], settle: int, times: int) -> int:
 def test_memory_tells_a_pipeline_that_keeps_from_one_that_does_not(
     parts: Parts, recording: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    figures = bench_memory.run_bench(parts, recording, minutes=0.15)
+    figures = memory.run_bench(parts, recording, minutes=0.15)
     assert json.loads(json.dumps(figures)) == figures
     assert figures["steps"] >= 70  # nine ticks a second
     assert figures["minutes"] == pytest.approx(0.15, abs=0.01)
@@ -222,9 +222,9 @@ def test_memory_tells_a_pipeline_that_keeps_from_one_that_does_not(
         return step(*arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(Pipeline, "step", hoarding)
-    leaking = bench_memory.run_bench(parts, recording, minutes=0.15)
+    leaking = memory.run_bench(parts, recording, minutes=0.15)
     assert leaking["traced_kb_per_min"] > figures["traced_kb_per_min"] + 500  # two steps a tick, 540 ticks a minute
-    assert not bench_memory.passed(leaking)
+    assert not memory.passed(leaking)
 
 
 def test_detecting_for_ever_needs_no_more_memory(yunet_path: Path) -> None:

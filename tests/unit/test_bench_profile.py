@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from robot.bench_profile import drawing, main
+from robot.bench.profile import drawing, main
 
 SVG = "{http://www.w3.org/2000/svg}"
 FIGURES = {

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from robot import bench_fleet, bench_kills, bench_stream
+from robot.bench import fleet, kills, stream
 
 STREAM: dict[str, Any] = {
     "delay_p99_ms": 100.0, "tick_ratio": 1.05, "gaps": 0, "behind": 0, "memory_grown_mb": 20.0, "memory_grown_late_mb": None,
@@ -23,21 +23,21 @@ FLEET: dict[str, Any] = {"kill_lost": 0, "mosquitto": {"lost": 0}, "nats_cluster
 @pytest.mark.parametrize(
     ("passed", "good", "bad"),
     [
-        (bench_stream.passed, STREAM, {"delay_p99_ms": 100.1}),
-        (bench_stream.passed, STREAM, {"tick_ratio": 1.051}),
-        (bench_stream.passed, STREAM, {"gaps": 1}),
-        (bench_stream.passed, STREAM, {"behind": 1}),
-        (bench_stream.passed, STREAM, {"memory_grown_mb": 33.0}),
-        (bench_stream.passed, STREAM, {"memory_grown_late_mb": 2.1}),
-        (bench_stream.passed, STREAM, {"slow_client_code": 1006}),
-        (bench_stream.passed, STREAM, {"slow_client_code": None}),
-        *[(bench_kills.passed, KILLS, {name: 1}) for name in KILLS if KILLS[name] == 0 and name != "intact"],
-        (bench_kills.passed, KILLS, {"kills": 2}),
-        (bench_kills.passed, KILLS, {"intact": False}),
-        (bench_kills.passed, KILLS, {"acknowledged": 0}),
-        (bench_fleet.passed, FLEET, {"kill_lost": 1}),
-        (bench_fleet.passed, FLEET, {"mosquitto": {"lost": 1}}),
-        (bench_fleet.passed, FLEET, {"nats_cluster": {"lost": 1}}),
+        (stream.passed, STREAM, {"delay_p99_ms": 100.1}),
+        (stream.passed, STREAM, {"tick_ratio": 1.051}),
+        (stream.passed, STREAM, {"gaps": 1}),
+        (stream.passed, STREAM, {"behind": 1}),
+        (stream.passed, STREAM, {"memory_grown_mb": 33.0}),
+        (stream.passed, STREAM, {"memory_grown_late_mb": 2.1}),
+        (stream.passed, STREAM, {"slow_client_code": 1006}),
+        (stream.passed, STREAM, {"slow_client_code": None}),
+        *[(kills.passed, KILLS, {name: 1}) for name in KILLS if KILLS[name] == 0 and name != "intact"],
+        (kills.passed, KILLS, {"kills": 2}),
+        (kills.passed, KILLS, {"intact": False}),
+        (kills.passed, KILLS, {"acknowledged": 0}),
+        (fleet.passed, FLEET, {"kill_lost": 1}),
+        (fleet.passed, FLEET, {"mosquitto": {"lost": 1}}),
+        (fleet.passed, FLEET, {"nats_cluster": {"lost": 1}}),
     ],
 )
 def test_what_passes(passed: Callable[[dict[str, Any]], bool], good: dict[str, Any], bad: dict[str, Any]) -> None:
@@ -46,4 +46,4 @@ def test_what_passes(passed: Callable[[dict[str, Any]], bool], good: dict[str, A
 
 
 def test_a_machine_without_a_cluster_is_measured_without_one() -> None:
-    assert bench_fleet.passed({"kill_lost": 0, "mosquitto": {"lost": 0}})
+    assert fleet.passed({"kill_lost": 0, "mosquitto": {"lost": 0}})

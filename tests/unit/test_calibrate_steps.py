@@ -25,7 +25,7 @@ from calibration.history import History
 from calibration.procedure import Guidance, Procedure, StepContext
 from calibration.results import Say
 from calibration.view_picture import PicturePage
-from robot import doctor_run
+from robot.doctor import run as doctor_run
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from placed_faces import located_at
 from small_station import Eyes, S, calibration
 from small_station import settings as robot_settings
 
-from robot.bench_station import looking_at_all
+from robot.bench.station import looking_at_all
 from robot.colours import COUNT, HEAD, head_colours
 from robot.pipeline import Pipeline
 from robot.track import Tracker

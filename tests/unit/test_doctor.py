@@ -19,11 +19,12 @@ from hypothesis import strategies as st
 from rich.console import Console
 from small_station import calibration, settings
 
-from robot import computer, doctor, doctor_streams, doctor_view
-from robot.doctor import Finding, Level
-from robot.doctor_run import ask_robot, from_health
-from robot.doctor_streams import Stream
-from robot.doctor_texts import CHECKS
+from robot import computer
+from robot.doctor import checks, streams, view
+from robot.doctor.checks import Finding, Level
+from robot.doctor.run import ask_robot, from_health
+from robot.doctor.streams import Stream
+from robot.doctor.texts import CHECKS
 from robot.types import PlateReading, ThermalFrame
 
 TENTH_NS = 100_000_000
@@ -40,16 +41,16 @@ def levels(findings: list[Finding]) -> dict[str, Level]:
 
 
 def test_a_good_stream_is_good_in_every_respect() -> None:
-    assert set(levels(doctor_streams.stream(stream())).values()) == {Level.OK}
+    assert set(levels(streams.stream(stream())).values()) == {Level.OK}
 
 
 def test_a_picture_from_before_anybody_looked_says_nothing_of_the_cable() -> None:
     one = stream()
     old = [one.t_mono_ns[0] - 900_000_000, *one.t_mono_ns[1:]]
-    assert levels(doctor_streams.stream(replace(one, t_mono_ns=old)))["timestamps"] is Level.OK
+    assert levels(streams.stream(replace(one, t_mono_ns=old)))["timestamps"] is Level.OK
     late = [*one.t_mono_ns[:30], *(t_ns + 900_000_000 for t_ns in one.t_mono_ns[30:])]
     arrived = [t_ns + 40_000_000 for t_ns in late]
-    assert levels(doctor_streams.stream(replace(one, t_mono_ns=late, t_arrived_ns=arrived)))["timestamps"] is Level.WARN
+    assert levels(streams.stream(replace(one, t_mono_ns=late, t_arrived_ns=arrived)))["timestamps"] is Level.WARN
 
 
 def test_a_file_system_without_any_room_is_no_bug() -> None:
@@ -93,18 +94,18 @@ def test_what_a_running_robot_says_of_its_devices() -> None:
     ],
 )
 def test_what_is_wrong_is_named(bad: Stream, check: str, level: Level) -> None:
-    assert levels(doctor_streams.stream(bad))[check] is level
+    assert levels(streams.stream(bad))[check] is level
 
 
 def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
     noise = np.random.default_rng(1).integers(90, 150, (90, 160), np.uint8)
-    good = doctor_streams.pictures(stream(grey=[noise, noise + 1]))
-    frozen = doctor_streams.pictures(stream(grey=[noise, noise, noise]))
-    dark = doctor_streams.pictures(stream(grey=[noise // 16, noise // 15]))
+    good = streams.pictures(stream(grey=[noise, noise + 1]))
+    frozen = streams.pictures(stream(grey=[noise, noise, noise]))
+    dark = streams.pictures(stream(grey=[noise // 16, noise // 15]))
     assert levels(good) == {"exposure": Level.OK, "alive": Level.OK}
     assert levels(frozen)["alive"] is Level.WARN and levels(dark)["exposure"] is Level.WARN
-    assert doctor_streams.pictures(stream())[0].level is Level.FAIL
-    covered = doctor_streams.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
+    assert streams.pictures(stream())[0].level is Level.FAIL
+    covered = streams.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
     assert levels(covered)["exposure"] is Level.FAIL, "the robot takes such a camera for none"
 
 
@@ -114,7 +115,7 @@ def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
 def test_air_in_which_nobody_is_screened_is_not_fit(ambient_c: float, level: Level) -> None:
     known = settings()
     air = msgspec.structs.replace(known.measurement, ambient_c=ambient_c)
-    assert doctor.ambient(msgspec.structs.replace(known, measurement=air)).level is level
+    assert checks.ambient(msgspec.structs.replace(known, measurement=air)).level is level
 
 
 def test_a_sensor_that_repeats_itself_is_quiet_and_not_fit() -> None:
@@ -123,12 +124,12 @@ def test_a_sensor_that_repeats_itself_is_quiet_and_not_fit() -> None:
         ThermalFrame(index, index * TENTH_NS, (30 + 0.1 * random.standard_normal((12, 16))).astype(np.float32))
         for index in range(40)
     ]
-    assert doctor_streams.moves(live).level is Level.OK and doctor_streams.moves(live[:1]).level is Level.OK
+    assert streams.moves(live).level is Level.OK and streams.moves(live[:1]).level is Level.OK
     frozen = [*live[:10], *(replace(live[10], seq=one.seq, t_mono_ns=one.t_mono_ns) for one in live[10:])]
-    found = doctor_streams.moves(frozen)
+    found = streams.moves(frozen)
     assert found.level is Level.FAIL and "again and again" in found.found.en and "同一帧" in found.found.zh
     rail = [replace(one, temp_c=np.full_like(one.temp_c, 300.0 + one.seq)) for one in live]
-    assert doctor_streams.moves(rail).level is Level.FAIL
+    assert streams.moves(rail).level is Level.FAIL
 
 
 def test_noise_is_held_against_the_calibrated_one() -> None:
@@ -138,12 +139,12 @@ def test_noise_is_held_against_the_calibrated_one() -> None:
 
     def level(times: float) -> Level:
         sd_c = times * known.radiometry.netd_c
-        return doctor_streams.noise(
+        return streams.noise(
             [(30 + sd_c * random.standard_normal(shape)).astype(np.float32) for _ in range(40)], known
         ).level
 
     assert (level(1.0), level(2.2), level(6.0)) == (Level.OK, Level.WARN, Level.FAIL)
-    assert doctor_streams.noise([], known).level is Level.SKIP
+    assert streams.noise([], known).level is Level.SKIP
 
 
 @pytest.mark.parametrize("quantum_c", [0.0, 0.1])
@@ -159,67 +160,65 @@ def test_somebody_who_passes_close_by_is_no_noise(quantum_c: float) -> None:
         near = np.abs(np.arange(columns) - centre) < columns / 6
         frame[:, near] += 9 + np.linspace(-2, 2, rows)[:, np.newaxis]
         frames.append((np.round(frame / quantum_c) * quantum_c if quantum_c else frame).astype(np.float32))
-    found = doctor_streams.noise(frames, known)
+    found = streams.noise(frames, known)
     assert found.level is Level.OK and found.value == pytest.approx(
         known.radiometry.netd_c, rel=0.15 if not quantum_c else 0.5
     )
     broken = [frame + np.float32(1.0) * random.standard_normal(frame.shape, np.float32) for frame in frames]
-    assert doctor_streams.noise(broken, known).level is Level.FAIL
-    assert doctor_streams.noise([np.full((rows, columns), np.nan, np.float32)] * 5, known).level is Level.FAIL
+    assert streams.noise(broken, known).level is Level.FAIL
+    assert streams.noise([np.full((rows, columns), np.nan, np.float32)] * 5, known).level is Level.FAIL
 
 
 def test_an_old_calibration_is_bad_only_where_it_is_refused() -> None:
     known = calibration()
     late = dt.datetime.fromisoformat(known.valid_until_utc) + dt.timedelta(days=1)
-    found = levels(doctor.calibration_findings(known, settings(), late))["calibration_age"]
+    found = levels(checks.calibration_findings(known, settings(), late))["calibration_age"]
     assert found is (Level.FAIL if settings().calibration.expired == "refuse" else Level.WARN)
     soon = dt.datetime.fromisoformat(known.valid_until_utc) - dt.timedelta(days=3)
-    assert levels(doctor.calibration_findings(known, settings(), soon))["calibration_age"] is Level.WARN
+    assert levels(checks.calibration_findings(known, settings(), soon))["calibration_age"] is Level.WARN
 
 
 @pytest.mark.parametrize(
     ("flags", "level"), [(0, Level.OK), (1, Level.FAIL), (0x50000, Level.WARN), (4, Level.FAIL), (None, Level.SKIP)]
 )
 def test_the_supply_of_a_pi(flags: int | None, level: Level) -> None:
-    assert doctor.power(flags).level is level
+    assert checks.power(flags).level is level
 
 
 def test_slow_usb_is_bad_for_a_camera_and_good_for_a_thermal_sensor() -> None:
-    assert doctor.usb("front", 12.0, "camera").level is Level.FAIL
-    assert doctor.usb("front", 480.0, "camera").level is Level.OK
-    assert doctor.usb("thermal", 12.0, "thermal").level is Level.OK
+    assert checks.usb("front", 12.0, "camera").level is Level.FAIL
+    assert checks.usb("front", 480.0, "camera").level is Level.OK
+    assert checks.usb("thermal", 12.0, "thermal").level is Level.OK
 
 
 @given(st.floats(-1e6, 1e6), st.floats(0, 1e3), st.floats(0, 1e3))
 def test_a_larger_value_is_never_better(value: float, look: float, more: float) -> None:
     order = [Level.OK, Level.WARN, Level.FAIL]
-    now, then = doctor.graded(value, look, look + more), doctor.graded(value + 1, look, look + more)
+    now, then = checks.graded(value, look, look + more), checks.graded(value + 1, look, look + more)
     assert order.index(now) <= order.index(then)
-    assert doctor.graded(float("nan"), look, look + more) is Level.FAIL
+    assert checks.graded(float("nan"), look, look + more) is Level.FAIL
 
 
 def test_table_and_json_say_what_to_do() -> None:
-    findings = [doctor.temperature(90.0), doctor.temperature(40.0), doctor.clock(None, 0.0)]
+    findings = [checks.temperature(90.0), checks.temperature(40.0), checks.clock(None, 0.0)]
     console = Console(width=160, record=True, file=io.StringIO())
-    console.print(doctor_view.table(findings, "zh"))
+    console.print(view.table(findings, "zh"))
     assert "清理风扇" in console.export_text()
-    said = json.loads(json.dumps(doctor_view.as_json("r1", findings, False)))
+    said = json.loads(json.dumps(view.as_json("r1", findings, False)))
     assert not said["fit"] and "fan" in said["findings"][0]["what_to_do"] and "what_to_do" not in said["findings"][1]
-    assert "1 of 3" in doctor_view.verdict(findings, True, "en")
+    assert "1 of 3" in view.verdict(findings, True, "en")
 
 
 def test_the_plates_controller_is_asked_too() -> None:
     steady = PlateReading(1, 0, 35.02, steady=True)
-    assert levels(doctor_streams.plate([steady], "")) == {"plate": Level.OK}
-    assert levels(doctor_streams.plate([steady, replace(steady, steady=False)], "")) == {"plate": Level.WARN}
-    assert levels(doctor_streams.plate([], "no such device")) == {"open": Level.FAIL}
+    assert levels(streams.plate([steady], "")) == {"plate": Level.OK}
+    assert levels(streams.plate([steady, replace(steady, steady=False)], "")) == {"plate": Level.WARN}
+    assert levels(streams.plate([], "no such device")) == {"open": Level.FAIL}
 
 
 def test_a_chinese_table_says_in_chinese_what_was_found() -> None:
     out = io.StringIO()
-    Console(file=out, width=160).print(
-        doctor_view.table(doctor_streams.stream(stream(model="SenXor")), "zh", everything=True)
-    )
+    Console(file=out, width=160).print(view.table(streams.stream(stream(model="SenXor")), "zh", everything=True))
     for words in ("SenXor, 1280×720", "应为 10 Hz", "延迟 40 ms", "60 帧中无错误"):
         assert words in out.getvalue()
 

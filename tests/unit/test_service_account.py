@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from robot import doctor, service_account
+from robot import service_account
 from robot.__main__ import main
-from robot.doctor import Level
+from robot.doctor import checks
+from robot.doctor.checks import Level
 
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes somebody else")
 SCRIPT = """
@@ -110,8 +111,8 @@ def test_the_unit_of_the_project_is_understood() -> None:
 
 
 def test_the_doctor_says_whose_rights_they_were() -> None:
-    (service,) = doctor.account("patrol", is_root=False)
+    (service,) = checks.account("patrol", is_root=False)
     assert service.level is Level.OK and "as patrol" in service.found.en and "patrol" in service.found.zh
-    (root,) = doctor.account("", is_root=True)
+    (root,) = checks.account("", is_root=True)
     assert root.level is Level.SKIP and "may open everything" in root.found.en and "root" in root.found.zh
-    assert doctor.account("", is_root=False) == [] and doctor.fit([root, service])
+    assert checks.account("", is_root=False) == [] and checks.fit([root, service])

@@ -1,4 +1,4 @@
-"""[B] `patrol doctor`: opens every device for some seconds and has what it saw judged by robot/doctor.py.
+"""[B] `patrol doctor`: opens every device for some seconds and has what it saw judged by robot/doctor/checks.py.
 
 While the robot itself runs its devices are its own: then what it says of them at /healthz is taken in place of a look.
 """
@@ -20,10 +20,11 @@ from typing import Any
 import numpy as np
 
 from calibration.files import Calibration
-from robot import computer, credentials, device_texts, doctor, doctor_streams, texts
+from robot import computer, credentials, device_texts, texts
 from robot.config import Settings
-from robot.doctor import Finding, Level, same
-from robot.doctor_devices import CPU, Openers, device_findings
+from robot.doctor import checks, streams
+from robot.doctor.checks import Finding, Level, same
+from robot.doctor.devices import CPU, Openers, device_findings
 from robot.ego_motion import GAP_S
 from robot.errors import DeviceError, DeviceTimeout, ModelError, PatrolError
 from robot.health import NO_BASELINE
@@ -44,14 +45,14 @@ def examine(
     settings: Settings, calibration: Calibration, openers: Openers, seconds: float, say: Callable[[Text], None]
 ) -> tuple[list[Finding], bool]:
     """Returns every finding, and whether a running robot was asked in place of the devices; `say` hears what is being done."""
-    findings = doctor.calibration_findings(calibration, settings, dt.datetime.now(dt.UTC))
+    findings = checks.calibration_findings(calibration, settings, dt.datetime.now(dt.UTC))
     health = ask_robot(settings)
     findings += _model(settings, openers, health, say)
     if health is None:
         count = len(settings.cameras) + 1
         say(Text(f"opening {count} devices for {seconds:g} s", f"打开 {count} 个设备，{seconds:g} 秒"))
         findings += device_findings(settings, calibration, openers, seconds)
-        findings.append(doctor.ambient(settings))
+        findings.append(checks.ambient(settings))
         findings.append(_indicator(settings, openers))
         findings += _supplies(settings, openers)
         findings += _place(settings, openers, seconds)
@@ -118,7 +119,7 @@ def from_health(health: Mapping[str, Any]) -> list[Finding]:
         check = "valid" if said.get("alive") and not good else "open"
         findings.append(Finding(check=check, device=name, level=Level.OK if good else Level.FAIL, found=words))
         if said.get("alive") and said.get("declared_hz"):
-            findings.append(doctor_streams.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
+            findings.append(streams.rate(name, float(said.get("rate_hz", 0.0)), float(said["declared_hz"])))
     return findings
 
 
@@ -142,7 +143,7 @@ def _model(
     return [
         Finding(check="model", device="", level=Level.OK, found=Text(f"{digest} as published", f"{digest} 与发布一致")),
         *_provider(settings, session.providers, session.provider_notes, health),
-        doctor.inference(float(np.median(spent_ms))),
+        checks.inference(float(np.median(spent_ms))),
     ]
 
 
@@ -258,17 +259,17 @@ def _usb(settings: Settings, openers: Openers) -> list[Finding]:
         file = openers.device_file(address)
         mbit = computer.usb_mbit(file) if file else None
         if mbit is not None:
-            found.append(doctor.usb(name, mbit, kind))
+            found.append(checks.usb(name, mbit, kind))
     return found
 
 
 def _computer(settings: Settings) -> list[Finding]:
     disk, root = computer.disk(Path(settings.store.path).parent), Path(settings.computer.root)
     return [
-        doctor.disk(disk.free_bytes, disk.share),
-        doctor.disk_write(disk.write_s, disk.problem),
-        doctor.evidence(computer.disk(Path(settings.evidence.folder)).problem),
-        doctor.clock(*computer.clock()),
-        doctor.temperature(computer.hottest_c(root)),
-        doctor.power(computer.throttled_flags(root)),
+        checks.disk(disk.free_bytes, disk.share),
+        checks.disk_write(disk.write_s, disk.problem),
+        checks.evidence(computer.disk(Path(settings.evidence.folder)).problem),
+        checks.clock(*computer.clock()),
+        checks.temperature(computer.hottest_c(root)),
+        checks.power(computer.throttled_flags(root)),
     ]

@@ -21,7 +21,7 @@ import numpy as np
 from calibration import files
 from calibration.files import Calibration
 from robot import config
-from robot.bench_simulators import simulated_station
+from robot.bench.simulators import simulated_station
 from robot.config import Settings
 from robot.detect import FaceSession
 from robot.errors import ConfigError, DeviceError

@@ -32,7 +32,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed
 
 from robot import event_data, events
-from robot.bench_station import Parts, Recording, at_size, settle
+from robot.bench.station import Parts, Recording, at_size, settle
 from robot.config import StreamSettings
 from robot.detect import Detector
 from robot.events import EventFactory
@@ -146,7 +146,7 @@ class _Station:
         self._stream.start()
 
     def serve(self, seconds: float, ticks: _Ticks) -> dict[str, Any]:
-        command = [sys.executable, "-m", "robot.bench_stream", str(self._stream.port), str(self._clients)]
+        command = [sys.executable, "-m", "robot.bench.stream", str(self._stream.port), str(self._clients)]
         memory = [_memory_mb()]
         with (
             subprocess.Popen(

@@ -64,7 +64,7 @@ def _kills(path: Path, kills: int, seed: int) -> dict[str, Any]:
     told = 0
     for _ in range(kills):
         with subprocess.Popen(
-            [sys.executable, "-m", "robot.bench_store", str(path)],
+            [sys.executable, "-m", "robot.bench.store", str(path)],
             stdout=subprocess.PIPE,
             text=True,
             start_new_session=True,

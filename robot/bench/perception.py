@@ -22,8 +22,8 @@ import cv2
 import numpy as np
 
 from robot import memory
-from robot.bench_stages import NETWORK, REST, Stopwatch, watched
-from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
+from robot.bench.stages import NETWORK, REST, Stopwatch, watched
+from robot.bench.station import SETTLE_S, Parts, Recording, Tick, at_size, settle
 from robot.detect import Detector, FaceSession
 from robot.outcome import StepResult
 from robot.pipeline import Pipeline

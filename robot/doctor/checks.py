@@ -1,4 +1,4 @@
-"""What `patrol doctor` makes of measured values: one finding a check, good, worth a look, or bad; of what devices sent in robot/doctor_streams.py. Pure: others measure.
+"""What `patrol doctor` makes of measured values: one finding a check, good, worth a look, or bad; of what devices sent in robot/doctor/streams.py. Pure: others measure.
 
 Limits say what they are for; where health (robot/health.py) has the same one, it is taken from there.
 """
@@ -45,7 +45,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One check and what came of it."""
 
     check: str
-    """Key of robot/doctor_texts.py."""
+    """Key of robot/doctor/texts.py."""
     device: str
     level: Level
     found: Text

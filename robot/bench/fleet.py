@@ -1,6 +1,6 @@
 """`patrol bench fleet`: a hundred robots' uplinks on one broker, a cut, and what is left of events over killed brokers and robots.
 
-The robots are real: databases, outboxes, uplinks, connections (robot/bench_fleet_robots.py); so are the brokers (mosquitto, and where
+The robots are real: databases, outboxes, uplinks, connections (robot/bench/fleet_robots.py); so are the brokers (mosquitto, and where
 nats-server is installed a cluster of three, one of whose nodes is killed). The control centre is a subscriber with a lasting session. Delays are on the one monotonic clock of the machine, from making an event to its arrival.
 """
 
@@ -25,8 +25,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from robot.bench_fleet_brokers import HOST, Mosquitto, NatsCluster, program, subscribe
-from robot.bench_fleet_robots import SITE
+from robot.bench.fleet_brokers import HOST, Mosquitto, NatsCluster, program, subscribe
+from robot.bench.fleet_robots import SITE
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
 
@@ -65,7 +65,7 @@ class _Robots:
     def __init__(self, folder: Path, address: str, count: int, rate_hz: float, total: int, hold_s: float) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         values = [folder, address, count, rate_hz, total, hold_s]
-        self._command = [sys.executable, "-m", "robot.bench_fleet_robots", *map(str, values)]
+        self._command = [sys.executable, "-m", "robot.bench.fleet_robots", *map(str, values)]
         self.start()
 
     def start(self) -> None:

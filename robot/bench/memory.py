@@ -22,7 +22,7 @@ import msgspec
 import numpy as np
 
 from robot.attention import CROP_PX, CROPS_MAX
-from robot.bench_station import SETTLE_S, Parts, Recording, Tick, settle
+from robot.bench.station import SETTLE_S, Parts, Recording, Tick, settle
 from robot.detect import Detector
 from robot.outcome import Acknowledge
 from robot.pipeline import Pipeline
@@ -34,6 +34,8 @@ TRACED_KB_PER_MIN, RESIDENT_MB_PER_H = 4.0, 1.0
 """Growth that is let pass: a table's next size, rounding. A leak of ten bytes in every step would be 5 kB a minute."""
 _MINUTE_NS = 60_000_000_000
 _LINES, _SAMPLES = 8, 40
+_ROOT = Path(__file__).resolve().parents[2]
+"""Where the packages are."""
 
 
 def run_bench(parts: Parts, recording: Recording, minutes: float = MINUTES) -> dict[str, Any]:
@@ -131,8 +133,7 @@ def _later(tick: Tick, by_ns: int) -> Tick:
 
 def _snapshot() -> tracemalloc.Snapshot:
     gc.collect()
-    root = Path(__file__).resolve().parents[1]
-    own = [tracemalloc.Filter(True, str(root / package / "*")) for package in ("robot", "models", "calibration")]
+    own = [tracemalloc.Filter(True, str(_ROOT / package / "*")) for package in ("robot", "models", "calibration")]
     own.append(tracemalloc.Filter(False, __file__))
     return tracemalloc.take_snapshot().filter_traces(own)
 
@@ -141,7 +142,7 @@ def _grown(early: tracemalloc.Snapshot, late: tracemalloc.Snapshot) -> list[str]
     """Returns the project's lines that hold more than at first, most first: where, how much, how many objects."""
     lines = [line for line in late.compare_to(early, "lineno") if line.size_diff > 0]
     return [
-        f"{'/'.join(Path(line.traceback[0].filename).parts[-2:])}:{line.traceback[0].lineno} +{line.size_diff} B, {line.count_diff:+d}"
+        f"{Path(line.traceback[0].filename).relative_to(_ROOT)}:{line.traceback[0].lineno} +{line.size_diff} B, {line.count_diff:+d}"
         for line in sorted(lines, key=lambda line: -line.size_diff)[:_LINES]
     ]
 

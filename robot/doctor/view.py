@@ -9,9 +9,9 @@ import msgspec
 from rich.table import Table
 from rich.text import Text as Styled
 
-from robot import doctor
-from robot.doctor import Finding, Level
-from robot.doctor_texts import BESIDE, CHECKS, FIT, HEADINGS, LEVELS, UNFIT
+from robot.doctor import checks
+from robot.doctor.checks import Finding, Level
+from robot.doctor.texts import BESIDE, CHECKS, FIT, HEADINGS, LEVELS, UNFIT
 
 _STYLES = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "bold white on red", Level.SKIP: "dim"}
 
@@ -48,9 +48,9 @@ def verdict(findings: Sequence[Finding], beside: bool, language: str) -> str:
 def as_json(robot: str, findings: Sequence[Finding], beside: bool) -> dict[str, Any]:
     """Returns what `--json` prints (schema `patrol.doctor/1`)."""
     return {
-        "schema": doctor.SCHEMA,
+        "schema": checks.SCHEMA,
         "robot": robot,
-        "fit": doctor.fit(findings),
+        "fit": checks.fit(findings),
         "robot_running": beside,
         "findings": [
             msgspec.to_builtins(finding) | {"found": finding.found.en} | _advice(finding) for finding in findings

@@ -1,6 +1,6 @@
 """Many robots' uplinks in one process, for `patrol bench fleet`: each with a database, an outbox and a connection of its own.
 
-    python -m robot.bench_fleet_robots FOLDER BROKER ROBOTS RATE_HZ EVENTS HOLD_S
+    python -m robot.bench.fleet_robots FOLDER BROKER ROBOTS RATE_HZ EVENTS HOLD_S
 
 Every robot makes an event of a screening's size RATE_HZ times a second until it has made EVENTS; the process ends when all outboxes are empty, and
 prints what it used. It may be killed at any time and started again on the same folder.

@@ -30,7 +30,7 @@ from typing import Any
 from websockets.exceptions import ConnectionClosed, WebSocketException
 from websockets.sync.client import ClientConnection, connect
 
-from robot.bench_simulators import simulated_station
+from robot.bench.simulators import simulated_station
 from robot.errors import DeviceError
 from robot.store_reader import StoreReader
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from robot import config
 from robot.app import App
-from robot.bench_simulators import simulated_station
+from robot.bench.simulators import simulated_station
 from robot.errors import DeviceError
 from robot.store_reader import StoreReader
 

@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from robot.bench_simulators import simulated_station
+from robot.bench.simulators import simulated_station
 from robot.errors import DeviceError
 
 READY_MAX_S = 3.0

@@ -1,4 +1,4 @@
-"""[B] The doctor's look at cameras, thermal sensor and plate: all opened and watched at once, and what they sent handed to robot/doctor_streams.py."""
+"""[B] The doctor's look at cameras, thermal sensor and plate: all opened and watched at once, and what they sent handed to robot/doctor/streams.py."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import Any, Protocol
 import numpy as np
 
 from calibration.files import Calibration
-from robot import calibrated, doctor_streams
+from robot import calibrated
 from robot.blind import shows_nothing
 from robot.config import Settings
 from robot.credentials import Credentials
 from robot.detect import Detector, FaceSession
-from robot.doctor import Finding, Level
-from robot.doctor_streams import Stream
+from robot.doctor import streams
+from robot.doctor.checks import Finding, Level
+from robot.doctor.streams import Stream
 from robot.errors import DeviceTimeout, PatrolError
 from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
@@ -85,29 +86,29 @@ def device_findings(settings: Settings, calibration: Calibration, openers: Opene
     findings: list[Finding] = []
     for camera in settings.cameras:
         optic, one = calibration.cameras[camera.name], _stream(camera.name, camera.rate_hz, seen[camera.name], seconds)
-        findings += doctor_streams.stream(one)
+        findings += streams.stream(one)
         if one.t_mono_ns:
             pictures = _pictures(seen[camera.name].shots)
             blind = bool(pictures) and all(map(shows_nothing, pictures))
             one = replace(one, grey=[_grey(picture) for picture in pictures], blind=blind)
-            findings += [doctor_streams.size(one, optic), *doctor_streams.pictures(one)]
+            findings += [streams.size(one, optic), *streams.pictures(one)]
     if settings.reference.readback:
-        findings += doctor_streams.plate(seen["plate"].readings, seen["plate"].error)
+        findings += streams.plate(seen["plate"].readings, seen["plate"].error)
     one = _stream("thermal", settings.thermal.rate_hz, seen["thermal"], seconds)
-    findings += doctor_streams.stream(one)
+    findings += streams.stream(one)
     if not one.t_mono_ns:
         return findings
-    size = doctor_streams.size(one, calibration.thermal)
+    size = streams.size(one, calibration.thermal)
     findings.append(size)
     if size.level is Level.FAIL:
         return findings
     frames = seen["thermal"].frames
-    findings.append(doctor_streams.moves(frames))
-    findings.append(doctor_streams.noise([frame.temp_c for frame in frames], calibration))
+    findings.append(streams.moves(frames))
+    findings.append(streams.noise([frame.temp_c for frame in frames], calibration))
     uniformity = Uniformity(calibration.radiometry, calibration.thermal.height_px, calibration.thermal.width_px)
     # What the correction hands out is good until the next call only.
     corrected = [replace(even, temp_c=even.temp_c.copy()) for even in map(uniformity.correct, frames)]
-    findings.append(doctor_streams.reference(corrected, calibration, settings))
+    findings.append(streams.reference(corrected, calibration, settings))
     findings.append(_faces(settings, calibration, openers, seen, corrected))
     return findings
 

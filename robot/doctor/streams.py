@@ -13,7 +13,7 @@ import numpy as np
 from calibration.files import Calibration, OpticCalibration
 from robot import device_texts
 from robot.config import Settings
-from robot.doctor import Finding, Level, graded, same
+from robot.doctor.checks import Finding, Level, graded, same
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.stuck import ThermalStuck

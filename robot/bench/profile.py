@@ -1,6 +1,6 @@
 """Draws docs/images/profile.svg from the figures of `patrol bench perception`: what each stage has of a tick, one bar a size.
 
-`python -m robot.bench_profile FIGURES.json PICTURE.svg`
+`python -m robot.bench.profile FIGURES.json PICTURE.svg`
 """
 
 from __future__ import annotations
@@ -84,7 +84,9 @@ def main(arguments: list[str]) -> int:
         figures = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
         Path(arguments[1]).write_text(drawing(figures.get("figures", figures)), encoding="utf-8")
     except (OSError, ValueError, KeyError, AttributeError) as error:
-        print(f"bench_profile: {arguments[0]}: no figures of `patrol bench perception`: {error!r}", file=sys.stderr)
+        print(
+            f"robot.bench.profile: {arguments[0]}: no figures of `patrol bench perception`: {error!r}", file=sys.stderr
+        )
         return 2
     return 0
 

@@ -21,7 +21,7 @@ import numpy as np
 
 from calibration.files import OpticCalibration
 from robot import memory
-from robot.bench_station import SETTLE_S, Parts, Recording, Tick, at_size, settle
+from robot.bench.station import SETTLE_S, Parts, Recording, Tick, at_size, settle
 from robot.detect import Detector, FaceSession
 from robot.errors import DeviceError
 from robot.pipeline import Pipeline

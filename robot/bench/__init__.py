@@ -1,0 +1,1 @@
+"""What `patrol bench` measures: a bench in each file, and the station, brokers and clocks that they share."""
