@@ -36,7 +36,7 @@ run: $(STAMP)  ## the simulated station and the robot; Ctrl-C ends both
 calibrate-demo: $(STAMP)  ## calibrate a simulated robot unattended; the true error of every figure at the end
 	@$(BIN)/patrol-sim calibrate-demo $(ARGS)
 
-faults: $(STAMP)  ## the fault matrix: every row breaks one thing before the unchanged robot (ten minutes)
+faults: $(STAMP)  ## the fault matrix: every row breaks one thing before the unchanged robot (a quarter of an hour)
 	@mkdir -p build
 	@$(BIN)/python tests/faults/matrix.py --json build/faults.json --markdown build/faults.md $(ARGS)
 

@@ -1,4 +1,4 @@
-"""`patrol`: run | demo | watch | check-config | doctor | replay | bench.
+"""`patrol`: run | demo | watch | check-config | dark | doctor | replay | bench.
 
 Exit codes: 0 done, 1 a figure or a device is not as it should be, 2 wrong arguments or settings, 70 a bug.
 """
