@@ -75,7 +75,9 @@ def _add_watch(commands: Commands) -> None:
 
 
 def _add_check_config(commands: Commands) -> None:
-    check = commands.add_parser("check-config", help="every problem of a configuration at once")
+    check = commands.add_parser(
+        "check-config", help="every problem of a configuration: of its keys, then of addresses and files"
+    )
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
 
