@@ -92,6 +92,26 @@ def test_every_key_is_explained_above_where_it_first_stands(path: Path) -> None:
             seen.add(key[1])
 
 
+@example
+def test_ranges_that_are_named_are_those_of_the_settings(path: Path) -> None:
+    number = r"(\d+(?:\.\d+)?)"
+    section, comment, held = "", "", 0
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if header := re.fullmatch(r"\[+(\w+)\]+", line):
+            section = header[1]
+        elif key := re.match(r"#?(\w+) = ", line):
+            fields = msgspec.inspect.type_info(section_types()[section]).fields  # type: ignore[attr-defined]
+            (kind,) = (field.type for field in fields if field.encode_name == key[1])
+            named = [(float(low), float(high)) for low, high in re.findall(rf"{number} to {number}", comment)]
+            most = [float(high) for high in re.findall(rf"{number} at most", comment)]
+            if isinstance(kind, msgspec.inspect.IntType | msgspec.inspect.FloatType):
+                assert not named or (kind.ge, kind.le) in named, f"{section}.{key[1]}: {named}"
+                assert not most or kind.le in most, f"{section}.{key[1]}: {most}"
+                held += bool(named or most)
+        comment = f"{comment} {line[2:]}" if line.startswith("# ") else ""
+    assert held >= 20
+
+
 @pytest.mark.parametrize("name", ["raspberry-pi", SHORT])
 def test_a_robots_example_passes_check_config_with_a_calibration_made_on_the_spot(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
