@@ -7,7 +7,6 @@ range and calibration the parallax between the sensors is right at every distanc
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -200,7 +199,8 @@ class RoiLimits:
     blur_share: float = 0.3
     """Largest uncertainty of the place, as a share of the face's width."""
     smear_px: float = 1.5
-    """So far a face may go by within the sensor's time constant: the warm spots of a faster one are shown too cool (docs/thermometry.md)."""
+    """So far a face may go by within the sensor's time constant, whoever moves, the person or the robot: the warm spots of a faster one are
+    shown too cool (docs/thermometry.md)."""
 
 
 def default_face_px_min(thermal_width_px: int) -> float:
@@ -225,9 +225,12 @@ def thermal_rois(
     # Joined, then shaped: np.array of a list of arrays takes three times as long.
     positions = np.concatenate([track.position_m for track in tracks]).reshape(-1, 3)
     landmarks = np.concatenate([track.landmark_rays for track in tracks]).reshape(-1, 5, 3)
-    points = (positions[:, None, :] + landmarks).reshape(-1, 3)
-    pixels, depths = thermal.project(points)
-    pixels = pixels.reshape(-1, 5, 2)
+    velocities = np.concatenate([track.velocity_m_s for track in tracks]).reshape(-1, 3)
+    points = positions[:, None, :] + landmarks
+    later = points[:, 0] + velocities * TIME_CONSTANT_S
+    pixels, depths = thermal.project(np.concatenate([points.reshape(-1, 3), later]))
+    later_px, depths = pixels[5 * len(tracks) :], depths[: 5 * len(tracks)]
+    pixels = pixels[: 5 * len(tracks)].reshape(-1, 5, 2)
     distance = length(positions - thermal.position_m)
     depth = np.maximum((depths[::5] + depths[1::5]) / 2, 0.05)
     face_px = thermal.focal_px * FACE_WIDTH_M / depth
@@ -237,17 +240,21 @@ def thermal_rois(
     centers = (eyes[:, 0] + eyes[:, 1]) / 2
     up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
     up /= np.maximum(length(up), 1e-6)[:, None]
+    moved = later_px - pixels[:, 0]
+    smear_px, smear_up_px = length(moved), np.abs(np.einsum("nk,nk->n", moved, up))
     # Pixels behind the sensor are NaN, which lies nowhere.
     at = np.flatnonzero(thermal.inside(centers) & np.isfinite(up[:, 0]))
     columns = zip(
         at.tolist(), centers[at].tolist(), up[at].tolist(), face_px[at].tolist(), distance[at].tolist(), sd_px[at].tolist(),
-        eyes[at],
+        smear_px[at].tolist(), smear_up_px[at].tolist(), eyes[at],
         strict=True,
     )  # fmt: skip
     rois = []
-    for index, center, upwards, width_px, distance_m, place_sd_px, own_eyes in columns:
+    for index, center, upwards, width_px, distance_m, place_sd_px, own_smear_px, along_px, own_eyes in columns:
         track = tracks[index]
-        reason = _reason(track, t_mono_ns, center, width_px, place_sd_px, thermal, limits, reference_roi_px)
+        reason = _reason(
+            track, t_mono_ns, center, width_px, place_sd_px, own_smear_px, thermal, limits, reference_roi_px
+        )
         rois.append(
             ThermalRoi(
                 track_id=track.track_id,
@@ -260,6 +267,7 @@ def thermal_rois(
                 position_sd_px=place_sd_px,
                 reason=reason,
                 tilt_sd_px=tilt_sd_rad * thermal.focal_px,
+                smear_up_px=along_px,
             )
         )
     # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
@@ -305,6 +313,7 @@ def _reason(
     center_px: Sequence[float],
     face_px: float,
     sd_px: float,
+    smear_px: float,
     thermal: Optic,
     limits: RoiLimits,
     reference_roi_px: tuple[int, int, int, int] | None,
@@ -322,19 +331,9 @@ def _reason(
         return Reason.OCCLUDED
     if abs(track.yaw_rad) > limits.yaw_max_rad:
         return Reason.EXTREME_POSE
-    if sd_px > max(limits.blur_share * face_px, 1.5) or _smear_px(track, thermal) > limits.smear_px:
+    if sd_px > max(limits.blur_share * face_px, 1.5) or smear_px > limits.smear_px:
         return Reason.MOVING_BLUR
     return None
-
-
-def _smear_px(track: Track, thermal: Optic) -> float:
-    """Returns how far a face goes across the thermal image within a time constant of the sensor, whoever moves: the person or the robot."""
-    x, y, z = (a - b for a, b in zip(track.position_m.tolist(), thermal.origin_m, strict=True))
-    vx, vy, vz = track.velocity_m_s.tolist()
-    across = math.hypot(y * vz - z * vy, z * vx - x * vz, x * vy - y * vx)
-    rate_rad_s = across / max(x * x + y * y + z * z, 0.01)
-    smear_px: float = thermal.focal_px * TIME_CONSTANT_S * rate_rad_s
-    return smear_px
 
 
 def _touches(x: float, y: float, face_px: float, roi_px: tuple[int, int, int, int]) -> bool:

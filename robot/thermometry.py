@@ -224,7 +224,7 @@ class Thermometer:
         bare_c = self._limit_c(self._limits.bare_share, excess_c)
         # What is colder than the air is no glass on a face, but a hole where something hot was cut out.
         glass_below = bare_c < strip.below_c <= excess_c + self._limits.colder_than_air_c
-        eyes_c = self._limit_c(self._limits.eyes_share(face_px, self._sigma_px), excess_c)
+        eyes_c = self._limit_c(self._limits.eyes_share(face_px, math.hypot(self._sigma_px, roi.smear_up_px)), excess_c)
         bare = upper_c - samples.eyes_median_c[index] <= eyes_c and not glass_below
         regions: _Readable = {}
         if bare:
@@ -237,15 +237,16 @@ class Thermometer:
             regions |= {RoiName.UPPER_FACE: _Maximum(upper_c, narrow=narrow), RoiName.CANTHI: eyes}
         elif hot:
             return Reason.IMPLAUSIBLE  # not glasses, and what is left of the forehead may be mixed with what is hot
-        forehead = self._forehead(samples, index, strip, bare, face_px, excess_c)
+        forehead = self._forehead(samples, index, strip, bare, roi, excess_c)
         if forehead is not None:
             regions[RoiName.FOREHEAD] = forehead
         return self._wide(regions, face_px)
 
     def _forehead(
-        self, samples: Samples, index: int, strip: Strip, bare: bool, face_px: float, excess_c: float
+        self, samples: Samples, index: int, strip: Strip, bare: bool, roi: ThermalRoi, excess_c: float
     ) -> _Maximum | None:
         """Returns what the forehead shows, or None where too little of it is bare."""
+        face_px = roi.face_px
         if strip.height * face_px < self._limits.strip_px:
             return None
         # Where the face is smaller than it was taken for, the strip above its glasses begins below the region; below the strip, between the lenses, are the eyes.
@@ -257,7 +258,7 @@ class Thermometer:
         plateau = int(np.count_nonzero(forehead_c >= plateau_c)) / len(forehead_c)
         if plateau * FOREHEAD_AREA * face_px**2 < self._limits.plateau_px2:
             return None
-        return _Maximum(raw_c, strip.shown(face_px, excess_c, self._sigma_px))
+        return _Maximum(raw_c, strip.shown(face_px, excess_c, self._sigma_px, roi.smear_up_px))
 
     def _limit_c(self, share: float, excess_c: float) -> float:
         return max(share * excess_c, self._limits.bare_floor_c)

@@ -228,6 +228,8 @@ class ThermalRoi:
     reason: Reason | None = None
     tilt_sd_px: float = 0.0
     """What a robot that shakes adds to it, up and down; 0 while it stands firm."""
+    smear_up_px: float = 0.0
+    """How far the face goes by along `up_px`, either way, within a time constant of the sensor."""
 
 
 @dataclass(frozen=True, slots=True)
