@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot.bare_skin import kept, strip_of
+from robot.bare_skin import Strip, kept, strip_of
 from robot.face_sampling import ROW_SHARE
 
 ROWS = 20
@@ -83,3 +83,34 @@ def test_the_middle_of_a_band_is_the_convolution_of_a_box_with_a_gaussian() -> N
     fine = np.linspace(-10, 10, 20_001)
     spread = np.exp(-(fine**2) / (2 * 0.85**2))
     assert kept(1.7, 0.85) == pytest.approx(spread[np.abs(fine) <= 0.85].sum() / spread.sum(), abs=1e-3)
+
+
+def _seen_moving(height_px: float, sigma_px: float, smear_px: float) -> tuple[float, float]:
+    """Returns what the warmest spot of a moving strip keeps, and how high it looks where a third of what it stands out by is lost."""
+    step_px = 0.02
+    fine = np.arange(-25, 25, step_px)
+    spread, trail = np.exp(-0.5 * (fine / sigma_px) ** 2), np.exp(-np.abs(fine) / smear_px) * (fine >= 0)
+    box = (np.abs(fine) < height_px / 2).astype(float)
+    seen = np.convolve(np.convolve(box, spread / spread.sum(), "same"), trail / trail.sum(), "same")
+    return float(seen.max()), float((seen > seen.max() - 1 / 3).sum()) * step_px
+
+
+@pytest.mark.parametrize("height_px", [4.5, 5.5, 6.5])
+@pytest.mark.parametrize("smear_px", [0.4, 0.8, 1.2])
+def test_a_strip_that_moves_is_shown_as_much_less_as_slow_elements_say(height_px: float, smear_px: float) -> None:
+    keeps, looks_px = _seen_moving(height_px, 0.81, smear_px)
+    still, _ = _seen_moving(height_px, 0.81, 0.01)
+    strip = Strip(5, 5, 0.25, 9.0)
+    face_px = looks_px / strip.height
+    less = strip.shown(face_px, 12.0, 0.81) - strip.shown(face_px, 12.0, 0.81, smear_px)
+    assert less == pytest.approx(9.0 / 12.0 * (still - keeps), abs=0.012)
+
+
+@given(temperatures, st.floats(2.5, 20.0), st.floats(5.0, 60.0), st.floats(0.3, 2.0), st.floats(0.0, 2.0))
+def test_a_movement_never_shows_more(
+    rows_c: list[float], excess_c: float, face_px: float, sigma_px: float, smear_px: float
+) -> None:
+    strip = strip_of(rows_c, excess_c)
+    still = strip.shown(face_px, excess_c, sigma_px)
+    assert strip.shown(face_px, excess_c, sigma_px, smear_px) <= still + 1e-12
+    assert strip.shown(face_px, excess_c, sigma_px, 0.0) == still

@@ -16,6 +16,7 @@ from robot.registration import (
     FACE_WIDTH_M,
     RANGE_SD_SHARE,
     REACH_M,
+    TIME_CONSTANT_S,
     RoiLimits,
     default_face_px_min,
     head_yaw_rad,
@@ -47,6 +48,11 @@ def rois_of(
 def reason_of(track: Track, **changes: object) -> Reason | None:
     (roi,) = rois_of([track], **changes)  # type: ignore[arg-type]
     return roi.reason
+
+
+def _only(track: Track) -> ThermalRoi:
+    (roi,) = rois_of([track])
+    return roi
 
 
 # Faces become places.
@@ -254,6 +260,19 @@ def test_who_comes_nearer_is_no_blur() -> None:
     place = on_bearing(1.4, 3.0, 1.65)
     towards = -2.0 * np.array(place) / np.linalg.norm(place)
     assert reason_of(ideal_track(place, CAMERA, velocity_m_s=towards * (1, 1, 0))) is None
+
+
+def test_who_comes_nearer_rises_in_the_picture_and_who_crosses_does_not() -> None:
+    place = [1.2, 0.0, 1.6]
+    comes = _only(ideal_track(place, CAMERA, velocity_m_s=np.array([-1.2, 0.0, 0.0])))
+    crosses = _only(ideal_track(place, CAMERA, velocity_m_s=np.array([0.0, 0.8, 0.0])))
+    later = _only(ideal_track([1.2 - 1.2 * TIME_CONSTANT_S, 0.0, 1.6], CAMERA))
+    assert (
+        comes.smear_up_px == pytest.approx(math.dist(comes.eyes_px[0], later.eyes_px[0]), abs=0.05)
+        and comes.smear_up_px > 0.5
+    )
+    assert crosses.smear_up_px < 0.1
+    assert _only(ideal_track(place, CAMERA)).smear_up_px == 0.0
 
 
 def test_a_nearer_head_hides_the_farther_one() -> None:
