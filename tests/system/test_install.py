@@ -94,6 +94,15 @@ def test_everything_is_put_in_place_and_again_changes_nothing(machine: Machine) 
     assert machine.log.read_text().count("install --quiet") == installs, "nothing was made again"
 
 
+def test_what_an_earlier_build_left_goes_into_no_release(machine: Machine) -> None:
+    left, mine = machine.source / "build/lib/robot/gone.py", machine.source / "build/drawn.png"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    mine.touch()
+    assert machine.run("install").returncode == 0
+    assert not left.exists() and mine.exists()
+
+
 def test_an_interrupted_installation_is_finished(machine: Machine) -> None:
     machine.run("install")
     complete = machine.root / "opt/patrol/releases" / machine.current / "complete"
