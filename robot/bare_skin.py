@@ -17,8 +17,6 @@ _EDGE_SHARE = 0.25
 """Of the face's excess over the air: what is colder than its warmest row by more is no part of the strip."""
 _REACH = round(0.35 / ROW_SHARE)
 """So many rows below the warmest one, a third of a face, glasses would show, wherever exactly the face was placed."""
-
-
 _EDGE_SD = 0.44
 """Standard deviations of the point spread within an edge at which two thirds of a contrast are left."""
 
@@ -62,8 +60,6 @@ def _kept_moving(height_px: float, sigma_px: float, smear_px: float) -> float:
     what it stands out by is lost: by 0.44 σ at either edge. Against the convolution itself right to 0.015 for strips of 4 to 6.5 pixels and
     movements of up to 1.3.
     """
-    if smear_px == 0:
-        return 1.0
     whole_px = height_px + 2 * _EDGE_SD * sigma_px
     return kept(whole_px, math.hypot(sigma_px, smear_px)) / kept(whole_px, sigma_px)
 

@@ -331,7 +331,8 @@ def _reason(
         return Reason.OCCLUDED
     if abs(track.yaw_rad) > limits.yaw_max_rad:
         return Reason.EXTREME_POSE
-    if sd_px > max(limits.blur_share * face_px, 1.5) or smear_px > limits.smear_px:
+    # Who is out of the lens's reach a time constant later goes by so far that no number tells it (NaN).
+    if sd_px > max(limits.blur_share * face_px, 1.5) or not smear_px <= limits.smear_px:
         return Reason.MOVING_BLUR
     return None
 

@@ -64,7 +64,8 @@ def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
     keeps out of their way; on the others there is the crowd alone.
     """
     rng = np.random.default_rng([seed, number, _SPIN])
-    shares = {name: share for name, share in RIGS.items() if not robots or any(one.family == name for one in robots)}
+    families = {one.family for one in robots} or set(RIGS)
+    shares = {name: share for name, share in RIGS.items() if name in families}
     name = str(rng.choice(tuple(shares), p=np.array(tuple(shares.values())) / sum(shares.values())))
     ambient_c, fever_c = float(rng.uniform(*AMBIENT_C)), float(rng.uniform(37.5, 38.2))
     physiology = PhysiologyFile(febrile_c=(fever_c, fever_c + float(rng.uniform(0.3, 1.8))))

@@ -71,7 +71,7 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: 
     )
 
 
-def site_offsets(regions: Iterable[str], physiology_sd_c: float = PHYSIOLOGY_SD_C) -> dict[str, SiteOffset]:
+def site_offsets(regions: Iterable[str], physiology_sd_c: float) -> dict[str, SiteOffset]:
     """Returns the offsets from skin to body, by region, as a site calibration over the simulator's people would have found them."""
     return {name: _site_offset(name, physiology_sd_c) for name in regions}
 
