@@ -76,7 +76,7 @@ def _add_watch(commands: Commands) -> None:
 
 def _add_check_config(commands: Commands) -> None:
     check = commands.add_parser(
-        "check-config", help="every problem of a configuration: of its keys, then of addresses and files"
+        "check-config", help="every problem of a configuration: of its keys, of addresses and of files"
     )
     check.add_argument("config", type=Path, metavar="FILE")
     check.set_defaults(command=_check_config)
@@ -187,15 +187,11 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    from robot import config, service_account
-    from robot.preflight import problems
+    from robot import preflight, service_account
 
     file = options.config.absolute()  # the service has a folder of its own
     service_account.become(file)
-    settings = config.load(file)
-    found = problems(settings)
-    if found:
-        raise ConfigError(found)
+    settings = preflight.checked(file)
     cameras = "1 camera" if len(settings.cameras) == 1 else f"{len(settings.cameras)} cameras"
     print(f"{options.config}: {cameras}, thermal sensor and calibration fit together")
     return 0
@@ -228,19 +224,15 @@ def _doctor(options: argparse.Namespace) -> int:
     from rich.console import Console
 
     from calibration import files
-    from robot import config, service_account
+    from robot import preflight, service_account
     from robot.doctor import checks, view
     from robot.doctor.run import examine
-    from robot.preflight import problems
 
     if not 3.0 <= options.seconds <= 600.0:
         raise ConfigError([f"--seconds {options.seconds:g}: from 3 (the plate must be steady for two) to 600"])
     file = options.config.absolute()  # the service has a folder of its own
     account = service_account.become(file)
-    settings = config.load(file)
-    found = problems(settings)
-    if found:
-        raise ConfigError(found)
+    settings = preflight.checked(file)
     calibration = files.load(Path(settings.calibration.file))
     progress = Console(stderr=True)
     findings, beside = examine(

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
-from robot.config_rules import UPLINK_FILES, contradictions, file_address
-from robot.strict_toml import convert, read_table
+from robot.config_rules import UPLINK_FILES, contradictions, file_address, unusable_paths
+from robot.errors import ConfigError
+from robot.strict_toml import convert, read_table, salvaged
 
 NAME_IN_WORDS = 'a name of up to 64 letters, digits, ".", "_" and "-" that begins with a letter or digit'
 Name = Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z", description=NAME_IN_WORDS)]
@@ -333,6 +334,24 @@ def parse(table: dict[str, Any], base: Path) -> Settings:
 def load(path: Path) -> Settings:
     """Returns the settings in a TOML file; raises ConfigError with every problem."""
     return parse(read_table(path), path.resolve().parent)
+
+
+class Examined(NamedTuple):
+    """What may be wrong: as far as it is right it can be looked at further."""
+
+    settings: Settings
+    problems: list[str]
+    wrong: frozenset[str]
+    """Paths of keys whose values in `settings` are not those asked for: they are wrong or missing there."""
+
+
+def examine(table: dict[str, Any], base: Path) -> Examined:
+    """Returns the settings in `table` as `parse` does, but with every problem and without what is wrong."""
+    try:
+        return Examined(parse(table, base), [], frozenset())
+    except ConfigError as error:
+        settings, wrong = salvaged(table, Settings, unusable_paths(table))
+        return Examined(_anchored(settings, base), error.problems, wrong)
 
 
 def sha256(settings: Settings) -> str:

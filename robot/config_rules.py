@@ -70,12 +70,24 @@ def contradictions(table: dict[str, Any]) -> list[str]:
         problems.append(f"record.live_port: {live_port} is stream.port already (choose another)")
     if bool(stream.get("tls_cert")) != bool(stream.get("tls_key")):
         problems.append("stream.tls_cert and stream.tls_key: set both or neither")
+    uplink = _table(table, "uplink")
+    if uplink.get("tls_key") and not uplink.get("tls_cert"):
+        problems.append(
+            "uplink.tls_key: is of no use without uplink.tls_cert (name the certificate, or leave the key out)"
+        )
+    problems.extend(f"{where}: {problem}" for where, problem in unusable_paths(table).items())
+    return problems
+
+
+def unusable_paths(table: dict[str, Any]) -> dict[str, str]:
+    """Returns keys whose texts can name no file, each with what is wrong with it."""
+    found: dict[str, str] = {}
     for where, path in _paths(table):
         if "\0" in path:
-            problems.append(f"{where}: {path!r} holds a zero byte (name a file)")
+            found[where] = f"{path!r} holds a zero byte (name a file)"
         elif path.startswith("~") and not _home_known(path):
-            problems.append(f"{where}: {path!r} names the home of an unknown user (give the full path)")
-    return problems
+            found[where] = f"{path!r} names the home of an unknown user (give the full path)"
+    return found
 
 
 def _tracking_problems(table: dict[str, Any], cameras: list[dict[str, Any]]) -> list[str]:

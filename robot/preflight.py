@@ -4,30 +4,47 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from importlib.util import find_spec
 from pathlib import Path
+
+import msgspec
 
 from calibration import files
 from drivers import factory
 from drivers.address import parse as parse_address
-from robot import credentials
-from robot.config import Settings, StreamSettings
+from robot import config, credentials
+from robot.config import Settings, StreamSettings, UplinkSettings
 from robot.errors import CalibrationError, ConfigError
 from robot.optics import Optic, shares_of_view
 from robot.record import problems as record_problems
 from robot.registration import FACE_WIDTH_M, default_face_px_min
 from robot.stream_session import Tokens
+from robot.strict_toml import is_known, read_table
+from robot.tls import server_context
 from robot.uplink import problems as uplink_problems
 
 _SEEN_SHARE = 0.05
 """Of the thermal view. A lens of 20° beside the sensor sees 7 % of it, a neighbour that looks elsewhere 2 to 4 %."""
 
 
-def problems(settings: Settings) -> list[str]:
-    """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell."""
+def checked(file: Path) -> Settings:
+    """Returns the settings in a file; raises ConfigError with everything that can be told: of its keys, and of all that they name."""
+    examined = config.examine(read_table(file), file.resolve().parent)
+    found = [*examined.problems, *problems(examined.settings, examined.wrong)]
+    if found:
+        raise ConfigError(found)
+    return examined.settings
+
+
+def problems(settings: Settings, wrong: Collection[str] = ()) -> list[str]:
+    """Returns what is wrong with addresses, calibration and their fit, beyond what the file alone can tell.
+
+    Nothing is said that depends on a key among `wrong` (paths): their values are not those asked for.
+    """
     found: list[str] = []
-    for where, address, usable in _addresses(settings):
+    addresses = [one for one in _addresses(settings) if is_known(one[0], wrong)]
+    for where, address, usable in addresses:
         scheme, colon, _ = address.strip().partition(":")
         if colon and scheme.lower() not in usable:
             found.append(f"{where}: {scheme}: has no driver here (there are: {', '.join(usable)})")
@@ -36,20 +53,29 @@ def problems(settings: Settings) -> list[str]:
             parse_address(address)
         except ConfigError as error:
             found.extend(f"{where}: {problem}" for problem in error.problems)
-    found.extend(factory.device_problems((where, address) for where, address, _ in _addresses(settings)))
+    found.extend(factory.device_problems((where, address) for where, address, _ in addresses))
     found.extend(factory.pin_problems([("indicator.address", settings.indicator.address), *_supplies(settings)]))
     found.extend(_stream_problems(settings.stream))
     if settings.uplink.broker:
-        found.extend(uplink_problems(settings.uplink))
+        found.extend(uplink_problems(_with_pair(settings.uplink, wrong)))
     found.extend(record_problems(settings.record))
     found.extend(_place_problems(settings))
-    found.extend(_folder_problems(settings))
+    found.extend(_folder_problems(settings, wrong))
+    if not is_known("calibration.file", wrong):
+        return found
     try:
         calibration = files.load(Path(settings.calibration.file))
     except CalibrationError as error:
         return [*found, f"calibration.file: {error}"]
-    found.extend(_calibration_problems(settings, calibration))
+    found.extend(_calibration_problems(settings, calibration, wrong))
     return found
+
+
+def _with_pair(uplink: UplinkSettings, wrong: Collection[str]) -> UplinkSettings:
+    """Returns the settings without certificate and key unless both are known: one of them tells nothing."""
+    if all(is_known(f"uplink.{key}", wrong) for key in ("tls_cert", "tls_key")):
+        return uplink
+    return msgspec.structs.replace(uplink, tls_cert="", tls_key="")
 
 
 def _stream_problems(stream: StreamSettings) -> list[str]:
@@ -59,17 +85,18 @@ def _stream_problems(stream: StreamSettings) -> list[str]:
             Tokens.read(Path(stream.tokens_file))
         except ConfigError as error:
             found.extend(error.problems)
-    for key in ("tls_cert", "tls_key"):
-        path = getattr(stream, key)
-        if path and not os.access(path, os.R_OK):
-            found.append(
-                f"stream.{key}: {path} cannot be read (name an existing PEM file that the robot's user may read)"
-            )
+    if stream.tls_cert and stream.tls_key:  # one without the other is told by the settings' own rules
+        try:
+            server_context(stream.tls_cert, stream.tls_key, "stream")
+        except ConfigError as error:
+            found.extend(error.problems)
     return found
 
 
-def _folder_problems(settings: Settings) -> list[str]:
+def _folder_problems(settings: Settings, wrong: Collection[str]) -> list[str]:
     """What is there already under a name that a file or a folder is to have; a disk that only refuses now is not a matter of settings."""
+    if not is_known("store.path", wrong):  # the others lie beside it
+        return []
     store = Path(settings.store.path)
     found = [f"store.path: {store} is a folder (name a file in it)"] if _there(store) and store.is_dir() else []
     folders = [("store.path", store.parent)]
@@ -78,6 +105,8 @@ def _folder_problems(settings: Settings) -> list[str]:
     if settings.evidence.thermal or settings.evidence.face:
         folders.append(("evidence.folder", Path(settings.evidence.folder)))
     for where, folder in folders:
+        if not is_known(where, wrong):
+            continue
         blocking = next(part for part in (folder, *folder.parents) if _there(part))  # the root is, at least
         if not blocking.is_dir():
             found.append(f"{where}: {blocking} is a file, where a folder is needed (name another place)")
@@ -150,13 +179,14 @@ def _face_problems(face_px_min: float | None, calibration: files.Calibration) ->
     ]
 
 
-def _calibration_problems(settings: Settings, calibration: files.Calibration) -> list[str]:
+def _calibration_problems(settings: Settings, calibration: files.Calibration, wrong: Collection[str]) -> list[str]:
     found = [
         f"cameras[{index}].name: {camera.name!r} is not in the calibration (it has: {', '.join(calibration.cameras)})"
         for index, camera in enumerate(settings.cameras)
-        if camera.name not in calibration.cameras
+        if camera.name not in calibration.cameras and is_known(f"cameras[{index}].name", wrong)
     ]
-    found.extend(view_problems((camera.name for camera in settings.cameras), calibration))
+    if all(is_known(f"cameras[{index}].name", wrong) for index in range(len(settings.cameras))):
+        found.extend(view_problems((camera.name for camera in settings.cameras), calibration))
     found.extend(_face_problems(settings.measurement.face_px_min, calibration))
     sizes_px = factory.thermal_sizes_px(settings.thermal.address)
     size_px = calibration.thermal.width_px, calibration.thermal.height_px
@@ -166,18 +196,21 @@ def _calibration_problems(settings: Settings, calibration: files.Calibration) ->
             f"thermal.address: this sensor sends {sent} pixels, the calibration is of one with {size_px[0]}×{size_px[1]} "
             "(name the calibrated sensor, or calibrate this one)"
         )
-    if calibration.robot != settings.robot.name:
+    if calibration.robot != settings.robot.name and is_known("robot.name", wrong):
         found.append(
             f"calibration.file: {calibration.id} is of robot {calibration.robot!r}, these settings are for "
             f"{settings.robot.name!r}: name that robot's file"
         )
     now = dt.datetime.now(dt.UTC)
-    if files.expired(calibration, now) and settings.calibration.expired == "refuse":
+    refused = settings.calibration.expired == "refuse" and is_known("calibration.expired", wrong)
+    if files.expired(calibration, now) and refused:
         found.append(
             f"calibration.file: {calibration.id} was valid until {calibration.valid_until_utc}: calibrate again, "
             'or set calibration.expired = "warn" to run with a warning'
         )
-    if calibration.reference is None and settings.reference.required and settings.screening.policy != "cohort":
+    plate_needed = settings.reference.required and settings.screening.policy != "cohort"
+    all_known = all(is_known(path, wrong) for path in ("reference.required", "screening.policy"))
+    if calibration.reference is None and plate_needed and all_known:
         found.append(
             "reference.required: the calibration has no reference plate, so nobody would ever be screened; "
             "calibrate the plate, or set reference.required = false and accept the larger uncertainty"

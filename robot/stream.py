@@ -27,7 +27,7 @@ from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
 from robot.live import LiveState, Preview, as_of, wants_pictures
 from robot.store_reader import StoreReader
-from robot.stream_door import Desk, Door, address_of, tls_context, visitors
+from robot.stream_door import Desk, Door, address_of, visitors
 from robot.stream_farewell import INTERNAL_ERROR, Farewells
 from robot.stream_live import LiveView, send_words
 from robot.stream_session import (
@@ -52,6 +52,7 @@ from robot.stream_session import (
     is_loopback,
     parse_since,
 )
+from robot.tls import server_context
 from robot.web import Site
 
 log = logging.getLogger(__name__)
@@ -119,7 +120,7 @@ class StreamServer:
                 f"stream.host: {settings.host} can be reached from other machines, which needs tokens "
                 "(set stream.tokens_file, or stream.host = '127.0.0.1')"
             )
-        self._tls = tls_context(settings)
+        self._tls = server_context(settings.tls_cert, settings.tls_key, "stream") if settings.tls_cert else None
         self._store_path = store_path
         self._get_state = get_state
         self._latest_preview = latest_preview

@@ -1,11 +1,10 @@
-"""Who may open a connection: answers every request for a page, and lets websockets through or not. TLS from files."""
+"""Who may open a connection: answers every request for a page, and lets websockets through or not."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import re
-import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,7 @@ from websockets.http11 import Request, Response
 from websockets.protocol import Event
 
 from robot.config import StreamSettings
-from robot.errors import ConfigError, ProtocolError
+from robot.errors import ProtocolError
 from robot.stream_session import (
     LOCAL,
     Access,
@@ -216,14 +215,3 @@ def _response(answer: Answer, head: bool = False) -> Response:
         }
     )
     return Response(answer.status.value, answer.status.phrase, headers, b"" if head else answer.body)
-
-
-def tls_context(settings: StreamSettings) -> ssl.SSLContext | None:
-    if not settings.tls_cert and not settings.tls_key:
-        return None
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    try:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(f"stream.tls_cert, stream.tls_key: cannot be used ({error})") from error
-    return context

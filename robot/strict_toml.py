@@ -12,7 +12,7 @@ import re
 import tomllib
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -81,11 +81,29 @@ def problems_of(table: dict[str, Any], kind: type[msgspec.Struct], at: str = "")
     return problems
 
 
+def salvaged(table: dict[str, Any], kind: type[T], unusable: Iterable[str] = ()) -> tuple[T, frozenset[str]]:
+    """Returns `table` as a `kind` in which everything that is wrong, or `unusable` (paths), has its default, and the paths of that.
+
+    What has no default is an empty text or list instead. A key that was not there counts as wrong where an unknown one looks like it: it may be meant.
+    """
+    wrong = set(unusable)
+    return _salvaged_struct(table, kind, "", wrong), frozenset(wrong)
+
+
+def is_known(path: str, wrong: Iterable[str]) -> bool:
+    """Returns whether neither the key at `path` nor a table around it is among the paths of what is wrong."""
+    return not any(path == one or path.startswith((f"{one}.", f"{one}[")) for one in wrong)
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """Returns `did you mean 'x'?` for the nearest known word, or all known words when none is near."""
     names = sorted(known)
-    near = difflib.get_close_matches(word, names, n=1, cutoff=0.55)
+    near = _nearest(word, names)
     return f"did you mean {near[0]!r}?" if near else f"known: {', '.join(names)}"
+
+
+def _nearest(word: str, names: Sequence[str]) -> list[str]:
+    return difflib.get_close_matches(word, names, n=1, cutoff=0.55)
 
 
 def _join(path: str, key: str) -> str:
@@ -108,6 +126,42 @@ def _check_struct(table: Any, kind: type[msgspec.Struct], path: str, problems: l
             _check_value(table[name], field.type, here, problems)
         elif field.required:
             problems.append(f"{here}: is missing (add it)")
+
+
+def _salvaged_struct(table: Any, kind: type[T], path: str, wrong: set[str]) -> T:
+    if not isinstance(table, dict):
+        wrong.add(path)
+        table = {}
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    missing = sorted(fields.keys() - table.keys())
+    wrong.update(_join(path, near) for key in table.keys() - fields.keys() for near in _nearest(key, missing))
+    values: dict[str, Any] = {}
+    for name, field in fields.items():
+        here = _join(path, name)
+        if name not in table and not field.required:
+            continue
+        found = _salvaged_value(table.get(name, msgspec.UNSET), field.type, here, wrong)
+        if found is not msgspec.UNSET:
+            values[field.name] = found
+        elif field.required:
+            values[field.name] = () if _struct_within(field.type)[1] else ""
+    return kind(**values)
+
+
+def _salvaged_value(value: Any, expected: Any, path: str, wrong: set[str]) -> Any:
+    """Returns the value as its type wants it, without what is wrong in it; UNSET where nothing is left of it."""
+    struct, in_list = _struct_within(expected)
+    if struct is not None and in_list and isinstance(value, list):
+        return tuple(_salvaged_struct(entry, struct, f"{path}[{index}]", wrong) for index, entry in enumerate(value))
+    if struct is not None and not in_list:
+        return _salvaged_struct(value, struct, path, wrong)
+    problems: list[str] = []
+    if value is not msgspec.UNSET and is_known(path, wrong):
+        _check_value(value, expected, path, problems)
+        if not problems:
+            return msgspec.convert(value, expected)
+    wrong.add(path)
+    return msgspec.UNSET
 
 
 def _check_value(value: Any, expected: Any, path: str, problems: list[str]) -> None:

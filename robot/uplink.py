@@ -31,6 +31,7 @@ from robot.config import UplinkSettings
 from robot.errors import ConfigError, StoreError
 from robot.live import LiveState
 from robot.store_reader import StoredEvent, StoreReader
+from robot.tls import client_context
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -116,9 +117,9 @@ def brokers(settings: UplinkSettings) -> tuple[Broker, ...]:
         problems += [f"uplink.credentials_file: {problem}" for problem in error.problems]
     if any(scheme == "mqtts" for scheme, _, _ in places):
         try:
-            tls = _tls(settings)
-        except (OSError, ssl.SSLError) as error:
-            problems.append(f"uplink.tls_ca, uplink.tls_cert, uplink.tls_key: cannot be used ({error})")
+            tls = client_context(settings.tls_ca, settings.tls_cert, settings.tls_key, "uplink")
+        except ConfigError as error:
+            problems += error.problems
     if settings.credentials_file and any(scheme == "mqtt" for scheme, _, _ in places):
         log.warning("the uplink sends its password without TLS: use mqtts:// unless the network is your own")
     if problems:
@@ -147,13 +148,6 @@ def _place(address: str, problems: list[str]) -> tuple[str, str, int]:
     except ValueError:
         problems.append("uplink.broker: the port is no number from 1 to 65535")
         return "", "", 0
-
-
-def _tls(settings: UplinkSettings) -> ssl.SSLContext:
-    context = ssl.create_default_context(cafile=settings.tls_ca or None)
-    if settings.tls_cert:
-        context.load_cert_chain(settings.tls_cert, settings.tls_key or None)
-    return context
 
 
 def problems(settings: UplinkSettings) -> list[str]:

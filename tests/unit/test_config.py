@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from small_station import settings, table
 
-from robot import config
+from robot import config, preflight
 from robot.config import Settings
 from robot.config_rules import TAKEN_NAMES
 from robot.errors import ConfigError
@@ -189,6 +189,7 @@ def test_between_one_and_eight_cameras() -> None:
         ({"store": {"retention_hours": 1e12}}, "store.retention_hours"),
         ({"stream": {"host": "::"}}, "stream.host"),
         ({"stream": {"tls_key": "k.pem"}}, "stream.tls_cert and stream.tls_key"),
+        ({"uplink": {"tls_key": "k.pem"}}, "uplink.tls_key"),
         ({"stream": {"port": 9000}, "record": {"live_port": 9000}}, "record.live_port"),
         ({"record": {"live_port": 8765}}, "record.live_port"),
         ({"detection": {"providers": "CPUExecutionProvider"}}, "detection.providers"),
@@ -308,11 +309,15 @@ TABLES = {
 
 @given(st.fixed_dictionaries({}, optional=TABLES | {"other": junk}), st.booleans())
 def test_junk_gives_settings_or_a_config_error(tables: dict[str, Any], over_good_ones: bool) -> None:
+    asked = table() | tables if over_good_ones else tables
     try:
-        found = config.parse(table() | tables if over_good_ones else tables, Path("/robot"))
+        found = config.parse(asked, Path("/robot"))
     except ConfigError as error:
         assert error.problems
         assert len(set(error.problems)) == len(error.problems)
+        examined = config.examine(asked, Path("/robot"))
+        assert examined.problems == error.problems
+        preflight.problems(examined.settings, examined.wrong)  # nothing that is right trips over what is not
     else:
         assert found.cameras and len({camera.name for camera in found.cameras}) == len(found.cameras)
 
@@ -321,6 +326,8 @@ def test_junk_gives_settings_or_a_config_error(tables: dict[str, Any], over_good
 def test_junk_in_place_of_tables(tables: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         config.parse(tables, Path("/robot"))
+    examined = config.examine(tables, Path("/robot"))
+    preflight.problems(examined.settings, examined.wrong)
 
 
 HUGE = "0x" + "f" * 4000

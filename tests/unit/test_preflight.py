@@ -8,6 +8,13 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import trustme
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    PrivateFormat,
+    load_pem_private_key,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from small_station import TWO_CAMERAS, calibration
@@ -19,7 +26,8 @@ from robot.__main__ import main
 from robot.app import App
 from robot.detect import decode_scale
 from robot.errors import ConfigError
-from robot.preflight import problems
+from robot.preflight import checked, problems
+from robot.strict_toml import read_table
 
 GOOD = f"""
 [indicator]
@@ -146,6 +154,13 @@ def test_no_lamp_is_no_problem(tmp_path: Path) -> None:
     assert found(station(tmp_path, GOOD.replace("gpiozero:?red=17&amber=27&green=22&siren=23", ""))) == []
 
 
+def told(path: Path) -> dict[str, str]:
+    """Returns what is told of a file, by the key that is wrong."""
+    with pytest.raises(ConfigError) as caught:
+        checked(path)
+    return {where: what for where, _, what in (problem.partition(": ") for problem in caught.value.problems)}
+
+
 def test_all_problems_of_the_file_go_to_stderr_with_exit_code_2(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -156,6 +171,47 @@ def test_all_problems_of_the_file_go_to_stderr_with_exit_code_2(
     lines = output.err.splitlines()
     assert len(lines) == 4 and all(line.startswith("patrol: ") for line in lines)
     assert "did you mean 'robot'?" in output.err and "did you mean 'file'?" in output.err
+
+
+def test_mistakes_of_keys_hide_none_of_what_right_keys_name(tmp_path: Path) -> None:
+    """Each once, in one run: mended one after the other they would take as many."""
+    text = GOOD.replace("senxor:", "senxer:").replace('name = "rear"', 'name = "back"\nrate_hz = "ten"')
+    text += '[stream]\nport = "8765"\ntokens_file = "tokens.toml"\n[alarm]\nhold = 1\n[screening]\ntreshold_c = 37.3\n'
+    listed = told(station(tmp_path, text, valid_until_utc="2026-02-01T00:00:00+00:00"))
+    tokens = str(tmp_path / "tokens.toml")
+    keys = {"cameras[1].rate_hz", "stream.port", "alarm.hold", "screening.treshold_c"}
+    assert listed.keys() == keys | {"cameras[1].name", "thermal.address", "calibration.file", tokens}
+
+
+@pytest.mark.parametrize(
+    ("right", "broken", "changes"),
+    [
+        ('name = "p-1"', 'nmae = "p-1"', {}),
+        ('name = "p-1"', "name = 1", {}),
+        ('name = "rear"', "name = 5", {}),
+        ("[thermal]", "[thermel]", {}),
+        ('address = "senxor:/dev/ttyACM0"', "address = 3", {}),
+        ('file = "calibration.json"', 'flie = "calibration.json"', {}),
+        ('file = "calibration.json"', 'file = "~nobody-of-that-name/c.json"', {}),
+        ('file = "calibration.json"', 'file = "calibration.json"\nexpierd = "warn"', {"valid_until_utc": "2020-02-01"}),
+        ('file = "calibration.json"', 'file = "calibration.json"\nexpired = "wran"', {"valid_until_utc": "2020-02-01"}),
+        ("[thermal]", "[refrence]\nrequired = false\n[thermal]", {"reference": None}),
+        ("[thermal]", '[reference]\nrequired = "false"\n[thermal]', {"reference": None}),
+        ("[thermal]", '[screening]\npolicy = "cohrot"\n[thermal]', {"reference": None}),
+        ("[thermal]", '[store]\npaht = "x.sqlite3"\n[thermal]', {}),
+    ],
+)
+def test_nothing_is_told_that_hangs_on_a_mistake(
+    tmp_path: Path, right: str, broken: str, changes: dict[str, object]
+) -> None:
+    """A wrong key is told as such; that its default does not fit the rest is not the user's mistake."""
+    if "valid_until_utc" in changes:
+        changes = {"created_utc": "2020-01-01T00:00:00+00:00", "valid_until_utc": "2020-02-01T00:00:00+00:00"}
+    (tmp_path / "state").touch()  # where events are by default
+    path = station(tmp_path, GOOD + ("" if "[store]" in broken else '[store]\npath = "x.sqlite3"\n'), **changes)
+    path.write_text(path.read_text().replace(right, broken, 1))
+    of_keys = config.examine(read_table(path), tmp_path).problems
+    assert of_keys and [f"{where}: {what}" for where, what in told(path).items()] == of_keys
 
 
 def test_problems_of_the_station_have_exit_code_2_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -214,6 +270,43 @@ def test_tokens_and_tls_files_are_looked_at(tmp_path: Path) -> None:
     told = "\n".join(found(station(tmp_path, GOOD + lines)))
     for name in ("tokens.toml", "stream.tls_cert", "stream.tls_key"):
         assert name in told
+
+
+@pytest.mark.parametrize("section", ["stream", "uplink"])
+def test_certificates_that_cannot_be_used_are_told_before_the_robot_refuses_to_start(
+    tmp_path: Path, section: str
+) -> None:
+    """And nobody is asked for a passphrase, which would hold up a start without a terminal for ever."""
+    authority = trustme.CA()
+    one, other = (authority.issue_cert("robot.example") for _ in range(2))
+    one.private_key_and_cert_chain_pem.write_to_path(tmp_path / "both.pem")
+    one.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    for name, issued in (("key", one), ("other", other)):
+        issued.private_key_pem.write_to_path(tmp_path / f"{name}.pem")
+    key = load_pem_private_key(one.private_key_pem.bytes(), None)
+    locked = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"open-sesame"))
+    (tmp_path / "locked.pem").write_bytes(locked)
+    (tmp_path / "junk.pem").write_bytes(b"\0junk")
+
+    def told_of(cert: str, key: str, more: str = "") -> list[str]:
+        broker = 'broker = "mqtts://127.0.0.1:9"\n' if section == "uplink" else ""
+        pair = f'tls_cert = "{cert}.pem"\ntls_key = "{key}.pem"\n'
+        return found(station(tmp_path, f"{GOOD}[{section}]\n{broker}{pair}{more}"))
+
+    assert told_of("cert", "key") == told_of("both", "both") == []
+    (mismatch,) = told_of("cert", "other")
+    assert mismatch.startswith(f"{section}.tls_cert, {section}.tls_key: the key is not that of the certificate")
+    for pair in (("cert", "junk"), ("junk", "key"), ("key", "cert")):
+        (no_pem,) = told_of(*pair)
+        assert no_pem.startswith(f"{section}.tls_cert, {section}.tls_key: one of them does not hold")
+    (passphrase,) = told_of("cert", "locked")
+    assert passphrase.startswith(f"{section}.tls_key: ") and "passphrase" in passphrase
+    (missing,) = told_of("cert", "nowhere")
+    assert missing.startswith(f"{section}.tls_key: ") and "cannot be read" in missing
+    if section == "uplink":
+        for name, why in (("junk", "is no PEM file"), ("nowhere", "cannot be read")):
+            (trusted,) = told_of("cert", "key", f'tls_ca = "{name}.pem"\n')
+            assert trusted.startswith(f"uplink.tls_ca: {tmp_path}/{name}.pem {why}")
 
 
 def test_a_sensor_of_another_size_than_the_calibrated_one_is_told(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from msgspec import Meta
 
 from robot.config import Settings
 from robot.errors import ConfigError
-from robot.strict_toml import convert, did_you_mean, parse_table, problems_of, read_table
+from robot.strict_toml import convert, did_you_mean, is_known, parse_table, problems_of, read_table, salvaged
 
 
 class Item(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -115,6 +115,45 @@ def test_long_values_are_cut_and_secrets_are_not_repeated() -> None:
     for table in ({"token": 12345678}, {"token": ["12345678"]}):
         (problem,) = problems({"count": 1, "inner": table})
         assert problem.startswith("inner.token: ") and "12345678" not in problem
+
+
+def test_what_is_right_in_a_wrong_table_is_kept_and_the_rest_named() -> None:
+    table = {
+        "count": 12,
+        "inner": {"mode": "fats", "token": "t"},
+        "maybe": 3,
+        "items": [{"name": "a", "weight": -1}, {"nmae": "b"}, "x", {"name": "d", "weight": 2}],
+        "path": [[1, 2], [3]],
+        "rati": 1,
+    }
+    found, wrong = salvaged(table, Outer)
+    assert found.inner == Inner("slow", "t") and found.maybe == Inner()
+    assert found.items == (Item("a"), Item(""), Item(""), Item("d", 2.0))
+    assert (found.path, found.ratio) == ((), 0.5)
+    assert wrong == {
+        "count",
+        "inner.mode",
+        "maybe",
+        "items[0].weight",
+        "items[1].name",
+        "items[2]",
+        "items[2].name",
+        "path",
+        "ratio",  # "rati" is likely to mean it
+    }
+
+
+def test_what_cannot_be_used_is_no_part_of_what_is_right() -> None:
+    table = {"count": 1, "inner": {"token": "no file"}}
+    assert salvaged(table, Outer) == (convert(table, Outer), frozenset())
+    found, wrong = salvaged(table, Outer, ["inner.token"])
+    assert found.inner.token == "" and wrong == {"inner.token"}
+
+
+def test_a_key_is_known_unless_it_or_a_table_around_it_is_wrong() -> None:
+    wrong = ["inner", "items[1]", "count"]
+    assert not any(is_known(path, wrong) for path in ("inner", "inner.mode", "items[1].name", "count"))
+    assert all(is_known(path, wrong) for path in ("inner2", "items", "items[0].name", "items[10].name", "counts"))
 
 
 def test_a_source_goes_before_every_problem_and_other_checks_join_in() -> None:
