@@ -32,6 +32,9 @@ WALK_REACH_M = 0.30
 """How far walkers step to either side; less where the view is narrower."""
 _FACE_UP_M, _FACE_DOWN_M, _FACE_SIDE_M = 0.08, 0.14, 0.09
 _EDGE_PX = 3.0
+_BAND_PX = 2.0
+"""People who are too tall for the view have their eyes somewhere in this much of its upper end: at its very edge, a coarse sensor's pixels
+would cut everybody's face in the same place."""
 _EYES_M = (1.58, 0.07)
 """Mean and standard deviation of the height of standing adults' eyes; nearer people stoop or are children, else their
 faces would lie above the view."""
@@ -100,14 +103,20 @@ def half_field(rig: Rig, distance_m: float) -> float:
 
 
 def elevation_of(rig: Rig, distance_m: float, rng: np.random.Generator) -> float:
-    """Returns the elevation (rad) of somebody's eyes seen from the sensor: their own height where that is in view."""
+    """Returns the elevation (rad) of somebody's eyes seen from the sensor: their own height where that is in view.
+
+    `rng` gives one number, whatever that is.
+    """
     optic = rig.thermal
     axis = math.asin(float(optic.rotation[2, 2]))
     field = math.atan((optic.height_px / 2 - _EDGE_PX) / optic.matrix[1, 1])
     low = axis - field + math.atan(_FACE_DOWN_M / distance_m)
     high = axis + field - math.atan(_FACE_UP_M / distance_m)
     wanted = math.asin(float(np.clip((rng.normal(*_EYES_M) - optic.position_m[2]) / distance_m, -1.0, 1.0)))
-    return min(max(wanted, min(low, high)), high)
+    if wanted < high:
+        return max(wanted, min(low, high))
+    band = min(_BAND_PX / float(optic.matrix[1, 1]), max(high - low, 0.0))
+    return high - band * float(rng.spawn(1)[0].uniform())
 
 
 def _subject(cell: Cell, rig: Rig, azimuth: float, rng: np.random.Generator) -> PersonFile:

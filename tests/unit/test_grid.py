@@ -53,6 +53,17 @@ def test_nobody_stands_inside_another() -> None:
         assert min(near, default=1.0) > 0.3
 
 
+@pytest.mark.parametrize("rig_name", EVERY_RIG)
+def test_people_too_tall_for_the_view_lie_on_the_pixels_now_so_now_so(rig_name: str) -> None:
+    rig = load_rig(rig_name)
+    samples = (
+        observe(Scene(stage(Cell(0.5, 1, False, False), rig, seed).scenario).at(2.0), rig)[0] for seed in range(40)
+    )
+    rows = [sample.thermal_px[1] for sample in samples if sample.thermal_px]
+    assert 1.5 < max(rows) - min(rows) < 3
+    assert np.histogram(np.array(rows) % 1.0, 4, (0.0, 1.0))[0].min() >= 3
+
+
 def test_walkers_walk_and_the_standing_stand() -> None:
     for walking in (False, True):
         scene = Scene(stage(Cell(1.5, 3, walking, False), load_rig(), 1).scenario)
