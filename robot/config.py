@@ -129,7 +129,9 @@ class MeasurementSettings(Section, frozen=True):
     yaw_max_deg: Annotated[float, Meta(ge=10, le=90)] = 40.0
     ambient_c: Annotated[float, Meta(ge=-30, le=60)] = 23.0
     reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None
-    """Temperature of what the skin reflects; unset: the ambient temperature."""
+    """Temperature of what skin and plate reflect; unset: the ambient temperature."""
+    reflected_sd_c: Annotated[float, Meta(ge=0, le=20)] = 2.0
+    """Standard uncertainty of that; a hall's walls, lamps and people are within 2 °C of its air, a sky is not."""
     humidity: Share = 0.5
     skin_emissivity: Annotated[float, Meta(ge=0.95, le=1)] = 0.98
     """Of living skin 0.98 ± 0.01 has been measured; at 0.8 everybody would be febrile."""

@@ -8,7 +8,8 @@ doi:10.3390/s21041181; ISO 18434-1's slit response function), so what is missing
 room warms, as a fixed offset in °C would not. The maximum of noisy pixels lies above the true one; that excess is taken off here.
 
 Uncertainties are propagated as in the GUM (JCGM 100:2008, 5.1.2): each input's standard uncertainty times the sensitivity of
-the skin temperature to it, found by shifting the input where no formula is at hand.
+the skin temperature to it, found by shifting the input where no formula is at hand. What an input does in two places (surroundings
+are reflected by skin and by the reference plate) is shifted in both at once.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from dataclasses import dataclass, replace
 
 from calibration.files import RadiometryCalibration
 from robot.curve import Curve
-from robot.radiometry import surface_c, through_air_c
+from robot.radiometry import Surface, surface_c, through_air_c
 
 NOISE_GAIN = 0.47
 """Standard deviation of white noise after smoothing with σ = 0.6 pixels: 1 / √(4·π·σ²)."""
@@ -40,14 +41,29 @@ class Conditions:
     """What surrounds the measurement, from configuration or an ambient sensor, and how well that is known (k = 1)."""
 
     ambient_c: float = 23.0
-    reflected_c: float = 23.0
+    reflected_c: float | None = None
+    """Of what skin and plate reflect; None: as warm as the air, and wrong by as much."""
     humidity: float = 0.5
     skin_emissivity: float = 0.98
     ambient_sd_c: float = 1.0
-    """Also of what the skin reflects."""
+    reflected_sd_c: float = 2.0
+    """Of `reflected_c`, or of how far the surroundings are from the air."""
     humidity_sd: float = 0.1
     skin_emissivity_sd: float = 0.005
     """Steketee 1973: 0.98 ± 0.01."""
+
+    @property
+    def surroundings_c(self) -> float:
+        """What is reflected."""
+        return self.ambient_c if self.reflected_c is None else self.reflected_c
+
+    def warmer_air(self) -> Conditions:
+        """Returns the conditions in which the air is warmer by its standard uncertainty, and so is all that follows from it."""
+        return replace(self, ambient_c=self.ambient_c + self.ambient_sd_c)
+
+    def warmer_around(self) -> Conditions:
+        """Returns the conditions in which the surroundings alone are warmer by theirs."""
+        return replace(self, reflected_c=self.surroundings_c + self.reflected_sd_c)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,11 +105,21 @@ def corrected(
 ) -> Corrected:
     """Returns the skin temperature behind a region's maximum `raw_c`, `excess_c` of which is noise, and every step to it."""
     referenced_c = raw_c + reference_c
-    emitted_c = surface_c(referenced_c, here.skin_emissivity, here.reflected_c)
+    emitted_c = surface_c(referenced_c, here.skin_emissivity, here.surroundings_c)
     through_c = through_air_c(referenced_c, distance_m, here.ambient_c, here.humidity)
-    clear_c = surface_c(through_c, here.skin_emissivity, here.reflected_c)
+    clear_c = surface_c(through_c, here.skin_emissivity, here.surroundings_c)
     skin_c = here.ambient_c + (clear_c - excess_c - here.ambient_c) / share
     return Corrected(reference_c, emitted_c - referenced_c, clear_c - emitted_c, skin_c - clear_c, skin_c)
+
+
+def reference_in(there: Conditions, reference_c: float, plate: Surface | None, here: Conditions) -> float:
+    """Returns the reference correction as it would be `there`, where it is `reference_c` `here`: the plate reflects, too.
+
+    Without a valid plate there is nothing to reflect.
+    """
+    if plate is None:
+        return reference_c
+    return reference_c + plate.seen_c(there.surroundings_c) - plate.seen_c(here.surroundings_c)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,18 +135,24 @@ class Spread:
 
 
 def skin_terms_c(
-    raw_c: float, reference_c: float, distance_m: float, share: float, excess_c: float, here: Conditions, sure: Spread
+    raw_c: float,
+    reference_c: float,
+    distance_m: float,
+    share: float,
+    excess_c: float,
+    here: Conditions,
+    sure: Spread,
+    plate: Surface | None = None,
 ) -> dict[str, float]:
-    """Returns each input's contribution to the standard uncertainty of the skin temperature (°C), by name."""
+    """Returns each input's contribution to the standard uncertainty of the skin temperature (°C), by name; `plate` is what
+    `reference_c` goes by."""
 
     def skin_c(there: Conditions) -> float:
-        return corrected(raw_c, reference_c, distance_m, share, excess_c, there).skin_c
+        referenced_c = reference_in(there, reference_c, plate, here)
+        return corrected(raw_c, referenced_c, distance_m, share, excess_c, there).skin_c
 
     best_c = skin_c(here)
     contrast_c = abs(best_c - here.ambient_c)
-    warmer = replace(
-        here, ambient_c=here.ambient_c + here.ambient_sd_c, reflected_c=here.reflected_c + here.ambient_sd_c
-    )
     damper = replace(here, humidity=min(here.humidity + here.humidity_sd, 1.0))
     shinier = replace(here, skin_emissivity=here.skin_emissivity - here.skin_emissivity_sd)
     return {
@@ -130,7 +162,8 @@ def skin_terms_c(
         "reference": sure.reference_c / share,
         "size_of_source": contrast_c * sure.share_sd / share,
         "emissivity": abs(skin_c(shinier) - best_c),
-        "ambient": math.hypot(skin_c(warmer) - best_c, skin_c(damper) - best_c),
+        "ambient": math.hypot(skin_c(here.warmer_air()) - best_c, skin_c(damper) - best_c),
+        "reflected": abs(skin_c(here.warmer_around()) - best_c),
     }
 
 

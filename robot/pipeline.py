@@ -106,7 +106,7 @@ class Pipeline:
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(
-            calibration.reference, calibration.radiometry, conditions.reflected_c, rules.reference_rules(settings)
+            calibration.reference, calibration.radiometry, conditions.surroundings_c, rules.reference_rules(settings)
         )
         self._ego = EgoMotion()
         self._tracker = Tracker(rules.tracker_limits(settings), self._ego)

@@ -7,6 +7,7 @@ Corrections are made in radiance, because radiance is not linear in temperature:
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 
@@ -54,6 +55,17 @@ def seen_through_surface_c(surface_c: float, emissivity: float, reflected_c: flo
 def surface_c(apparent: float, emissivity: float, reflected_c: float) -> float:
     """Returns the surface temperature (°C) behind an apparent one: the inverse of `seen_through_surface_c`."""
     return apparent_c((radiance(apparent) - (1 - emissivity) * radiance(reflected_c)) / emissivity)
+
+
+class Surface(NamedTuple):
+    """A grey surface of known temperature, as the reference plate is one."""
+
+    temp_c: float
+    emissivity: float
+
+    def seen_c(self, reflected_c: float) -> float:
+        """Returns what a sensor reads (°C) of it among surroundings at `reflected_c`."""
+        return seen_through_surface_c(self.temp_c, self.emissivity, reflected_c)
 
 
 def transmission(distance_m: float, air_c: float, humidity: float) -> float:

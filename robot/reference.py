@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from calibration.files import RadiometryCalibration, ReferenceCalibration
-from robot.radiometry import seen_through_surface_c
+from robot.radiometry import Surface
 from robot.types import PlateReading, ThermalFrame
 
 _STEP_LEAST_C, _STEP_SD = 0.06, 6.0
@@ -48,6 +48,8 @@ class ReferenceState:
     detail: str
     settling: bool = False
     """Invalid only because the plate, which looks well, has not been steady for long enough."""
+    plate: Surface | None = None
+    """What the correction goes by; None while invalid. It reflects the same surroundings as skin does."""
 
 
 class ReferenceTracker:
@@ -70,19 +72,20 @@ class ReferenceTracker:
         self._steady_since_ns: int | None = None
         self._reflected_c = reflected_c
         self._expected_c = 0.0
+        self._plate: Surface | None = None
         self._heard: PlateReading | None = None
         if reference is not None:
-            self._expect(reference, reference.set_point_c)
+            self._expect(Surface(reference.set_point_c, reference.emissivity))
 
-    def _expect(self, reference: ReferenceCalibration, plate_c: float) -> None:
-        self._expected_c = seen_through_surface_c(plate_c, reference.emissivity, self._reflected_c)
+    def _expect(self, plate: Surface) -> None:
+        self._plate, self._expected_c = plate, plate.seen_c(self._reflected_c)
 
     def hear(self, reading: PlateReading) -> None:
         """Takes in what the plate's own controller says."""
         self._heard = reading
         reference = self._reference
         if reference is not None and abs(reading.temp_c - reference.set_point_c) <= self._rules.readback_apart_c:
-            self._expect(reference, reading.temp_c)
+            self._expect(Surface(reading.temp_c, reference.emissivity))
 
     def observe(self, frame: ThermalFrame) -> ReferenceState:
         """Returns the state of the reference after this frame."""
@@ -110,7 +113,8 @@ class ReferenceTracker:
                 f"plate steady for {steady_s:.1f} of {self._rules.stable_s:g} s",
                 settling=True,
             )
-        return ReferenceState(True, self._expected_c - self._smoothed_c, self._uncertainty_c(patch.size), "")
+        correction_c = self._expected_c - self._smoothed_c
+        return ReferenceState(True, correction_c, self._uncertainty_c(patch.size), "", plate=self._plate)
 
     def _controller_problem(self, now_ns: int) -> str:
         if not self._rules.readback or self._reference is None:

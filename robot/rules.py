@@ -16,10 +16,9 @@ from robot.track import TrackerLimits
 
 
 def conditions(settings: Settings) -> Conditions:
-    """Returns air and skin; what the skin reflects is as warm as the air where nothing else is said."""
+    """Returns air, surroundings and skin."""
     of = settings.measurement
-    reflected_c = of.ambient_c if of.reflected_c is None else of.reflected_c
-    return Conditions(of.ambient_c, reflected_c, of.humidity, of.skin_emissivity)
+    return Conditions(of.ambient_c, of.reflected_c, of.humidity, of.skin_emissivity, reflected_sd_c=of.reflected_sd_c)
 
 
 def reference_rules(settings: Settings) -> ReferenceRules:

@@ -7,7 +7,7 @@ which of them can be believed, corrections.py turns them into skin temperatures,
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -24,6 +24,7 @@ from robot.corrections import (
     Spread,
     combined_c,
     corrected,
+    reference_in,
     skin_terms_c,
     smoothed_noise_c,
 )
@@ -161,9 +162,8 @@ class Thermometer:
         readable = self._readable(samples, index, roi, reference.correction_c)
         if isinstance(readable, Reason):
             return NotMeasured(roi.track_id, roi.t_mono_ns, readable)
-        steps = {region: self._corrected(roi, region, found, reference) for region, found in readable.items()}
-        skins = {str(region): step.skin_c for region, step in steps.items()}
-        body = site.estimate(self._calibration.site, self._calibration.site_blends, [skins], self.conditions.ambient_c)
+        steps = self._steps(roi, readable, reference, self.conditions)
+        body = self._body(steps, self.conditions)
         if body is None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
         name, step = body.roi, steps[body.roi]
@@ -171,7 +171,8 @@ class Thermometer:
         if refused is not None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, refused)
         raw_c = readable[name].raw_c
-        terms_c = self._terms_c(readable[name], name, roi, reference) | {"site": body.sd_c}
+        terms_c = self._terms_c(readable[name], name, roi, reference)
+        terms_c["site"] = math.hypot(body.sd_c, self._site_air_c(roi, readable, reference, steps, body))
         if terms_c["size_of_source"] > self._limits.source_sd_c:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.TOO_FEW_PIXELS)
         return Reading(
@@ -192,7 +193,7 @@ class Thermometer:
             face_px_thermal=roi.face_px,
             distance_m=roi.distance_m,
             roi_px=bounds_px(roi, name),
-            skin_by_roi_c={region: round(skin_c, 3) for region, skin_c in skins.items()},
+            skin_by_roi_c={str(region): round(each.skin_c, 3) for region, each in steps.items()},
             referenced=reference.valid,
         )
 
@@ -273,9 +274,46 @@ class Thermometer:
         curve = self._curves[region]
         return face_px >= curve.narrowest_px and curve.at(face_px)[0] >= self._limits.share_min
 
-    def _corrected(self, roi: ThermalRoi, region: RoiName, found: _Maximum, reference: ReferenceState) -> Corrected:
-        share = self._curves[region].at(roi.face_px)[0] * found.shown
-        return corrected(found.raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions)
+    def _steps(
+        self, roi: ThermalRoi, readable: _Readable, reference: ReferenceState, here: Conditions
+    ) -> dict[RoiName, Corrected]:
+        """Returns every region's corrections, as they are `here`."""
+        reference_c = reference_in(here, reference.correction_c, reference.plate, self.conditions)
+        return {
+            region: corrected(
+                found.raw_c,
+                reference_c,
+                roi.distance_m,
+                self._curves[region].at(roi.face_px)[0] * found.shown,
+                self._excess_c,
+                here,
+            )
+            for region, found in readable.items()
+        }
+
+    def _body(self, steps: Mapping[RoiName, Corrected], here: Conditions) -> site.BodyEstimate | None:
+        skins = {str(region): step.skin_c for region, step in steps.items()}
+        return site.estimate(self._calibration.site, self._calibration.site_blends, [skins], here.ambient_c)
+
+    def _site_air_c(
+        self,
+        roi: ThermalRoi,
+        readable: _Readable,
+        reference: ReferenceState,
+        steps: Mapping[RoiName, Corrected],
+        body: site.BodyEstimate,
+    ) -> float:
+        """Returns what the uncertainty of the air adds (°C) on the way from skin to body to what it does to the skin (term `ambient`).
+
+        Both have one cause, and mostly one sign: together they are more than their squares would say.
+        """
+        air = self.conditions.warmer_air()
+        warmer = self._steps(roi, readable, reference, air)
+        there = self._body(warmer, air)
+        assert there is not None  # the same regions
+        whole_c = there.body_c - body.body_c
+        skin_c = warmer[body.roi].skin_c - steps[body.roi].skin_c
+        return math.sqrt(max(whole_c**2 - skin_c**2, 0.0))
 
     def _terms_c(
         self, found: _Maximum, region: RoiName, roi: ThermalRoi, reference: ReferenceState
@@ -285,5 +323,12 @@ class Thermometer:
         place_share = math.hypot(roi.position_sd_px, roi.tilt_sd_px) / max(roi.face_px, 1.0)
         spread = Spread(self._temporal_c, self._pattern_c, reference.uncertainty_c, share_sd, place_share)
         return skin_terms_c(
-            found.raw_c, reference.correction_c, roi.distance_m, share, self._excess_c, self.conditions, spread
+            found.raw_c,
+            reference.correction_c,
+            roi.distance_m,
+            share,
+            self._excess_c,
+            self.conditions,
+            spread,
+            reference.plate,
         )

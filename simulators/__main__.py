@@ -150,6 +150,7 @@ def _write_config(station: Station, folder: Path, stream_port: int, uncalibrated
         station.scene.scenario.physiology.sd_c,
         calibration,
         robot_config.place_toml(station.scene.scenario.patrol, str(addresses["position"])),
+        station.scene.scenario.reflected_c,
     )
 
 

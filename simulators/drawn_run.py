@@ -58,10 +58,11 @@ def prepare(square: Square) -> Rehearsal:
     if not square.plate:
         rig = dataclasses.replace(rig, reference=dataclasses.replace(rig.reference, present=False))
     calibration = _calibration(square, rig)
-    known = Conditions(scenario.ambient_c, scenario.ambient_c, scenario.humidity, rig.traits.emissivity_skin)
+    known = Conditions(scenario.ambient_c, None, scenario.humidity, rig.traits.emissivity_skin)
     errors = unknowns.draw(np.random.default_rng(square.error_seed), calibration, rig, known)
     calibration = unknowns.misjudged(calibration, errors)
-    settings = settings_of(rig, scenario, scenario.ambient_c + errors.air_c, round(errors.humidity, 4))
+    air_c, humidity = scenario.ambient_c + errors.air_c, round(errors.humidity, 4)
+    settings = settings_of(rig, scenario, air_c, humidity, square.told_reflected_c, square.reflected_sd_c)
     rig = unknowns.in_truth(rig, errors)
     return Rehearsal(Scene(scenario, scenario.seed, rig), rig, calibration, settings, *open_detectors(settings))
 

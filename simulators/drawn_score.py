@@ -17,6 +17,7 @@ from rich.table import Table
 
 from simulators.drawn_squares import Square
 from simulators.grid_score import COVERAGE_FACTOR, Judged, about, figures, judged, plus_minus, share
+from simulators.scenario import Scenario
 from simulators.score import IN_RANGE_S, Truth
 from simulators.truth import Line, PersonLine, Sample
 
@@ -28,6 +29,7 @@ EXPECTED = 0.95
 SURE_SD = 3.5
 SQUARES_MIN = 3
 _MOVING_M_S = 0.35
+_ALIKE_C = 4.0
 
 
 class Outcome(Judged, frozen=True, kw_only=True):
@@ -68,10 +70,17 @@ def _worldly(square: Square, person: PersonLine) -> dict[str, str]:
         "sensor": scenario.rig,
         "plate": "with plate" if square.plate else "no plate",
         "air": _bin(scenario.ambient_c, (20.0, 24.0, 28.0), "°C"),
+        "reflected": _reflected(scenario),
         "robot": "drives" if scenario.patrol.drives else "stands",
         "wears": "+".join(worn).replace("masked", "mask") or "nothing",
         "body": "febrile" if person.febrile else "healthy",
     }
+
+
+def _reflected(scenario: Scenario) -> str:
+    """What surfaces reflect, against the air."""
+    over_c = 0.0 if scenario.reflected_c is None else scenario.reflected_c - scenario.ambient_c
+    return "like the air" if abs(over_c) < _ALIKE_C else "colder than the air" if over_c < 0 else "warmer than the air"
 
 
 class _Moments:

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from calibration.files import Calibration, OpticCalibration
+from robot.corrections import Conditions
 from robot.registration import FACE_WIDTH_M
 from simulators.drawn_robots import Robot
 from simulators.grid import elevation_of, half_field, height_m, person
@@ -32,7 +33,11 @@ PEOPLE = (1, 24)
 """On the square at all times, beside visitors; few are as likely as many (even in the logarithm)."""
 LENS_SD_DEG = 0.1
 """About each axis of each lens: what registration leaves (docs/calibration-geometry.md)."""
-_SPIN, _LENSES = 0x50A6, 0x1E25
+OUTDOORS_SHARE, OUTDOORS_C = 0.3, (-12.0, 4.0)
+"""How often what skin and plate reflect is not as warm as the air, and by how much: from a clear sky to façades in the sun."""
+OUTDOORS_SD_C = 4.0
+"""How well it was measured there, as the robot is told."""
+_SPIN, _LENSES, _AROUND = 0x50A6, 0x1E25, 0xA209
 _FREE_S, _FIRST_S, _LAST_S = (1.0, 2.5), 4.0, 600.0
 """How long the place before the robot is free between two visitors; when the first and the last arrives."""
 _FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
@@ -55,6 +60,10 @@ class Square:
     """Of what the robot is wrong about: the unknowns, and apart from them the lenses."""
     robot: Robot | None = None
     """One that was calibrated; without one a built-in rig, whose calibration is made up."""
+    told_reflected_c: float | None = None
+    """What the robot takes for reflected by skin and plate (None: as warm as what it takes for the air); the scenario says what is."""
+    reflected_sd_c: float = 2.0
+    """How unsure it is of that."""
 
 
 def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
@@ -90,7 +99,21 @@ def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
         hot_object=tuple(_warm(rng) for _ in range(int(rng.integers(0, 4)))),
         patrol=_way(rng) if drives else PatrolFile(),
     )
-    return Square(number, scenario, bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31)), robot)
+    plate, error_seed = bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31))
+    told_c, sd_c, reflected_c = _around(scenario.ambient_c, np.random.default_rng([seed, number, _AROUND]))
+    scenario = msgspec.structs.replace(scenario, reflected_c=reflected_c)
+    return Square(number, scenario, plate, error_seed, robot, told_c, sd_c)
+
+
+def _around(ambient_c: float, rng: np.random.Generator) -> tuple[float | None, float, float]:
+    """Returns what the robot takes the surroundings for, how unsure it is of them, and how warm they are.
+
+    In a hall nobody measures them; outdoors somebody did, more or less well.
+    """
+    outdoors, other_c = bool(rng.uniform() < OUTDOORS_SHARE), float(rng.uniform(*OUTDOORS_C))
+    told_c = round(ambient_c + other_c, 1) if outdoors else None
+    sd_c = OUTDOORS_SD_C if outdoors else Conditions().reflected_sd_c
+    return told_c, sd_c, round((ambient_c if told_c is None else told_c) + float(rng.normal(0.0, sd_c)), 1)
 
 
 def _crowd(rng: np.random.Generator, nearest_m: float, reach_m: float) -> CrowdFile:

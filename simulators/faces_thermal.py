@@ -28,16 +28,20 @@ class ThermalTexture:
     """Left, top, right, bottom of what is drawn, face widths."""
 
 
-def thermal_texture(person: Person, ambient_c: float, mouth_open: float, emissivity: float) -> ThermalTexture:
-    """Radiance leaving the face in surroundings of that temperature (to 0.1 °C), mouth 0–1 open; drawn once and kept."""
+def thermal_texture(
+    person: Person, ambient_c: float, reflected_c: float, mouth_open: float, emissivity: float
+) -> ThermalTexture:
+    """Radiance leaving the face in air and surroundings of those temperatures (to 0.1 °C), mouth 0–1 open; drawn once and kept."""
     step = 0 if person.masked else round(min(max(mouth_open, 0.0), 1.0) * MOUTH_STEPS)
-    return _texture(person, round(ambient_c, 1), step, emissivity)
+    return _texture(person, round(ambient_c, 1), round(reflected_c, 1), step, emissivity)
 
 
 @lru_cache(maxsize=256)
-def _texture(person: Person, ambient_c: float, mouth_step: int, emissivity: float) -> ThermalTexture:
+def _texture(
+    person: Person, ambient_c: float, reflected_c: float, mouth_step: int, emissivity: float
+) -> ThermalTexture:
     temp_c, cover = temperature_map(person, ambient_c, mouth_step / MOUTH_STEPS)
-    leaving = radiance.surface(temp_c, emissivity, ambient_c).astype(np.float32)
+    leaving = radiance.surface(temp_c, emissivity, reflected_c).astype(np.float32)
     levels = [np.ascontiguousarray(np.stack([leaving * cover, cover], axis=-1))]
     for _ in range(_LEVELS - 1):
         height, width = levels[-1].shape[:2]

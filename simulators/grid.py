@@ -105,7 +105,7 @@ def half_field(rig: Rig, distance_m: float) -> float:
 def elevation_of(rig: Rig, distance_m: float, rng: np.random.Generator) -> float:
     """Returns the elevation (rad) of somebody's eyes seen from the sensor: their own height where that is in view.
 
-    `rng` gives one number, whatever that is.
+    It takes one number of `rng`, so that what else is drawn stays, whoever is too tall.
     """
     optic = rig.thermal
     axis = math.asin(float(optic.rotation[2, 2]))

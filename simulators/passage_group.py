@@ -38,6 +38,8 @@ class Setup:
     walking: bool = False
     ambient_c: float = 23.0
     humidity: float = 0.5
+    reflected_c: float | None = None
+    """What skin and plate reflect, which the robot knows; None: as warm as the air."""
     reference: bool = True
     """Whether the robot carries a reference plate."""
     febrile_share: float = 0.0

@@ -109,12 +109,11 @@ def run(setup: Setup, passages: int, seed: int, per_sensor: int = PER_SENSOR) ->
 def drawn(setup: Setup, rig: Rig, seed: int) -> tuple[Calibration, Conditions, Rig]:
     """Returns the calibration and the conditions that the robot believes in, and the rig as it is in truth."""
     calibration = calibration_of(rig, "passages", dt.datetime.now(dt.UTC), setup.physiology_sd_c)
-    believed = Conditions(setup.ambient_c, setup.ambient_c, setup.humidity, rig.traits.emissivity_skin)
+    believed = Conditions(setup.ambient_c, setup.reflected_c, setup.humidity, rig.traits.emissivity_skin)
     if not setup.unknowns:
         return calibration, believed, rig
     errors = unknowns.draw(np.random.default_rng([seed, 0x0DD]), calibration, rig, believed)
-    air_c = setup.ambient_c + errors.air_c
-    believed = dataclasses.replace(believed, ambient_c=air_c, reflected_c=air_c, humidity=errors.humidity)
+    believed = dataclasses.replace(believed, ambient_c=setup.ambient_c + errors.air_c, humidity=errors.humidity)
     return unknowns.misjudged(calibration, errors), believed, unknowns.in_truth(rig, errors)
 
 
@@ -128,7 +127,7 @@ class _Robot:
         self._plate = calibration.reference.roi_px if calibration.reference else None
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(
-            calibration.reference, calibration.radiometry, conditions.reflected_c, ReferenceRules()
+            calibration.reference, calibration.radiometry, conditions.surroundings_c, ReferenceRules()
         )
         self._needs_plate = self._plate is not None and setup.policy.name != "cohort"
         # Everyone stands where somebody else stood: this bench is not about who is who, and no second without a verdict is waited for.
@@ -202,7 +201,8 @@ class _Session:
         group = self._groups[int(index)] if present else None
         poses = group.poses(inside_s) if group else ()
         hot = group.hot_objects() if group else ()
-        return SceneState(t_s, poses, self._setup.ambient_c, self._setup.humidity, hot)
+        of = self._setup
+        return SceneState(t_s, poses, of.ambient_c, of.humidity, hot, reflected_c=of.reflected_c)
 
     def run(self) -> list[Passing]:
         camera, robot = self._rig.cameras[0], self._robot

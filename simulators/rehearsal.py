@@ -140,15 +140,28 @@ def prepare(
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
     calibration = calibration_of(rig, "rehearsal", dt.datetime.now(dt.UTC), scenario.physiology.sd_c)
-    return scene, rig, calibration, settings_of(rig, scenario, scenario.ambient_c, scenario.humidity)
+    settings = settings_of(rig, scenario, scenario.ambient_c, scenario.humidity, scenario.reflected_c)
+    return scene, rig, calibration, settings
 
 
-def settings_of(rig: Rig, scenario: Scenario, ambient_c: float, humidity: float) -> Settings:
-    """Returns the settings that `patrol-sim run --config` writes for that rig, by what the robot takes the air for; of devices that nobody opens."""
+def settings_of(
+    rig: Rig,
+    scenario: Scenario,
+    ambient_c: float,
+    humidity: float,
+    reflected_c: float | None = None,
+    reflected_sd_c: float | None = None,
+) -> Settings:
+    """Returns the settings that `patrol-sim run --config` writes for that rig, by what the robot takes air and surroundings (None: the same) for, and
+    how unsure it is of these (None: as by default); of devices that nobody opens."""
     addresses = {optic.name: f"http://127.0.0.1/{optic.name}.mjpg" for optic in rig.cameras}
-    text = robot_toml(rig, addresses, "senxor:/dev/null", ambient_c, humidity, 0)
+    text = robot_toml(rig, addresses, "senxor:/dev/null", ambient_c, humidity, 0, reflected_c)
     place = place_toml(scenario.patrol, "pose:/dev/null" if scenario.patrol.drives else "")
-    return config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
+    settings = config.parse(tomllib.loads(f"{text}\n{place}"), Path.cwd())
+    if reflected_sd_c is None:
+        return settings
+    unsure = msgspec.structs.replace(settings.measurement, reflected_sd_c=reflected_sd_c)
+    return msgspec.structs.replace(settings, measurement=unsure)
 
 
 def open_detectors(settings: Settings) -> tuple[Detector, Detector]:

@@ -9,6 +9,7 @@ the frame is encoded. Only a slow pixel remembers: the frame before.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -37,6 +38,13 @@ _HOT_EMISSIVITY = 0.95
 _VAPOUR_COVER = 0.5
 PLATE_DISTANCE_M = 0.2
 """Of the reference plate from the lens: what is nearer hides it."""
+
+
+class _Around(NamedTuple):
+    """What lies between a surface and the sensor, and what the surface reflects."""
+
+    air_c: float
+    reflected_c: float
 
 
 class ThermalRenderer:
@@ -85,19 +93,19 @@ class ThermalRenderer:
         return traits.offset_c + float(np.clip(drift, -traits.drift_limit_c, traits.drift_limit_c))
 
     def _sensor_radiance(self, state: SceneState) -> F32:
-        air = round(state.ambient_c, 1)
-        self._canvas[...] = self._background(air, state.robot)
+        around = _Around(state.ambient_c, state.surroundings_c)
+        self._canvas[...] = self._background(round(around.air_c, 1), state.robot)
         near: list[PropPose] = []
         for thing in figure.things(state, self._projector):
             tau = radiance.transmission(thing.distance_m, state.ambient_c, state.humidity)
             if isinstance(thing, Disc):
-                self._draw_disc(thing, tau, state.ambient_c)
+                self._draw_disc(thing, tau, around)
             elif isinstance(thing, Plane):
-                self._draw_plane(thing.pose, state.t_s, tau, state.ambient_c)
+                self._draw_plane(thing.pose, state.t_s, tau, around)
                 if thing.distance_m < PLATE_DISTANCE_M:
                     near.append(thing.pose)
             else:
-                self._draw_walker(thing, tau, state)
+                self._draw_walker(thing, tau, around, state.robot)
         width, height = self._rig.thermal.width_px, self._rig.thermal.height_px
         half = cv2.resize(self._canvas, (width * _BLUR_AT, height * _BLUR_AT), interpolation=cv2.INTER_AREA)
         sigma = self._rig.traits.psf_sigma_px * _BLUR_AT
@@ -113,16 +121,16 @@ class ThermalRenderer:
             moved_px = smear.turning_px(state.robot.turn_deg_s, focal_px, smear.TIME_CONSTANT_S)
             if abs(moved_px) > smear.LEAST_PX:
                 out = smear.lagging(out, moved_px)
-        self._put_plate(out, state.ambient_c, near)
+        self._put_plate(out, around.reflected_c, near)
         return out
 
-    def _put_plate(self, out: F32, ambient_c: float, near: list[PropPose]) -> None:
+    def _put_plate(self, out: F32, reflected_c: float, near: list[PropPose]) -> None:
         """Draws the reference plate, but for what is hidden by targets held between it and the lens."""
         plate = self._rig.reference
         if not plate.present:
             return
         left, top, width, height = plate.roi_px
-        value = np.float32(radiance.surface(plate.temp_c, plate.emissivity, ambient_c))
+        value = np.float32(radiance.surface(plate.temp_c, plate.emissivity, reflected_c))
         inside = out[top : top + height, left : left + width]
         open_share = np.ones_like(inside)
         for pose in near:
@@ -149,18 +157,18 @@ class ThermalRenderer:
             return self._empty
         return np.asarray(self._around.seen(robot), dtype=np.float32)
 
-    def _draw_walker(self, seen: Figure, tau: float, state: SceneState) -> None:
+    def _draw_walker(self, seen: Figure, tau: float, around: _Around, robot: Pose | None) -> None:
         """Draws somebody as elements show them that follow slowly: with a trail, if they go by."""
-        moved_px = self._moved_px(seen, state.robot)
+        moved_px = self._moved_px(seen, robot)
         if math.hypot(*moved_px) < _STILL_PX:
-            self._draw_figure(seen, tau, state.ambient_c)
+            self._draw_figure(seen, tau, around)
             return
         kernel = smear.trail(moved_px)
         reach = len(kernel) // 2
         left, top, right, bottom = seen.box_px
         region = self._canvas[max(top - reach, 0) : bottom + reach, max(left - reach, 0) : right + reach]
         before = region.copy()
-        self._draw_figure(seen, tau, state.ambient_c)
+        self._draw_figure(seen, tau, around)
         # What is behind stands still: only what was drawn is smeared.
         region -= before
         region[...] = cv2.filter2D(region, -1, kernel, borderType=cv2.BORDER_REPLICATE)
@@ -178,32 +186,32 @@ class ThermalRenderer:
         x, y = (pixels[1] - pixels[0]).tolist()
         return x, y
 
-    def _draw_figure(self, seen: Figure, tau: float, ambient_c: float) -> None:
+    def _draw_figure(self, seen: Figure, tau: float, around: _Around) -> None:
         person = seen.pose.person
         of = look(person.face_seed)
         # Clothes lie 3 to 5 °C above the air, the same for one person always.
-        clothes_c = ambient_c + 3.0 + 2.0 * (person.face_seed * 0.618 % 1.0)
-        hair_c = ambient_c + 0.3 * (person.forehead_c - ambient_c)
+        clothes_c = around.air_c + 3.0 + 2.0 * (person.face_seed * 0.618 % 1.0)
+        hair_c = around.air_c + 0.3 * (person.forehead_c - around.air_c)
         skull_c = person.forehead_c - 1.0 if of.hair_style == "bald" and not person.hat else hair_c
         temps_c = np.full(len(figure.DRAW_ORDER), clothes_c)
         temps_c[figure.SHADE] -= 0.2
         temps_c[[figure.LEG_LEFT, figure.LEG_RIGHT]] -= 0.8
         temps_c[figure.BACK_NECK] = person.forehead_c - 0.6
-        values = _seen(temps_c, _CLOTHES_EMISSIVITY, tau, ambient_c).tolist()
+        values = _seen(temps_c, _CLOTHES_EMISSIVITY, tau, around).tolist()
         for part in figure.DRAW_ORDER:
             polygon = seen.parts[part]
             if polygon is not None:
                 cv2.fillConvexPoly(self._canvas, polygon, values[part], cv2.LINE_8, figure.FIXED_BITS)
         if seen.head_px is not None:
             centre, axes, tilt = seen.head_px
-            value = float(_seen(skull_c, self._rig.traits.emissivity_skin, tau, ambient_c))
+            value = float(_seen(skull_c, self._rig.traits.emissivity_skin, tau, around))
             self._ellipse(centre, axes, tilt, value)
         if seen.face is not None:
-            self._draw_face(seen, seen.face, tau, ambient_c)
+            self._draw_face(seen, seen.face, tau, around)
 
-    def _draw_face(self, seen: Figure, face: F64, tau: float, ambient_c: float) -> None:
+    def _draw_face(self, seen: Figure, face: F64, tau: float, around: _Around) -> None:
         emissivity = self._rig.traits.emissivity_skin
-        texture = thermal_texture(seen.pose.person, ambient_c, seen.pose.mouth_open, emissivity)
+        texture = thermal_texture(seen.pose.person, *around, seen.pose.mouth_open, emissivity)
         box = figure.patch_box(face, texture.extent, self._optic.width_px, self._optic.height_px)
         if box is None:
             return
@@ -217,25 +225,25 @@ class ThermalRenderer:
         leaving, cover = cv2.split(patch)
         region = self._canvas[top:bottom, left:right]
         region *= 1.0 - cover
-        region += leaving * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
+        region += leaving * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(around.air_c))
 
-    def _draw_plane(self, pose: PropPose, t_s: float, tau: float, ambient_c: float) -> None:
+    def _draw_plane(self, pose: PropPose, t_s: float, tau: float, around: _Around) -> None:
         box = self._planes.box(pose)
         if box is None:
             return
-        pattern = pose.surface.thermal(t_s, ambient_c)
+        pattern = pose.surface.thermal(t_s, around.air_c)
         own = pattern.emissivity * radiance.of_temp(pattern.temp_c)
-        leaving = own + (1.0 - pattern.emissivity) * radiance.of_temp(ambient_c)
+        leaving = own + (1.0 - pattern.emissivity) * radiance.of_temp(around.reflected_c)
         if not self._planes.front(pose):
-            leaving = np.full_like(leaving, float(radiance.of_temp(ambient_c)))
+            leaving = np.full_like(leaving, float(radiance.of_temp(around.air_c)))
         patch, cover = self._planes.warp(leaving, pose, box)
         left, top, right, bottom = box
         region = self._canvas[top:bottom, left:right]
         region *= 1.0 - cover
-        region += patch * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(ambient_c))
+        region += patch * np.float32(tau) + cover * np.float32((1.0 - tau) * radiance.of_temp(around.air_c))
 
-    def _draw_disc(self, disc: Disc, tau: float, ambient_c: float) -> None:
-        value = float(_seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, ambient_c))
+    def _draw_disc(self, disc: Disc, tau: float, around: _Around) -> None:
+        value = float(_seen(disc.thing.temp_c, _HOT_EMISSIVITY, tau, around))
         radius = max(disc.radius_px, 0.75)
         if disc.thing.kind != "vapour":
             self._ellipse(disc.center_px, (radius, radius), 0.0, value)
@@ -251,9 +259,10 @@ class ThermalRenderer:
         cv2.ellipse(self._canvas, (cx, cy), half_axes, tilt, 0, 360, value, -1, cv2.LINE_8, figure.FIXED_BITS)
 
 
-def _seen(temp_c: float | F64, emissivity: float, tau: float, ambient_c: float) -> F64:
+def _seen(temp_c: float | F64, emissivity: float, tau: float, around: _Around) -> F64:
     """Radiance that arrives from surfaces through the air; the air itself adds its own."""
-    arriving = tau * radiance.surface(temp_c, emissivity, ambient_c) + (1.0 - tau) * radiance.of_temp(ambient_c)
+    leaving = radiance.surface(temp_c, emissivity, around.reflected_c)
+    arriving = tau * leaving + (1.0 - tau) * radiance.of_temp(around.air_c)
     return np.asarray(arriving, dtype=np.float64)
 
 

@@ -28,6 +28,7 @@ def write(
     physiology_sd_c: float = PHYSIOLOGY_SD_C,
     calibration: files.Calibration | None = None,
     place: str = "",
+    reflected_c: float | None = None,
 ) -> Path:
     """Writes robot.toml and calibration.json (the rig's own, unless another is given) into `folder` and returns the former's path.
 
@@ -37,7 +38,7 @@ def write(
     calibration = calibration or calibration_of(rig, ROBOT, dt.datetime.now(dt.UTC), physiology_sd_c)
     files.save(calibration, folder / CALIBRATION)
     path = folder / CONFIG
-    text = robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port)
+    text = robot_toml(rig, cameras, thermal, ambient_c, humidity, stream_port, reflected_c)
     path.write_text(f"{text}\n{place}" if place else text, encoding="utf-8")
     return path
 
@@ -60,14 +61,21 @@ def place_toml(path: PatrolFile, source: str) -> str:
 
 
 def robot_toml(
-    rig: Rig, cameras: Mapping[str, str], thermal: str, ambient_c: float, humidity: float, stream_port: int
+    rig: Rig,
+    cameras: Mapping[str, str],
+    thermal: str,
+    ambient_c: float,
+    humidity: float,
+    stream_port: int,
+    reflected_c: float | None = None,
 ) -> str:
-    """Returns the text of robot.toml, with a word on what matters."""
+    """Returns the text of robot.toml, with a word on what matters; `reflected_c` None: as warm as the air."""
     tables = "\n".join(
         f'[[cameras]]\nname = "{name}"\naddress = {_text(url)}\nrate_hz = {rig.camera_rate_hz:g}\nnetwork_px = [640, 384]\n'
         for name, url in cameras.items()
     )
     required = str(rig.reference.present).lower()
+    around = "" if reflected_c is None else f"reflected_c = {reflected_c:g}\n"
     return f"""# Settings of the patrol robot in front of a simulated station. Nothing here says "simulation": addresses choose the devices.
 [robot]
 name = "sim-1"
@@ -89,7 +97,7 @@ required = {required}
 # Of the station's air; a technician sets it for the day.
 ambient_c = {ambient_c:g}
 humidity = {humidity:g}
-
+{around}
 [screening]
 policy = "absolute"
 threshold_c = 37.3

@@ -138,6 +138,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     rig: str = DEFAULT_RIG
     ambient_c: Annotated[float, Meta(ge=-30, le=50)] = 23.0
     humidity: Share = 0.5
+    reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None
+    """What skin, plate and clothes reflect: sky, walls, lamps and people together; none: as warm as the air."""
     crowd: CrowdFile = CrowdFile()
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()

@@ -100,6 +100,7 @@ class Scene:
             hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
             props=tuple(shown for held in self.held if (shown := held.at(t_s, again)) is not None),
             robot=robot,
+            reflected_c=self.scenario.reflected_c,
         )
 
     def _present(self, step: int) -> list[Track]:

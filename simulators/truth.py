@@ -46,6 +46,8 @@ class Header(msgspec.Struct, frozen=True, tag="header", tag_field="type"):
     humidity: float
     sensor: str
     gate_face_px: float
+    reflected_c: float | None = None
+    """What skin and plate reflect; None in files from before it was told, where it was the air."""
 
 
 class PersonLine(msgspec.Struct, frozen=True, tag="person", tag_field="type"):
@@ -296,6 +298,7 @@ def header(scenario: str, seed: int, rig_name: str, rig: Rig, t0_mono_ns: int, s
         state.humidity,
         rig.traits.family,
         gate_face_px(rig),
+        state.surroundings_c,
     )
 
 

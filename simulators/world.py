@@ -83,6 +83,13 @@ class SceneState:
     """Calibration targets held in front of the robot."""
     robot: Pose | None = None
     """Where a robot that drives is on the map; None: it stands at the origin, and all is around it."""
+    reflected_c: float | None = None
+    """What surfaces reflect: sky, walls and people together; None: as warm as the air."""
+
+    @property
+    def surroundings_c(self) -> float:
+        """What surfaces reflect."""
+        return self.ambient_c if self.reflected_c is None else self.reflected_c
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -16,6 +16,7 @@ from robot.config import Settings
 from robot.doctor.checks import Finding, Level, graded, same
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
+from robot.rules import conditions
 from robot.stuck import ThermalStuck
 from robot.texts import DETAILS, Text
 from robot.types import (
@@ -224,11 +225,10 @@ def reference(frames: Sequence[ThermalFrame], calibration: Calibration, settings
         level = Level.FAIL if needed else Level.SKIP
         found = Text("no plate in the calibration", "标定中没有温度参考源")
         return Finding(check="reference", device="thermal", level=level, found=found)
-    reflected_c = settings.measurement.reflected_c
     tracker = ReferenceTracker(
         calibration.reference,
         calibration.radiometry,
-        settings.measurement.ambient_c if reflected_c is None else reflected_c,
+        conditions(settings).surroundings_c,
         ReferenceRules(rules.smoothing_s, rules.tolerance_c, rules.spread_c),
     )
     state = None

@@ -18,7 +18,7 @@ from simulators import __main__ as command
 from simulators import drawn_plot
 from simulators.drawn_run import prepare
 from simulators.drawn_score import STANDS_OUT_MIN, Outcome, outcomes, report, stands_out, table
-from simulators.drawn_squares import LENS_SD_DEG, RIGS, Square, draw, mislaid
+from simulators.drawn_squares import LENS_SD_DEG, OUTDOORS_SD_C, OUTDOORS_SHARE, RIGS, Square, draw, mislaid
 from simulators.nameplate import calibration_of
 from simulators.rig import load_rig
 from simulators.scenario import check
@@ -81,6 +81,21 @@ def test_the_robot_goes_by_other_air_and_another_plate_than_there_are() -> None:
     assert bare.calibration.reference is None and not bare.settings.reference.required
 
 
+def test_what_is_reflected_is_known_no_better_than_the_robot_takes_it_to_be() -> None:
+    squares = [draw(6, number) for number in range(400)]
+    outdoors = [square for square in squares if square.told_reflected_c is not None]
+    assert len(outdoors) == pytest.approx(OUTDOORS_SHARE * 400, abs=40)
+    for mine, sd_c in ((outdoors, OUTDOORS_SD_C), ([s for s in squares if s.told_reflected_c is None], 2.0)):
+        told = [s.scenario.ambient_c if s.told_reflected_c is None else s.told_reflected_c for s in mine]
+        off_c = np.array([s.scenario.reflected_c or 0.0 for s in mine]) - np.array(told)
+        assert {square.reflected_sd_c for square in mine} == {sd_c}
+        assert np.std(off_c) == pytest.approx(sd_c, rel=0.2) and abs(np.mean(off_c)) < 0.3 * sd_c
+    made = prepare(outdoors[0])
+    assert made.settings.measurement.reflected_c == outdoors[0].told_reflected_c
+    assert made.settings.measurement.reflected_sd_c == OUTDOORS_SD_C
+    assert made.scene.at(0.0).surroundings_c == outdoors[0].scenario.reflected_c
+
+
 def _square() -> Square:
     return next(
         s for s in (draw(1, number) for number in range(50)) if s.scenario.rig == "mi1602" and s.scenario.person
@@ -118,7 +133,18 @@ def test_a_reading_carries_what_could_matter_of_its_moment() -> None:
     assert found.body_error_c == pytest.approx(0.3) and found.reason is None
     assert found.traits["sensor"] == "mi1602" and found.traits["wears"] == "mask+glasses"
     assert found.traits["roi"] == "canthi" and found.traits["in view"] == "below 3 people"
-    assert set(found.traits) >= {"plate", "air", "robot", "body", "distance", "face", "turned", "hidden", "moving"}
+    assert set(found.traits) >= {
+        "plate",
+        "air",
+        "reflected",
+        "robot",
+        "body",
+        "distance",
+        "face",
+        "turned",
+        "hidden",
+        "moving",
+    }
 
 
 def test_who_was_in_range_and_not_told_of_is_counted_and_who_passed_far_away_is_not() -> None:

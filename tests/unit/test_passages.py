@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
+
+import pytest
 
 from robot.types import Reading, Reason, VerdictKind
 from simulators.passages import Passing, Setup, run
@@ -43,3 +46,19 @@ def test_a_covered_plate_judges_nobody() -> None:
     assert {s.result.reason for s in passing.sightings if not isinstance(s.result, Reading)} == {Reason.REFERENCE_LOST}
     assert passing.verdicts[0].reason is Reason.REFERENCE_LOST
     assert passing.alarms == 0
+
+
+@pytest.mark.parametrize("plate", [True, False], ids=["with plate", "without plate"])
+@pytest.mark.parametrize("reflected_c", [11.0, 29.0])
+def test_a_robot_that_is_told_what_is_reflected_reads_as_if_that_were_the_air(plate: bool, reflected_c: float) -> None:
+    """The same people before the same sensor, under a clear sky or among sunny walls: 0.2 °C off with a word of it left out."""
+    plain = Setup(reference=plate, unknowns=False, drift_c=0.0)
+    around = replace(plain, reflected_c=reflected_c)
+
+    def errors_c(setup: Setup) -> list[float]:
+        seen = [sighting for passing in run(setup, 2, 5) for sighting in passing.sightings]
+        return [s.result.skin_c - s.skin_c for s in seen if isinstance(s.result, Reading)]
+
+    expected, found = errors_c(plain), errors_c(around)
+    assert len(found) == len(expected) > 30
+    assert sum(found) / len(found) == pytest.approx(sum(expected) / len(expected), abs=0.015)

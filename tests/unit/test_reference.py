@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from calibration.files import RadiometryCalibration, ReferenceCalibration
-from robot.radiometry import seen_through_surface_c
+from robot.radiometry import Surface, seen_through_surface_c
 from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
 from robot.types import F32, PlateReading, ThermalFrame
 
@@ -228,3 +228,10 @@ def test_a_plate_that_disowns_its_set_point_is_not_believed(temp_c: float, stead
     heard(bench, temp_c, steady)
     state = bench.show(EXPECTED_C)
     assert not state.valid and why in state.detail
+
+
+def test_it_says_by_what_plate_it_corrects_and_of_none_while_it_does_not() -> None:
+    bench = Bench(rules=ReferenceRules(readback=True))
+    state = talking(bench, 5, 36.8, seen_through_surface_c(36.8, 0.97, REFLECTED_C))
+    assert state.plate == Surface(36.8, 0.97)
+    assert bench.show(20.0).plate is None

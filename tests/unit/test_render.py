@@ -14,7 +14,7 @@ from simulators.faces import canthi_m, face_to_robot
 from simulators.projection import Projector
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
-from simulators.world import HotObject, SceneState
+from simulators.world import HotObject, PersonPose, SceneState
 
 
 def crowd(t_s: float = 0.0) -> SceneState:
@@ -110,6 +110,34 @@ def test_a_large_surface_reads_its_apparent_temperature() -> None:
     tau = radiance.transmission(1.0, AMBIENT_C, 0.5)
     arriving = tau * radiance.surface(36.0, 0.95, AMBIENT_C) + (1 - tau) * radiance.of_temp(AMBIENT_C)
     assert frame[58:62, 78:82].mean() == pytest.approx(float(radiance.to_temp(arriving)), abs=0.01)
+
+
+def test_skin_plate_and_clothes_reflect_the_surroundings_and_not_the_air() -> None:
+    devices = rig()
+    plate = devices.reference
+    left, top, width, height = plate.roi_px
+    one = pose(person(1, canthi_c=34.4, forehead_c=34.4, face_width_m=0.6), 1.0, up_m=-0.16)
+    middle = pixels(devices.thermal, face_to_robot(one, np.array([[0.0, 0.27 * 0.6, 0.0]])))[0].round().astype(int)
+    tall = pose(person(1), 1.0, up_m=0.3)
+    chest = pixels(devices.thermal, np.array([[1.1, 0.0, tall.eyes_m[2] - 0.5]]))[0].round().astype(int)
+
+    def colder_c(column: int, row: int, who: PersonPose = one) -> float:
+        """How much less a spot shows of it under a colder sky."""
+        warm, cold = (
+            ThermalRenderer(devices, 1).render(dataclasses.replace(scene(who), reflected_c=reflected_c))
+            for reflected_c in (None, AMBIENT_C - 12.0)
+        )
+        return float((warm - cold)[row - 1 : row + 2, column - 1 : column + 2].mean())
+
+    def expected_c(surface_c: float, emissivity: float) -> float:
+        ends = (radiance.to_temp(radiance.surface(surface_c, emissivity, AMBIENT_C - off_c)) for off_c in (0.0, 12.0))
+        warmer_c, colder_c = (float(end) for end in ends)
+        return warmer_c - colder_c
+
+    assert colder_c(left + width // 2, top + height // 2) == pytest.approx(expected_c(36.5, 0.97), abs=0.005)
+    assert colder_c(*middle) == pytest.approx(expected_c(34.4, 0.98), abs=0.01)
+    assert colder_c(*chest, tall) == pytest.approx(expected_c(27.0, 0.95), abs=0.03)
+    assert colder_c(3, 3) == 0.0, "what is seen behind people is what it was"
 
 
 def test_a_large_patch_of_skin_reads_its_apparent_temperature() -> None:

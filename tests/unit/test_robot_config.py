@@ -26,3 +26,9 @@ def test_names_and_paths_of_any_letters_come_through() -> None:
         assert settings.thermal.address == f"senxor:{thermal}"
         assert settings.place.source == source
     assert settings.place.zones[0].map == way.map
+
+
+def test_what_is_reflected_is_said_only_where_it_is_not_the_air() -> None:
+    for reflected_c in (None, 11.5):
+        text = robot_toml(load_rig(), {"front": "http://127.0.0.1/x.mjpg"}, "senxor:/dev/x", 23.0, 0.5, 0, reflected_c)
+        assert config.parse(tomllib.loads(text), Path("/robot")).measurement.reflected_c == reflected_c

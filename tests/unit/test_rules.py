@@ -26,3 +26,14 @@ def test_between_two_pictures_of_a_slow_camera_nobody_is_lost(rate_hz: float, ex
 
 def test_nor_between_two_looks_that_are_meant_to_be_rare() -> None:
     assert regained_s({"front": 10.0}, front_look_s=2.0) == pytest.approx(3.0)
+
+
+def test_surroundings_are_as_warm_as_the_air_unless_said() -> None:
+    settings = table(measurement={"ambient_c": 20.0})
+    unsaid = rules.conditions(config.convert(settings, config.Settings))
+    assert unsaid.surroundings_c == 20.0
+    assert unsaid.warmer_air().surroundings_c == 20.0 + unsaid.ambient_sd_c
+    settings["measurement"] |= {"reflected_c": 11.0, "reflected_sd_c": 4.0}
+    said = rules.conditions(config.convert(settings, config.Settings))
+    assert (said.surroundings_c, said.warmer_air().surroundings_c, said.warmer_around().surroundings_c) == (11, 11, 15)
+    assert said.warmer_around().ambient_c == 20.0

@@ -27,7 +27,8 @@ from painted_face import (
 )
 
 from robot.corrections import Conditions, SourceCurve, Spread, combined_c, corrected, skin_terms_c
-from robot.radiometry import apparent_c, radiance, seen_through_surface_c, transmission
+from robot.radiometry import Surface, apparent_c, radiance, seen_through_surface_c, transmission
+from robot.reference import ReferenceState
 from robot.thermometry import Plausibility, Thermometer
 from robot.types import NotMeasured, Reading, Reason, RoiName
 
@@ -239,10 +240,55 @@ def test_a_reading_tells_its_terms() -> None:
     roi = roi_at()
     found = reading(painted(roi), roi)
     assert set(found.uncertainty_terms_c) == {
-        "netd", "registration", "fixed_pattern", "reference", "size_of_source", "emissivity", "ambient", "site",
+        "netd", "registration", "fixed_pattern", "reference", "size_of_source", "emissivity", "ambient", "reflected",
+        "site",
     }  # fmt: skip
     assert found.uncertainty_c == pytest.approx(combined_c(found.uncertainty_terms_c))
-    assert found.uncertainty_terms_c["site"] == SITE["upper_face"].sd_c
+
+
+PLATES = (None, Surface(36.5, 0.97), Surface(36.5, 0.90))
+
+
+@pytest.mark.parametrize("plate", PLATES, ids=str)
+@pytest.mark.parametrize("taken_c", [None, 14.0])
+def test_the_terms_say_what_wrong_air_and_wrong_surroundings_do_to_the_whole_chain(
+    plate: Surface | None, taken_c: float | None
+) -> None:
+    """The plate is corrected by what it reflects, the skin is too, and the body by the air: each error goes through all of it."""
+    roi = roi_at()
+    image = painted(roi)
+    believed = replace(CONDITIONS, reflected_c=taken_c, ambient_sd_c=1.5, reflected_sd_c=5.0)
+
+    def taking(there: Conditions) -> Reading:
+        """The same frame, as a robot reads it that holds that to be true: it expects the plate accordingly."""
+        correction_c = 0.0 if plate is None else plate.seen_c(there.surroundings_c) - 36.2
+        state = ReferenceState(plate is not None, correction_c, 0.06, "", plate=plate)
+        return reading(image, roi, Thermometer(calibration(), there), state)
+
+    found = taking(believed)
+    terms_c = found.uncertainty_terms_c
+    warmer = taking(replace(believed, reflected_c=believed.surroundings_c + 5.0))
+    assert terms_c["reflected"] == pytest.approx(abs(warmer.body_c - found.body_c), abs=1e-6)
+    assert terms_c["reflected"] > 0.02
+    airier = taking(replace(believed, ambient_c=believed.ambient_c + 1.5))
+    skin_c, body_c = airier.skin_c - found.skin_c, airier.body_c - found.body_c
+    damper = taking(replace(believed, humidity=0.6)).skin_c - found.skin_c
+    assert terms_c["ambient"] == pytest.approx(math.hypot(skin_c, damper), abs=1e-6)
+    person_c = SITE["upper_face"].sd_c
+    if plate is not PLATES[-1]:
+        assert abs(body_c) > abs(skin_c) + 0.07, "the site's offset goes by the air, too"
+    more_c2 = max(body_c**2 - skin_c**2, 0.0)
+    assert terms_c["site"] == pytest.approx(math.sqrt(person_c**2 + more_c2), abs=1e-6)
+
+
+def test_a_plate_as_bright_as_skin_cancels_what_the_surroundings_do() -> None:
+    """Both reflect the same share: what the correction takes away the skin gives back."""
+    same = replace(CONDITIONS, reflected_sd_c=8.0)
+    state = ReferenceState(True, 0.0, 0.06, "", plate=Surface(35.4, same.skin_emissivity))
+    roi = roi_at()
+    thermometer = Thermometer(calibration(), same)
+    assert reading(painted(roi), roi, thermometer, state).uncertainty_terms_c["reflected"] < 0.01
+    assert reading(painted(roi), roi, thermometer, VALID).uncertainty_terms_c["reflected"] > 0.1
 
 
 def test_too_few_pixels_is_told_from_too_far() -> None:
