@@ -25,7 +25,7 @@ _EVERY_S = {Kind.WARM: 0.3, Kind.NEW: 0.0, Kind.MEASURED: 0.15, Kind.KNOWN: 0.3}
 """How long after its last look something is due for the next."""
 _FIXTURE_S = 3.0
 """A warm place that has been counted, or that never moved, is retried this seldom."""
-_LOST_S = 0.6
+_LOST_NS = 600_000_000
 """A track that has not been found for this long is looked for no more often than warm places are."""
 _BORDER_RAD = 0.12
 """Who is this near to a picture's edge is about to be handed over, and due as often as somebody who is measured."""
@@ -33,6 +33,7 @@ _SAME = 0.3
 """Two boxes of one picture that share more than this (intersection over union) are one face."""
 _CUT = 0.1
 """A box that reaches beyond its crop by more than this share is cut off there: its landmarks are no good."""
+_AT_REST = np.zeros(3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,28 @@ class Due:
     warm: Sequence[WarmPlace]
 
 
-class _Waiting(NamedTuple):
-    """Something that is due for a look: `waited_ns` have passed since its last one, `border_s` are enough near a picture's edge."""
+class _Sought(NamedTuple):
+    """Somebody, or a warm place, that deserves a look every now and then: `border_ns` after the last one near a picture's edge."""
 
     kind: Kind
     number: int
+    seen_ns: int
+    every_ns: float
+    border_ns: float
+    position_m: F64
+    velocity_m_s: F64
+    t_ns: int
+    """Of the position."""
+
+
+class _Waiting(NamedTuple):
+    """What would be due in a picture if it were in it, and for how long it has waited."""
+
+    sought: _Sought
     position_m: F64
     waited_ns: int
-    every_s: float
-    border_s: float
+    every_ns: float
+    border_ns: float
 
 
 class Looker:
@@ -90,8 +104,9 @@ class Looker:
         """Returns the pictures that were looked at, whole or in part, with their faces; damaged ones are left out."""
         whole: list[CameraFrame] = []
         seen: list[tuple[CameraFrame, Faces]] = []
+        sought = self._sought(due)
         for shot in shots:
-            plan = self._plan(now_ns, shot, due)
+            plan = self._plan(now_ns, shot, due, sought)
             if not plan:
                 continue
             frame = self._decoded(shot, plan)
@@ -125,8 +140,8 @@ class Looker:
         """Returns what is left out for want of CPU time (attention.SHED)."""
         return () if self._attention is None else self._attention.shed()
 
-    def _plan(self, now_ns: int, shot: CameraShot, due: Due) -> Plan:
-        targets = self._targets(shot, due)
+    def _plan(self, now_ns: int, shot: CameraShot, due: Due, sought: Sequence[_Sought]) -> Plan:
+        targets = self._targets(shot, sought)
         plan = Plan(Whole.FULL)
         if self._attention is not None:
             plan = self._attention.plan(now_ns, shot.camera, shot.t_mono_ns, targets, shot.full_size_px)
@@ -146,9 +161,14 @@ class Looker:
             here = {(False, track.track_id) for track in due.tracks} | {(True, place.number) for place in due.warm}
             self._tried_ns = {key: t_ns for key, t_ns in self._tried_ns.items() if key in here}
 
-    def _targets(self, shot: CameraShot, due: Due) -> list[Target]:
+    def _sought(self, due: Due) -> list[_Sought]:
+        """Returns what deserves a look; warm places alone where every picture is looked at whole: only these count their looks."""
+        tracks = due.tracks if self._attention is not None else ()
+        return [_track_sought(track, due.measured) for track in tracks] + [_place_sought(place) for place in due.warm]
+
+    def _targets(self, shot: CameraShot, sought: Sequence[_Sought]) -> list[Target]:
         """Returns what is in this picture and due for a look."""
-        waiting = self._waiting(shot, due)
+        waiting = self._waiting(shot, sought)
         if not waiting:
             return []
         optic = self._optics[shot.camera].of_size(*shot.full_size_px)
@@ -159,36 +179,27 @@ class Looker:
             if not (0.0 <= x <= right and 0.0 <= y <= bottom):  # nor is what lies behind, which is not a number
                 continue
             at_border = min(x, y, right - x, bottom - y) < border_px
-            if wait.waited_ns >= (wait.border_s if at_border else wait.every_s) * 1e9:
+            if wait.waited_ns >= (wait.border_ns if at_border else wait.every_ns):
                 face_px = optic.focal_px * FACE_WIDTH_M / max(depth, 0.1)
-                targets.append(Target(wait.kind, (x, y), face_px, wait.number))
+                targets.append(Target(wait.sought.kind, (x, y), face_px, wait.sought.number))
         return targets
 
-    def _waiting(self, shot: CameraShot, due: Due) -> list[_Waiting]:
+    def _waiting(self, shot: CameraShot, sought: Sequence[_Sought]) -> list[_Waiting]:
         """Returns what would be due at this picture's moment if it were in the picture, and where it is expected: few need to be projected."""
         waiting: list[_Waiting] = []
-        for track in due.tracks:
-            kind = self._track_kind(track, due.measured)
-            tried_ns = self._tried_ns.get((False, track.track_id), NEVER_NS)
-            waited_ns = shot.t_mono_ns - max(track.last_seen_ns, tried_ns)
-            every_s, border_s = _EVERY_S[kind], _EVERY_S[Kind.MEASURED if kind is Kind.KNOWN else kind]
-            if shot.t_mono_ns - track.last_seen_ns > _LOST_S * 1e9:
-                every_s = border_s = _EVERY_S[Kind.WARM]
-            if waited_ns >= border_s * 1e9:
-                position_m = track.position_m + track.velocity_m_s * ((shot.t_mono_ns - track.t_mono_ns) * 1e-9)
-                waiting.append(_Waiting(kind, track.track_id, position_m, waited_ns, every_s, border_s))
-        for place in due.warm if shot.camera in self._front else ():
-            stale = place.counted or (not place.moved and place.looks > 10)
-            every_s = _FIXTURE_S if stale else _EVERY_S[Kind.WARM]
-            waited_ns = shot.t_mono_ns - self._tried_ns.get((True, place.number), NEVER_NS)
-            if waited_ns >= every_s * 1e9:
-                waiting.append(_Waiting(Kind.WARM, place.number, place.blob.position_m, waited_ns, every_s, every_s))
+        t_ns, in_front, tried_ns = shot.t_mono_ns, shot.camera in self._front, self._tried_ns
+        for one in sought:
+            warm = one.kind is Kind.WARM
+            if warm and not in_front:
+                continue
+            every_ns, border_ns = one.every_ns, one.border_ns
+            if not warm and t_ns - one.seen_ns > _LOST_NS:
+                every_ns = border_ns = _EVERY_S[Kind.WARM] * 1e9
+            waited_ns = t_ns - max(one.seen_ns, tried_ns.get((warm, one.number), NEVER_NS))
+            if waited_ns >= border_ns:
+                position_m = one.position_m + one.velocity_m_s * ((t_ns - one.t_ns) * 1e-9)
+                waiting.append(_Waiting(one, position_m, waited_ns, every_ns, border_ns))
         return waiting
-
-    def _track_kind(self, track: Track, measured: Collection[int]) -> Kind:
-        if not track.confirmed:
-            return Kind.NEW
-        return Kind.MEASURED if track.track_id in measured else Kind.KNOWN
 
     def _decoded(self, shot: CameraShot, plan: Plan) -> CameraFrame | None:
         network_px = self._network_px[shot.camera]
@@ -215,6 +226,21 @@ class Looker:
             for faces, crop in zip(self._close.detect(parts), plan.crops, strict=True)
         ]
         return _merged(frame, found)
+
+
+def _track_sought(track: Track, measured: Collection[int]) -> _Sought:
+    kind = Kind.MEASURED if track.track_id in measured else Kind.KNOWN
+    if not track.confirmed:
+        kind = Kind.NEW
+    every_ns, border_ns = _EVERY_S[kind] * 1e9, _EVERY_S[Kind.MEASURED if kind is Kind.KNOWN else kind] * 1e9
+    where = track.position_m, track.velocity_m_s, track.t_mono_ns
+    return _Sought(kind, track.track_id, track.last_seen_ns, every_ns, border_ns, *where)
+
+
+def _place_sought(place: WarmPlace) -> _Sought:
+    stale = place.counted or (not place.moved and place.looks > 10)
+    every_ns = (_FIXTURE_S if stale else _EVERY_S[Kind.WARM]) * 1e9
+    return _Sought(Kind.WARM, place.number, NEVER_NS, every_ns, every_ns, place.blob.position_m, _AT_REST, 0)
 
 
 def _traits(optic: Optic, network_px: tuple[int, int], rate_hz: float, front: bool) -> CameraTraits:
