@@ -115,8 +115,8 @@ class Optic:
         if len(points_m) == 0:
             return np.zeros((0, 2)), np.zeros(0)
         local = points_m - self.position_m
-        depth: F64 = np.einsum("nk,k->n", local, self.rotation[2])
-        distance2 = np.einsum("nk,nk->n", local, local)
+        depth: F64 = local @ self.rotation[2]
+        distance2 = np.vecdot(local, local)
         behind = (distance2 >= (1 + _FOLD_LIMIT**2) * depth * depth) | (depth <= 0.05)
         somewhere = bool(behind.any())
         if somewhere:
@@ -165,7 +165,7 @@ def rays_through(optics: Sequence[Optic], counts: Sequence[int], points_px: NDAr
 
 def length(vectors: F64) -> F64:
     """Returns the lengths of vectors that lie along the last axis; np.linalg.norm takes three times as long for a few."""
-    lengths: F64 = np.sqrt(np.einsum("...k,...k->...", vectors, vectors))
+    lengths: F64 = np.sqrt(np.vecdot(vectors, vectors))
     return lengths
 
 
@@ -182,7 +182,7 @@ def inverted(matrices: F64) -> tuple[F64, F64]:
     flat = matrices.reshape(-1, 9)
     adjugate = flat.take(_FIRST[0], axis=1) * flat.take(_FIRST[1], axis=1)
     adjugate -= flat.take(_SECOND[0], axis=1) * flat.take(_SECOND[1], axis=1)
-    determinant: F64 = np.einsum("nk,nk->n", flat[:, :3], adjugate[:, ::3])
+    determinant: F64 = np.vecdot(flat[:, :3], adjugate[:, ::3])
     adjugate /= determinant[:, None]
     return adjugate.reshape(-1, 3, 3), determinant
 

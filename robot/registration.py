@@ -241,7 +241,7 @@ def thermal_rois(
     up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
     up /= np.maximum(length(up), 1e-6)[:, None]
     moved = later_px - pixels[:, 0]
-    smear_px, smear_up_px = length(moved), np.abs(np.einsum("nk,nk->n", moved, up))
+    smear_px, smear_up_px = length(moved), np.abs(np.vecdot(moved, up))
     # Pixels behind the sensor are NaN, which lies nowhere.
     at = np.flatnonzero(thermal.inside(centers) & np.isfinite(up[:, 0]))
     columns = zip(

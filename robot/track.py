@@ -123,15 +123,15 @@ class Tracker:
 
     def vacate(self, t_ns: int, places: Mapping[int, float]) -> None:
         """Takes in whose place is empty at `t_ns`, and how far to each side (radians): they left it, whoever turns up there later."""
-        rows = np.flatnonzero(np.isin(self._people["id"], list(places)))
-        if not len(rows):
+        ids = self._people["id"].tolist()
+        rows = [row for row, track_id in enumerate(ids) if track_id in places]
+        if not rows:
             return
         people = self._people[rows]
-        ahead_s = (t_ns - people["time_ns"]) * _NS
         robot_m = self._ego.at(t_ns).place_m
-        direction = self._motion.place(people["state"], people["covariance"], ahead_s)[0] - robot_m
+        direction = self._motion.whereabouts(people["state"], (t_ns - people["time_ns"]) * _NS) - robot_m
         direction[:, :2] /= np.maximum(length(direction[:, :2]), 1e-6)[:, None]
-        direction[:, 2] = np.sin([min(places[track_id], 1.5) for track_id in people["id"].tolist()])
+        direction[:, 2] = [math.sin(min(places[ids[row]], 1.5)) for row in rows]
         self._people["vacated"][rows], self._people["vacated_from"][rows] = direction, robot_m[:2]
 
     def settle(self, track_id: int, elevated: bool = False) -> None:
@@ -216,7 +216,7 @@ class Tracker:
         taken_ns = faces.taken_ns[faces.frame[columns]]
         lag_s = (taken_ns - prior.times_ns[:, None]) * _NS
         delta = faces.positions_m[columns] - prior.state[:, None, :3] - lag_s[:, :, None] * prior.state[:, None, 3:]
-        distance2 = np.einsum("tfk,tfk->tf", delta, delta)
+        distance2 = np.vecdot(delta, delta)
         variance = np.einsum("fii->f", faces.covariances_m2[columns])
         size2 = np.einsum("tii->t", prior.covariance[:, :3, :3])[:, None] + variance
         # No direction is less certain than all together: beyond this the gate below cannot hold either.
@@ -391,7 +391,7 @@ class Tracker:
             return np.zeros(len(columns), dtype=bool)
         seen = people[fresh]
         ahead_s = (t_ns - seen["time_ns"]) * _NS
-        near = self._motion.place(seen["state"], seen["covariance"], ahead_s)[0] - origin_m
+        near = self._motion.whereabouts(seen["state"], ahead_s) - origin_m
         mine = faces.positions_m[columns] - origin_m
         mine_m = np.maximum(length(mine), 1e-6)[:, None]
         near_m = np.maximum(length(near), 1e-6)[None, :]

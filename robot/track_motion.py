@@ -56,6 +56,10 @@ class Motion:
         self._add_noise(spread, np.maximum(dt_s, 0.0), state)
         return moved, spread
 
+    def whereabouts(self, state: F64, dt_s: NDArray[np.floating]) -> F64:
+        """Returns the places (n × 3) alone."""
+        return state[:, :3] + self._walk(dt_s)[0][:, None] * state[:, 3:]
+
     def place(self, state: F64, covariance: F64, dt_s: NDArray[np.floating]) -> tuple[F64, F64]:
         """Returns the places (n × 3) and their covariances (n × 3 × 3) that `advance` has, for less work."""
         ahead_s = self._walk(dt_s)[0][:, None]

@@ -46,6 +46,6 @@ def improbability(offsets: F64, spread: F64, tail: float) -> tuple[F64, F64]:
     and the squared Mahalanobis distance (n), of offsets (n × k) with covariances (n × k × k)."""
     size = offsets.shape[1]
     inverse, volume = inverted(spread) if size == 3 else (np.linalg.inv(spread), np.linalg.det(spread))
-    apart2: F64 = np.einsum("ni,ni->n", (inverse @ offsets[:, :, None])[:, :, 0], offsets)
+    apart2: F64 = np.vecdot((inverse @ offsets[:, :, None])[:, :, 0], offsets)
     distance2 = (tail + size) * np.log1p(apart2 / tail) if math.isfinite(tail) else apart2
     return distance2 + np.log(volume) + size * _LOG_2PI, apart2

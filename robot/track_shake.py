@@ -153,8 +153,8 @@ def told(moves: F64, off_m: F64, weight: F64) -> tuple[F64, F64]:
     """Returns the angle that each face (n) tells, by how far it is off (n × 3) where the angle moves it along `moves` (n × 3), and the
     variance of that, from the inverse covariances (n × 3 × 3): least squares."""
     along = np.einsum("ni,nij->nj", moves, weight)
-    information = np.einsum("ni,ni->n", along, moves)
-    return np.einsum("ni,ni->n", along, off_m) / information, 1 / information
+    information = np.vecdot(along, moves)
+    return np.vecdot(along, off_m) / information, 1 / information
 
 
 def spread_along(moves: F64, variance_rad2: float | F64) -> F64:
