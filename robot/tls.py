@@ -55,9 +55,7 @@ def load_pair(context: ssl.SSLContext, cert: str, key: str, section: str) -> Non
     try:
         context.load_cert_chain(cert, key or None, no_passphrase)
     except ssl.SSLError as error:
-        what = (
-            "one of them does not hold what it is to (PEM text: tls_cert the certificate, tls_key its key)"
-        )
+        what = "one of them does not hold what it is to (PEM text: tls_cert the certificate, tls_key its key)"
         if error.reason == "KEY_VALUES_MISMATCH":
             what = "the key is not that of the certificate (name the two that belong together)"
         raise ConfigError(f"{section}.tls_cert, {section}.tls_key: {what}") from error
