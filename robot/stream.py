@@ -347,7 +347,7 @@ class StreamServer:
         path, _, query = ws.request.path.partition("?")
         address = address_of(ws)
         if not self._seats.take(address):
-            await self._farewells.close(ws, ProtocolError("too many connections", 1013))
+            await self._farewells.turn_away(ws, ProtocolError("too many connections", 1013))
             return
         self._clients_gauge.labels(path).inc()
         try:
@@ -361,12 +361,12 @@ class StreamServer:
             else:
                 await self._serve_live(ws, principal, address, query)
         except ProtocolError as error:
-            await self._farewells.close(ws, error)
+            await self._farewells.turn_away(ws, error)
         except ConnectionClosed:
             pass
         except Exception:
             log.exception("client %s on %s", address, path)
-            await self._farewells.close(ws, ProtocolError("internal error", INTERNAL_ERROR))
+            await self._farewells.turn_away(ws, ProtocolError("internal error", INTERNAL_ERROR))
         finally:
             self._seats.release(address)
             self._clients_gauge.labels(path).dec()

@@ -44,6 +44,8 @@ _WAITING_MAX = 4
 _PER_S, _BURST = 10.0, 40
 """Requests at all desks together; each one is a line in the audit log, which the pipeline's thread writes."""
 _LOGGED_CHARS = 200
+_BITE_BYTES = 1024
+"""Taken apart at once. One read may bring 40 000 frames, whose sender is to be cut after some hundred, before the others have waited."""
 _NOTED_S, _READERS_MAX = 3600.0, 256
 _SECRET = re.compile(r"(?i)([?&][^=&]*(?:token|password|secret)[^=&]*=)[^&]*")
 """A token belongs into a header; where somebody puts it into an address all the same, the audit log does not keep it."""
@@ -74,6 +76,12 @@ def visitors(seats: Seats, limits: Limits) -> type[ServerConnection]:
                 seats.release(self._address)
                 self._address = None
             super().connection_lost(exc)
+
+        def data_received(self, data: bytes) -> None:
+            for start in range(0, len(data), _BITE_BYTES):
+                if self.transport.is_closing():
+                    return
+                super().data_received(data[start : start + _BITE_BYTES])
 
         def process_event(self, event: Event) -> None:
             if isinstance(event, Frame) and not self._frames.allow(self.loop.time()):

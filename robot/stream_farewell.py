@@ -73,6 +73,17 @@ class Farewells:
             log.exception("sending to a client")
             await self.close(ws, ProtocolError("internal error", INTERNAL_ERROR))
 
+    async def turn_away(self, ws: ServerConnection, error: ProtocolError) -> None:
+        """Closes as `close` does, for whoever is heard by nobody any more: what it had sent before its answer is thrown away.
+
+        Otherwise the library would read no further once it holds some messages, and never come to the answer.
+        """
+        hearing = asyncio.create_task(_hear_out(ws))
+        try:
+            await self.close(ws, error)
+        finally:
+            hearing.cancel()
+
     async def close(self, ws: ServerConnection, error: ProtocolError) -> None:
         """Closes with the error's code; a client that does not read is cut off after the close timeout.
 
@@ -92,3 +103,9 @@ class Farewells:
             ws.transport.abort()
         except AttributeError:  # asyncio up to 3.11 cannot abort a transport that has closed after a last flush
             log.debug("connection was already gone", exc_info=True)
+
+
+async def _hear_out(ws: ServerConnection) -> None:
+    with contextlib.suppress(ConnectionClosed):
+        async for _ in ws:
+            pass

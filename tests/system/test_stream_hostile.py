@@ -22,6 +22,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.frames import Frame, Opcode
 
+from robot import stream_door
 from robot.config import StreamSettings
 from robot.stream_session import Limits, Principal
 from robot.web import FILES, Answer
@@ -143,6 +144,32 @@ def test_a_flood_of_small_frames_is_cut(robot: Robot, opcode: Opcode) -> None:
 
     asyncio.run(run())
     serves(robot)
+
+
+def test_a_flood_costs_no_more_than_its_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One read brings tens of thousands of the smallest frames: taken apart together they held up everybody's events for half a second."""
+    parsed = 0
+
+    class Counted(stream_door.RateLimit):
+        def allow(self, now_s: float) -> bool:
+            nonlocal parsed
+            parsed += 1
+            return super().allow(now_s)
+
+    monkeypatch.setattr(stream_door, "RateLimit", Counted)
+    with running(tmp_path) as robot, contextlib.closing(stranger(robot)) as flooding:
+        flooding.sendall(
+            b"GET /events HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        )
+        assert flooding.recv(100).startswith(b"HTTP/1.1 101")
+        before = parsed
+        with contextlib.suppress(OSError):
+            flooding.sendall(Frame(Opcode.PING, b"").serialize(mask=True) * 40_000)
+            while flooding.recv(65_536):
+                pass
+        assert parsed - before < 500
+        serves(robot)
 
 
 def test_a_message_in_pieces_is_not_larger_than_one_in_one(robot: Robot) -> None:
