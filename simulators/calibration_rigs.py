@@ -6,6 +6,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Sequence
 from concurrent.futures import as_completed
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from simulators.calibration_geometry import Bench, run
 from simulators.calibration_radiometry import AMBIENT_C, HUMIDITY, RadiometryBench
 from simulators.compare_calibration import Figure
 from simulators.uncalibrated import calibration_of_drawing
-from simulators.workers import workers
+from simulators.workers import under_way
 from simulators.world import Rig
 
 FAMILIES = ("mi1602", "mi0802", "mlx90640")
@@ -59,9 +60,10 @@ class RigRun(msgspec.Struct, frozen=True):
         return not self.refused and all(figure.passed for figure in self.figures)
 
 
-def calibrate(family: str, seed: int, keep: Path | None = None) -> RigRun:
-    """Returns the figures of one drawn robot; its calibration is saved in the folder `keep`, if there is one."""
+def calibrate(drawn: tuple[str, int], keep: Path | None = None) -> RigRun:
+    """Returns the figures of one robot, drawn about a family with a seed; its calibration is saved in the folder `keep`, if there is one."""
     cv2.setNumThreads(1)
+    family, seed = drawn
     file = drawn_rigs.drawing(family, seed)
     rig = drawn_rigs.built(file, seed)
     job = Job(family, seed, rig, calibration_of_drawing(file, drawn_rigs.name(family, seed), _NOW))
@@ -91,8 +93,8 @@ def calibrate_all(
     """Returns every family with every seed, in that order; their calibrations are saved in the folder `keep`, if there is one."""
     wanted = [(family, seed) for family in families for seed in seeds]
     found: dict[tuple[str, int], RigRun] = {}
-    with workers(processes) as pool:
-        for future in as_completed([pool.submit(calibrate, *one, keep) for one in wanted]):
+    with under_way(partial(calibrate, keep=keep), wanted, processes) as futures:
+        for future in as_completed(futures):
             one = future.result()
             found[(one.family, one.seed)] = one
             tell(one)

@@ -1,15 +1,18 @@
-"""Commands that work for long, ended by Ctrl-C or SIGTERM in the middle: at once, in words, and nothing that they have started is left."""
+"""Commands that work for long, ended in the middle by Ctrl-C, SIGTERM or a kill: at once, in words, and nothing that they have started is left."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from waiting import until
 
 pytestmark = pytest.mark.system
 
@@ -73,6 +76,76 @@ def test_it_ends_at_once_and_leaves_nobody(command: list[str], by: signal.Signal
             if process.poll() is None or pid != process.pid:
                 os.kill(pid, signal.SIGKILL)
         process.wait()
+
+
+@pytest.fixture
+def sharing(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], set[int], Path]]:
+    """A command that shares its work, the processes that do it, and what it has said."""
+    said = tmp_path / "said"
+    command = [sys.executable, "-m", "simulators", "passages", "--processes", "2"]
+    with said.open("w") as file:
+        process = subprocess.Popen(command, stdout=file, stderr=file, text=True, start_new_session=True)
+    started: set[int] = set()
+    try:
+        started = until_begun(process)
+        yield process, started, said
+    finally:
+        for pid in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
+def running(pids: set[int]) -> list[int]:
+    """Returns those that still do something: a dead one stays listed until its new parent has asked after it."""
+    found = []
+    for pid in pids:
+        with contextlib.suppress(OSError):
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                found.append(pid)
+    return found
+
+
+def test_one_of_several_is_killed(sharing: tuple[subprocess.Popen[str], set[int], Path]) -> None:
+    """As the kernel does where memory runs out."""
+    process, started, said = sharing
+    os.kill(max(started), signal.SIGKILL)
+    assert process.wait(ENDED_S) == 1
+    assert "was killed from outside" in said.read_text() and "Traceback" not in said.read_text()
+    until(lambda: not running(started))
+
+
+def test_those_that_share_the_work_of_one_that_is_killed_end(
+    sharing: tuple[subprocess.Popen[str], set[int], Path],
+) -> None:
+    process, started, _ = sharing
+    process.kill()
+    until(lambda: not running(started))
+
+
+IN_THE_MAKING = """
+import multiprocessing, os, signal, time
+from simulators.workers import side_by_side
+multiprocessing.set_start_method("fork")
+def hit():
+    os.kill(os.getpid(), signal.SIGTERM)
+os.register_at_fork(**{AT: hit})
+try:
+    list(side_by_side(time.sleep, [60.0, 60.0], 2))
+except KeyboardInterrupt:
+    print("interrupted")
+except ChildProcessError:
+    print("killed")
+"""
+
+
+@pytest.mark.parametrize(("at", "told"), [("after_in_parent", "interrupted"), ("after_in_child", "killed")])
+def test_a_signal_comes_while_they_are_made(at: str, told: str) -> None:
+    """A process that was just made did not know yet what to do then: in one of five it hung, and the command with it."""
+    program = IN_THE_MAKING.replace("AT", repr(at))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == (f"{told}\n", "")
 
 
 def test_a_station_ends_whatever_comes_while_it_is_told_to() -> None:
