@@ -79,6 +79,8 @@ _COLUMNS = {
     "lon_deg": "$.where.lon_deg",
     "map_x_m": "$.where.x_m",
     "map_y_m": "$.where.y_m",
+    "revision": "$.data.revision",
+    "referenced": "$.data.reading.referenced",
 }
 _CSV = "text/csv; charset=utf-8"
 _JSON = "application/json"

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import math
 from typing import Annotated, Literal
-from urllib.parse import parse_qs
 
 import msgspec
 from msgspec import Meta
 
-from robot.errors import ProtocolError
 from robot.event_data import CoverageData, DeviceData, Point
 from robot.events import WhereData
 from robot.health import NO_BASELINE
@@ -86,14 +84,6 @@ class LiveState(Part, frozen=True, kw_only=True):
     threshold_c: float | None = None
     providers: tuple[str, ...] = ()
     """What the face detector runs on (ONNX Runtime's execution providers), the first doing the work."""
-
-
-def wants_pictures(query: str) -> bool:
-    """Returns whether a live view's query string asks for pictures: yes, unless it says pictures=0. Raises ProtocolError for others."""
-    values = parse_qs(query, keep_blank_values=True).get("pictures", ["1"])
-    if values not in (["0"], ["1"]):
-        raise ProtocolError("pictures must be 0 or 1")
-    return values == ["1"]
 
 
 ASKED_WITHIN_M = 4.0

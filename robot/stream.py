@@ -25,11 +25,12 @@ from websockets.exceptions import ConnectionClosed
 
 from robot.config import StreamSettings
 from robot.errors import ConfigError, ProtocolError, StoreError
-from robot.live import LiveState, Preview, as_of, wants_pictures
+from robot.live import LiveState, Preview, as_of
 from robot.store_reader import StoreReader
 from robot.stream_door import Desk, Door, address_of, visitors
 from robot.stream_farewell import INTERNAL_ERROR, Farewells
 from robot.stream_live import LiveView, send_words
+from robot.stream_query import parse_since, wants_pictures
 from robot.stream_session import (
     FORBIDDEN,
     LOCAL,
@@ -50,7 +51,6 @@ from robot.stream_session import (
     command,
     first_message,
     is_loopback,
-    parse_since,
 )
 from robot.tls import server_context
 from robot.web import Site

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -246,22 +246,6 @@ def first_message(tokens: Tokens, message: str | bytes) -> Principal:
     if not isinstance(parsed, AuthMessage):
         raise ProtocolError('the first message must be {"op":"auth","token":…}', UNAUTHENTICATED)
     return authenticate(tokens, parsed.token)
-
-
-def parse_since(query: str, head_seq: int) -> int | None:
-    """Returns `since` of a query string, None if absent; raises ProtocolError (4400) for garbage and the future."""
-    try:
-        values = parse_qs(query, keep_blank_values=True, max_num_fields=8).get("since")
-    except ValueError as error:
-        raise ProtocolError("too many parameters", BAD_REQUEST) from error
-    if values is None:
-        return None
-    if len(values) != 1 or not re.fullmatch("[0-9]{1,18}", values[0]):
-        raise ProtocolError("since must be the number of an event, 0 or more", BAD_REQUEST)
-    since = int(values[0])
-    if since > head_seq:
-        raise ProtocolError(f"since={since} is in the future: the last event is {head_seq}", BAD_REQUEST)
-    return since
 
 
 def close_reason(text: str) -> str:

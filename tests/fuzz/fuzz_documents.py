@@ -21,7 +21,7 @@ from small_station import calibration, settings
 
 from calibration import clinical_csv, files
 from drivers import address
-from robot import config, history, stream_session, tape
+from robot import config, history, stream_query, stream_session, tape
 from robot.errors import CalibrationError, ConfigError, ProtocolError, RecordingError
 from robot.recording import Recording
 from robot.stream_session import MAX_REASON_BYTES, Principal, Role, Tokens
@@ -246,7 +246,7 @@ def client(data: bytes) -> None:
         found = _reason(lambda: stream_session.first_message(_TOKENS, text))
         require(found is None or TOKEN in text or "\\" in text, "somebody was let in without the token")
     elif mode == 2:
-        since = _reason(lambda: stream_session.parse_since(query, 100))
+        since = _reason(lambda: stream_query.parse_since(query, 100))
         require(since is None or 0 <= since <= 100, "a position that does not exist")
     elif mode == 3:
         _reason(lambda: stream_session.bearer(header))

@@ -145,6 +145,16 @@ def test_csv_is_for_people_and_their_spreadsheets(past: Past) -> None:
     assert len(past.rows("limit=2")) == 2
 
 
+def test_a_table_tells_which_verdict_replaces_which(past: Past) -> None:
+    """Two rows of one person who was judged anew looked like two people."""
+    again = msgspec.structs.replace(screening(38.0, person=2), verdict="elevated", revision=1)
+    past.add(screening(36.5, person=2), again)
+    assert [(row["verdict"], row["revision"], row["referenced"]) for row in past.rows("")] == [
+        ("elevated", "1", "1"),
+        ("normal", "0", "1"),
+    ]
+
+
 def test_the_day_chart_has_the_cohorts_own_baseline(past: Past) -> None:
     values = [36.1, 36.9, 36.4, 36.6, 36.2, 37.0, 36.3]
     past.add(*(screening(value) for value in values), screening(None), SystemStoppingData(reason="x"))

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from robot.errors import ProtocolError
+from robot.stream_query import parse_since
 from robot.stream_session import (
     BAD_REQUEST,
     FORBIDDEN,
@@ -27,7 +28,6 @@ from robot.stream_session import (
     Tokens,
     command,
     first_message,
-    parse_since,
 )
 
 LIMITS = Limits(per_address=2, lag_events=6, messages_per_s=5.0, message_burst=4)

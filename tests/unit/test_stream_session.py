@@ -13,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from robot.errors import ConfigError, ProtocolError
 from robot.live import Box, Preview, pack, unpack
+from robot.stream_query import parse_since, wants_pictures
 from robot.stream_session import (
     Acknowledge,
     EventRing,
@@ -32,7 +33,6 @@ from robot.stream_session import (
     is_loopback,
     origin_allowed,
     parse_message,
-    parse_since,
 )
 
 OPERATOR = Principal("desk", Role.OPERATOR)
@@ -171,7 +171,16 @@ def test_ring_memory_is_bounded() -> None:
 @pytest.mark.parametrize(
     "query",
     ["since=", "since=-1", "since=+1", "since=1.0", "since=abc", "since=1e3", "since=0x1", "since=1&since=2", "since=١"]  # noqa: RUF005
-    + ["since=" + "9" * 19, "since=%00", "since=1%20", "&".join("a=1" for _ in range(20)), "since=11"],
+    + [
+        "since=" + "9" * 19,
+        "since=%00",
+        "since=1%20",
+        "&".join("a=1" for _ in range(20)),
+        "since=11",
+        "sinse=1",
+        "since=1&x=2",
+        "Since=1",
+    ],
 )
 def test_bad_since(query: str) -> None:
     with pytest.raises(ProtocolError) as caught:
@@ -181,10 +190,21 @@ def test_bad_since(query: str) -> None:
 
 def test_good_since() -> None:
     assert parse_since("", 10) is None
-    assert parse_since("other=1", 10) is None
     assert parse_since("since=0", 0) == 0
     assert parse_since("since=10", 10) == 10
-    assert parse_since("x=1&since=007", 10) == 7
+    assert parse_since("since=007", 10) == 7
+
+
+def test_a_parameter_that_there_is_not_is_named() -> None:
+    """Somebody who misspells it would be told nothing of what happened before, and not know."""
+    with pytest.raises(ProtocolError, match=r"from: no such parameter \(there is: since\)"):
+        parse_since("from=7", 10)
+    with pytest.raises(ProtocolError, match="picture: no such parameter"):
+        wants_pictures("picture=0")
+
+
+def test_pictures_come_unless_they_are_not_wanted() -> None:
+    assert wants_pictures("") and wants_pictures("pictures=1") and not wants_pictures("pictures=0")
 
 
 @given(st.text(max_size=40))
