@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -222,6 +223,50 @@ def thermal_rois(
     """
     if not tracks:
         return []
+    faces = _faces_in(thermal, tracks)
+    rois = [
+        ThermalRoi(
+            track_id=face.track.track_id,
+            t_mono_ns=t_mono_ns,
+            center_px=face.center_px,
+            eyes_px=face.eyes_px,
+            up_px=face.up_px,
+            face_px=face.face_px,
+            distance_m=face.distance_m,
+            position_sd_px=face.sd_px,
+            reason=_reason(face, t_mono_ns, thermal, limits, reference_roi_px),
+            tilt_sd_px=tilt_sd_rad * thermal.focal_px,
+            smear_up_px=face.smear_up_px,
+        )
+        for face in faces
+    ]
+    # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
+    stale_ns = limits.stale_s * 1e9
+    front = [roi for roi, face in zip(rois, faces, strict=True) if t_mono_ns - face.track.last_seen_ns <= stale_ns]
+    return [
+        replace(roi, reason=Reason.OCCLUDED)
+        if roi.reason is None and any(_hides(other, roi) for other in front)
+        else roi
+        for roi in rois
+    ]
+
+
+class _Face(NamedTuple):
+    """Where the face of a track lies in the thermal image, and by how much it goes by within a time constant of the sensor."""
+
+    track: Track
+    center_px: tuple[float, float]
+    up_px: tuple[float, float]
+    face_px: float
+    distance_m: float
+    sd_px: float
+    smear_px: float
+    smear_up_px: float
+    eyes_px: F64
+
+
+def _faces_in(thermal: Optic, tracks: Sequence[Track]) -> list[_Face]:
+    """Returns the faces that lie in the thermal image, whether fit to be read or not, in the order of their tracks (at least one)."""
     # Joined, then shaped: np.array of a list of arrays takes three times as long.
     positions = np.concatenate([track.position_m for track in tracks]).reshape(-1, 3)
     landmarks = np.concatenate([track.landmark_rays for track in tracks]).reshape(-1, 5, 3)
@@ -231,55 +276,28 @@ def thermal_rois(
     pixels, depths = thermal.project(np.concatenate([points.reshape(-1, 3), later]))
     later_px, depths = pixels[5 * len(tracks) :], depths[: 5 * len(tracks)]
     pixels = pixels[: 5 * len(tracks)].reshape(-1, 5, 2)
-    distance = length(positions - thermal.position_m)
     depth = np.maximum((depths[::5] + depths[1::5]) / 2, 0.05)
-    face_px = thermal.focal_px * FACE_WIDTH_M / depth
     covariances = np.concatenate([track.position_covariance_m2 for track in tracks]).reshape(-1, 3, 3)
-    sd_px = np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px)
     eyes = pixels[:, :2]
     centers = (eyes[:, 0] + eyes[:, 1]) / 2
     up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
     up /= np.maximum(length(up), 1e-6)[:, None]
     moved = later_px - pixels[:, 0]
-    smear_px, smear_up_px = length(moved), np.abs(np.vecdot(moved, up))
+    columns = (
+        thermal.focal_px * FACE_WIDTH_M / depth,
+        length(positions - thermal.position_m),
+        np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px),
+        length(moved),
+        np.abs(np.vecdot(moved, up)),
+    )
     # Pixels behind the sensor are NaN, which lies nowhere.
     at = np.flatnonzero(thermal.inside(centers) & np.isfinite(up[:, 0]))
-    columns = zip(
-        at.tolist(), centers[at].tolist(), up[at].tolist(), face_px[at].tolist(), distance[at].tolist(), sd_px[at].tolist(),
-        smear_px[at].tolist(), smear_up_px[at].tolist(), eyes[at],
-        strict=True,
-    )  # fmt: skip
-    rois = []
-    for index, center, upwards, width_px, distance_m, place_sd_px, own_smear_px, along_px, own_eyes in columns:
-        track = tracks[index]
-        reason = _reason(
-            track, t_mono_ns, center, width_px, place_sd_px, own_smear_px, thermal, limits, reference_roi_px
-        )
-        rois.append(
-            ThermalRoi(
-                track_id=track.track_id,
-                t_mono_ns=t_mono_ns,
-                center_px=(center[0], center[1]),
-                eyes_px=own_eyes,
-                up_px=(upwards[0], upwards[1]),
-                face_px=width_px,
-                distance_m=distance_m,
-                position_sd_px=place_sd_px,
-                reason=reason,
-                tilt_sd_px=tilt_sd_rad * thermal.focal_px,
-                smear_up_px=along_px,
-            )
-        )
-    # Nobody is hidden by a track that coasts on unseen: its person may be anywhere.
-    stale_ns = limits.stale_s * 1e9
-    front = [
-        roi for roi, index in zip(rois, at.tolist(), strict=True) if t_mono_ns - tracks[index].last_seen_ns <= stale_ns
-    ]
+    rows = zip(
+        at.tolist(), centers[at].tolist(), up[at].tolist(), np.stack(columns, 1)[at].tolist(), eyes[at], strict=True
+    )
     return [
-        replace(roi, reason=Reason.OCCLUDED)
-        if roi.reason is None and any(_hides(other, roi) for other in front)
-        else roi
-        for roi in rois
+        _Face(tracks[index], (x, y), (right, down), face_px, distance_m, sd_px, smear_px, along_px, own_eyes)
+        for index, (x, y), (right, down), (face_px, distance_m, sd_px, smear_px, along_px), own_eyes in rows
     ]
 
 
@@ -308,31 +326,28 @@ def _hides(nearer: ThermalRoi, roi: ThermalRoi) -> bool:
 
 
 def _reason(
-    track: Track,
+    face: _Face,
     t_mono_ns: int,
-    center_px: Sequence[float],
-    face_px: float,
-    sd_px: float,
-    smear_px: float,
     thermal: Optic,
     limits: RoiLimits,
     reference_roi_px: tuple[int, int, int, int] | None,
 ) -> Reason | None:
+    """Returns why a face cannot be read where it lies, if so."""
+    (x, y), face_px = face.center_px, face.face_px
     if face_px < limits.face_px_min:
         return Reason.TOO_FAR
     margin_px = limits.edge_px + 0.5 * face_px
-    x, y = center_px
     beyond = x < margin_px or x > thermal.width_px - 1 - margin_px
     if beyond or y < 0.55 * face_px or y > thermal.height_px - 1 - 0.3 * face_px:
         return Reason.OUT_OF_VIEW
     if reference_roi_px is not None and _touches(x, y, face_px, reference_roi_px):
         return Reason.OUT_OF_VIEW
-    if t_mono_ns - track.last_seen_ns > limits.stale_s * 1e9:
+    if t_mono_ns - face.track.last_seen_ns > limits.stale_s * 1e9:
         return Reason.OCCLUDED
-    if abs(track.yaw_rad) > limits.yaw_max_rad:
+    if abs(face.track.yaw_rad) > limits.yaw_max_rad:
         return Reason.EXTREME_POSE
     # Who is out of the lens's reach a time constant later goes by so far that no number tells it (NaN).
-    if sd_px > max(limits.blur_share * face_px, 1.5) or not smear_px <= limits.smear_px:
+    if face.sd_px > max(limits.blur_share * face_px, 1.5) or not face.smear_px <= limits.smear_px:
         return Reason.MOVING_BLUR
     return None
 
