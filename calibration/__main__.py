@@ -19,7 +19,7 @@ import msgspec
 
 from calibration import arguments, clinical_commands, files, measure
 from calibration.files import Calibration
-from calibration.history import History
+from calibration.history import History, refuse_unset_clock
 from calibration.kept import alone
 from calibration.refused import Refused
 from calibration.results import Say
@@ -275,7 +275,11 @@ def _nominal(options: argparse.Namespace) -> int:
     if problems or thermal is None or offset_m is None:
         raise ConfigError(problems)
     known = [camera for camera in cameras if camera is not None]
-    calibration = nominal.nominal(options.robot, known, thermal, dt.datetime.now(dt.UTC), plate, offset_m)
+    now_utc = dt.datetime.now(dt.UTC)
+    refuse_unset_clock(
+        now_utc
+    )  # valid for a month of 1970, it would keep the robot from starting once the clock is right
+    calibration = nominal.nominal(options.robot, known, thermal, now_utc, plate, offset_m)
     _keep_measured(options.out)
     files.save(calibration, options.out)
     print(f"{options.out}: {calibration.id}, valid until {calibration.valid_until_utc}")

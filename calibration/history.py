@@ -196,10 +196,15 @@ def _encoded(results: Sequence[StepResult]) -> bytes:
 def clock_warning(before: Calibration, now_utc: dt.datetime) -> Say | None:
     """Returns what is to be said where this computer's clock shows a time before the present calibration was made: what is made now
     would count as expired, or as older, once it is right. Raises Refused where it was never set."""
+    refuse_unset_clock(now_utc)
     values = {"now": _utc(now_utc), "made": before.created_utc}
-    if now_utc.year < CLOCK_SET_YEAR:
-        raise Refused("", Say("refused.clock_unset", values))
     return Say("live.clock_behind", values) if now_utc < dt.datetime.fromisoformat(before.created_utc) else None
+
+
+def refuse_unset_clock(now_utc: dt.datetime) -> None:
+    """Raises Refused where this computer's clock was never set."""
+    if now_utc.year < CLOCK_SET_YEAR:
+        raise Refused("", Say("refused.clock_unset", {"now": _utc(now_utc)}))
 
 
 def summary_of(result: StepResult, by: str, now_utc: dt.datetime) -> StepSummary:

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from small_station import calibration, optic
 
-from calibration import files
+from calibration import files, history
 from calibration.__main__ import main
 
 CONFIG = """
@@ -48,6 +48,15 @@ def test_nominal_then_show_then_check(tmp_path: Path, capsys: pytest.CaptureFixt
     assert shown["cameras"]["front"]["position_m"] == [0.02, 0.04, 0.99] and shown["reference"] is None
     assert main(["check", str(path)]) == 0
     assert "whole and valid until" in capsys.readouterr().out
+
+
+def test_nothing_is_written_by_a_clock_that_was_never_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As on a new robot without a network: expired as soon as the clock is right."""
+    monkeypatch.setattr(history, "CLOCK_SET_YEAR", 3000)
+    assert not write(tmp_path).exists()
+    assert "it was never set" in capsys.readouterr().err
 
 
 def test_the_plate_is_written(tmp_path: Path) -> None:
