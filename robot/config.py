@@ -28,6 +28,13 @@ FilePath = Annotated[str, Meta(min_length=1)]
 WindowEdge = Annotated[float, Meta(ge=0, le=40)]
 """In colder air skin tells nothing of the body, in warmer air it does not stand out."""
 ClockTime = Annotated[str, Meta(pattern=r"^([01]\d|2[0-3]):[0-5]\d\Z", description='a time of day as "22:00"')]
+Origin = Annotated[
+    str,
+    Meta(
+        pattern=r"^(null|[a-z][a-z0-9+.-]*://[^/\s?#@A-Z]+)\Z",
+        description='an origin as browsers send it, "https://control.example", in small letters and with nothing after host and port',
+    ),
+]
 NetworkSide = Annotated[int, Meta(ge=96, le=1920, multiple_of=32)]
 """In a picture smaller than that nobody's face is found."""
 
@@ -201,7 +208,7 @@ class StreamSettings(Section, frozen=True):
     tokens_file: str = ""
     tls_cert: str = ""
     tls_key: str = ""
-    origins: tuple[str, ...] = ()
+    origins: tuple[Origin, ...] = ()
     max_clients: Annotated[int, Meta(ge=1, le=10000)] = 200
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import datetime as dt
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -98,7 +99,7 @@ def _folder_problems(settings: Settings, wrong: Collection[str]) -> list[str]:
     if not is_known("store.path", wrong):  # the others lie beside it
         return []
     store = Path(settings.store.path)
-    found = [f"store.path: {store} is a folder (name a file in it)"] if _there(store) and store.is_dir() else []
+    found = [f"store.path: {problem}" for problem in _no_database(store)]
     folders = [("store.path", store.parent)]
     if settings.record.mode != "off":
         folders.append(("record.folder", Path(settings.record.folder)))
@@ -111,6 +112,28 @@ def _folder_problems(settings: Settings, wrong: Collection[str]) -> list[str]:
         if not blocking.is_dir():
             found.append(f"{where}: {blocking} is a file, where a folder is needed (name another place)")
     return found
+
+
+def _no_database(store: Path) -> Iterator[str]:
+    """Yields why this can be no event database. One that is damaged is moved aside; so would be what somebody named by mistake: settings, a calibration."""
+    if not _there(store):
+        return
+    if store.is_dir():
+        yield f"{store} is a folder (name a file in it)"
+    elif not store.is_file():
+        yield f"{store} is no file (name one)"
+    elif os.access(store, os.R_OK) and _is_text(store):
+        yield f"{store} is a text, no event database (name another file)"
+
+
+def _is_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        begin = file.read(1000)
+    try:
+        text = codecs.getincrementaldecoder("utf-8")().decode(begin)  # the last letter may be cut
+    except UnicodeDecodeError:
+        return False
+    return bool(text) and "\0" not in text
 
 
 def _there(path: Path) -> bool:

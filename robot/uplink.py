@@ -120,6 +120,10 @@ def brokers(settings: UplinkSettings) -> tuple[Broker, ...]:
             tls = client_context(settings.tls_ca, settings.tls_cert, settings.tls_key, "uplink")
         except ConfigError as error:
             problems += error.problems
+    elif useless := [f"uplink.{key}" for key in ("tls_ca", "tls_cert", "tls_key") if getattr(settings, key)]:
+        problems.append(
+            f"{', '.join(useless)}: without use, as uplink.broker names no mqtts:// (write mqtts://HOST:8883)"
+        )
     if settings.credentials_file and any(scheme == "mqtt" for scheme, _, _ in places):
         log.warning("the uplink sends its password without TLS: use mqtts:// unless the network is your own")
     if problems:

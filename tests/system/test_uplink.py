@@ -330,6 +330,7 @@ def test_passwords_come_from_a_file_and_are_shown_nowhere(
         ({"broker": "mqtt://centre:99999"}, "no number from 1 to 65535"),
         ({"broker": "mqtt://centre", "credentials_file": "/nowhere.toml"}, "uplink.credentials_file: /nowhere.toml"),
         ({"broker": "mqtts://centre", "tls_ca": "/nowhere.pem"}, "uplink.tls_ca"),
+        ({"broker": "mqtt://centre", "tls_ca": "ca.pem"}, "uplink.tls_ca: without use"),
     ],
 )
 def test_wrong_settings_are_told(store: Store, settings: dict[str, str], words: str) -> None:

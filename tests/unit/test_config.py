@@ -190,6 +190,9 @@ def test_between_one_and_eight_cameras() -> None:
         ({"stream": {"host": "::"}}, "stream.host"),
         ({"stream": {"tls_key": "k.pem"}}, "stream.tls_cert and stream.tls_key"),
         ({"uplink": {"tls_key": "k.pem"}}, "uplink.tls_key"),
+        ({"stream": {"origins": ["https://control.example/"]}}, "stream.origins[0]"),
+        ({"stream": {"origins": ["https://control.example", "https://Control.example"]}}, "stream.origins[1]"),
+        ({"stream": {"origins": ["control.example:8080"]}}, "stream.origins[0]"),
         ({"stream": {"port": 9000}, "record": {"live_port": 9000}}, "record.live_port"),
         ({"record": {"live_port": 8765}}, "record.live_port"),
         ({"detection": {"providers": "CPUExecutionProvider"}}, "detection.providers"),
@@ -263,6 +266,12 @@ def test_whoever_is_lost_before_the_next_picture_is_nobody() -> None:
 def test_every_step_of_a_tenth_is_a_threshold() -> None:
     for tenths in range(340, 391):
         assert settings(screening={"threshold_c": tenths / 10}).screening.threshold_c == tenths / 10
+
+
+def test_origins_are_what_browsers_send() -> None:
+    """Any other would be compared in vain, and its page turned away."""
+    origins = ("https://control.example", "http://[::1]:8080", "capacitor://localhost", "null")
+    assert settings(stream={"origins": list(origins)}).stream.origins == origins
 
 
 def test_listening_beyond_the_robot_needs_tokens_only() -> None:

@@ -340,6 +340,20 @@ def test_files_where_folders_are_to_be_and_the_other_way_round_are_told(tmp_path
     assert found(station(tmp_path, GOOD + '[store]\npath = "not/yet/there.sqlite3"\n')) == []
 
 
+@pytest.mark.parametrize("name", ["robot.toml", "calibration.json", "notes.txt", "/dev/null"])
+def test_what_can_be_no_event_database_is_told(tmp_path: Path, name: str) -> None:
+    """It was taken for a damaged one and moved aside: the robot put its own settings away."""
+    (tmp_path / "notes.txt").write_text("夜班记录" * 100)
+    (told,) = found(station(tmp_path, f'{GOOD}[store]\npath = "{name}"\n'))
+    assert told.startswith("store.path: ") and name in told
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0" + bytes(84), bytes(4096), b"\xff\xfe damaged"])
+def test_a_damaged_event_database_is_no_mistake_in_the_settings(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "events.sqlite3").write_bytes(content)
+    assert found(station(tmp_path, f'{GOOD}[store]\npath = "events.sqlite3"\n')) == []
+
+
 def test_a_place_that_the_kernel_does_not_let_us_look_at_is_no_reason_to_end(tmp_path: Path) -> None:
     """As a folder of somebody else's would be; a name that is too long is refused to root, too."""
     beyond = "n" * 300
