@@ -30,6 +30,8 @@ START_S = 60.0
 _LEAD_IN_S = 40.0
 """The scenario waits for the robot to screen, at most for so long after the simulators were asked for."""
 _STOP_S = 20.0
+_STATION_LOG = "station.log"
+"""Every demo leaves one in its folder."""
 _ROOM_MB = 5.0
 """With less room on the disk whatever fails may have failed for that."""
 
@@ -53,6 +55,8 @@ def run_demo(
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-demo-")))
         folder = folder.resolve()
+        if (folder / "events.sqlite3").exists() and not (folder / _STATION_LOG).exists():
+            raise ConfigError(f"--keep {folder}: holds events of something else than a demo (name another folder)")
         try:
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob("events.sqlite3*"):

@@ -65,9 +65,12 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    from simulators import robot_config
     from simulators.devices import Station
 
     scenario = scenarios.load_scenario(options.scenario)
+    if options.config is not None:
+        robot_config.check(options.config)
     if options.aperture_mm is not None:
         scenario = scenarios.with_aperture(scenario, options.aperture_mm / 1000)
     for path in filter(None, (options.thermal_link, options.truth, options.position_link)):

@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import json
 from collections.abc import Mapping
 from pathlib import Path
 
 from calibration import files
+from robot.errors import CalibrationError, ConfigError
 from simulators.nameplate import PHYSIOLOGY_SD_C, calibration_of
 from simulators.patrol import PatrolFile, on_earth, poses_hz
 from simulators.world import Rig
 
 CONFIG, CALIBRATION = "robot.toml", "calibration.json"
 ROBOT = "sim-1"
+_HEADER = "# Settings of the patrol robot in front of a simulated station."
 _PINS = "gpiozero:?red=17&amber=27&green=22&siren=23"
+
+
+def check(folder: Path) -> None:
+    """Raises ConfigError if the folder holds settings or a calibration of another robot: `write` would take their place."""
+    path = folder / CONFIG
+    try:
+        others = not path.read_text(encoding="utf-8", errors="replace").startswith(_HEADER)
+    except OSError:
+        others = False  # none, or one that cannot be written over either
+    with contextlib.suppress(CalibrationError):  # none, or one that no robot would take
+        others = others or files.load(folder / CALIBRATION).robot != ROBOT
+    if others:
+        raise ConfigError(
+            f"{folder}: holds the settings or the calibration of a robot that is not simulated (name another folder)"
+        )
 
 
 def write(
@@ -76,7 +94,7 @@ def robot_toml(
     )
     required = str(rig.reference.present).lower()
     around = "" if reflected_c is None else f"reflected_c = {reflected_c:g}\n"
-    return f"""# Settings of the patrol robot in front of a simulated station. Nothing here says "simulation": addresses choose the devices.
+    return f"""{_HEADER} Nothing here says "simulation": addresses choose the devices.
 [robot]
 name = "sim-1"
 site = "simulated"
