@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import os
+import re
 import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -312,8 +313,8 @@ class Writer:
 
     def _keep_ring(self) -> None:
         if self._settings.mode == "ring":
-            for path in self._files():
-                if path != self._path and not path.name.startswith(KEPT):
+            for path in self._ring():
+                if path != self._path:
                     path.rename(path.with_name(KEPT + path.name))
 
     def _files(self) -> list[Path]:
@@ -321,9 +322,14 @@ class Writer:
         found = Path(self._settings.folder).glob(f"*{SUFFIX}")
         return sorted(found, key=lambda path: (path.name.startswith(KEPT), path.stat().st_mtime_ns))
 
+    def _ring(self) -> list[Path]:
+        """What turns over, the oldest first: by their names recordings of this robot that nothing has kept. Somebody else's are not touched."""
+        own = re.compile(rf"{re.escape(self._run.robot)}-\d{{8}}T\d{{6}}-[^-]{{1,8}}-\d{{5,}}{re.escape(SUFFIX)}")
+        return [path for path in self._files() if own.fullmatch(path.name)]
+
     def _trim(self) -> None:
         if self._settings.mode == "ring":
-            ring = [path for path in self._files() if not path.name.startswith(KEPT)]
+            ring = self._ring()
             for path in ring[: max(len(ring) - RING_FILES, 0)]:
                 path.unlink(missing_ok=True)
         files = self._files()

@@ -82,6 +82,18 @@ def test_a_ring_holds_its_length_and_keeps_what_an_alarm_needs(tmp_path: Path, m
     assert not result.from_start and not result.damaged
 
 
+def test_a_ring_turns_over_nothing_but_its_own(tmp_path: Path) -> None:
+    """What somebody put beside it was deleted as the oldest, or renamed by the next alarm."""
+    (tmp_path / "rec").mkdir()
+    others = {tmp_path / "rec" / name for name in ("night-shift.mcap", "r2-20260101T000000-0123abcd-00000.mcap")}
+    for other in others:
+        other.write_bytes(b"a recording")
+    station = Station(tmp_path, mode="ring", minutes=0.0)
+    station.run(30, then=station.recorder.keep)
+    assert others <= set(station.files)
+    assert len([path for path in station.files if not path.name.startswith(record_files.KEPT)]) <= 2 + 1
+
+
 def test_the_folder_keeps_its_limit_and_what_an_alarm_kept_goes_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
