@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 LATEST_S = 14_400.0
 """Of a snapshot: minutes of walking, and all that was walked is kept."""
+_DAYS_NS = 10 * 86_400 * 1_000_000_000
 _UP_TO_A_HUNDRED = within(1, 100)
 
 
@@ -66,7 +68,7 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--duration", type=seconds, metavar="S", help="end after this time (default: never)")
     run.add_argument(
         "--start-at",
-        type=int,
+        type=_moment,
         metavar="NS",
         help="second 0 of the scenario, on CLOCK_MONOTONIC; SIGUSR1 brings it forward to half a second from now, and prints it",
     )
@@ -239,6 +241,16 @@ def _robot_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rig", default=rig.DEFAULT_RIG, metavar="NAME", help="the robot's drawing (%(default)s)")
     parser.add_argument("--seed", type=natural, default=7, help="which robot after that drawing (%(default)s)")
     parser.add_argument("--json", action="store_true", help="one JSON object on the last line")
+
+
+def _moment(text: str) -> int:
+    """Returns a time on CLOCK_MONOTONIC, ns. One of another clock or unit would hold the scenario up for years without a word."""
+    now_ns = time.monotonic_ns()
+    if abs(int(text) - now_ns) > _DAYS_NS:
+        raise argparse.ArgumentTypeError(
+            f"{text} is not within ten days of now, {now_ns} (give nanoseconds of CLOCK_MONOTONIC)"
+        )
+    return int(text)
 
 
 def _broker(text: str) -> str:

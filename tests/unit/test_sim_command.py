@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import time
 from pathlib import Path
 
 import cv2
@@ -134,3 +135,11 @@ def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> No
         port = taken.getsockname()[1]
         assert main(["run", "quiet", "--port", str(port), "--duration", "1"]) == 1
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("moment_ns", [time.time_ns(), time.monotonic_ns() - 20 * 86_400 * 10**9])
+def test_a_beginning_on_another_clock_is_refused(moment_ns: int, capsys: pytest.CaptureFixture[str]) -> None:
+    """Of the wall clock it is decades ahead: the devices ran, and nobody ever came."""
+    with pytest.raises(SystemExit) as ended:
+        main(["run", "quiet", "--start-at", str(moment_ns), "--duration", "0"])
+    assert ended.value.code == 2 and "CLOCK_MONOTONIC" in capsys.readouterr().err
