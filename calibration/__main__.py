@@ -293,13 +293,17 @@ def _nominal(options: argparse.Namespace) -> int:
 
 
 def _keep_measured(path: Path) -> None:
-    """Raises ConfigError if a calibration that somebody measured would be replaced by datasheet values."""
+    """Raises ConfigError if a calibration that somebody measured would be replaced by datasheet values, or a file that is none."""
     from calibration.nominal import MADE_BY
 
     try:
         there = files.load(path)
     except CalibrationError:
-        return  # none, or one that no robot would take
+        if path.is_file():
+            raise ConfigError(
+                f"--out {path}: is there, and is no calibration that can be read (name another file, or move that one away)"
+            ) from None
+        return
     if there.made_by != MADE_BY:
         raise ConfigError(
             f"--out {path}: holds the calibration {there.id} that {there.made_by} made ({there.created_utc}); datasheet values "

@@ -66,10 +66,13 @@ def add(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
 
 
 def _site(options: argparse.Namespace) -> int:
+    from calibration import files
     from calibration.kept import alone
 
     if options.dry_run:
         return _corrected(options)
+    if options.out is not None and options.out.is_file():
+        files.load(options.out)  # a file that is no calibration keeps its place
     # From reading the calibration to writing it: what another one installs in between would be undone.
     with alone(options.out or options.calibration, person(options), dt.datetime.now(dt.UTC)):
         return _corrected(options)

@@ -59,6 +59,16 @@ def test_nothing_is_written_by_a_clock_that_was_never_set(
     assert "it was never set" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("content", ['[robot]\nname = "p-1"\n', "{}"])
+def test_a_file_that_is_no_calibration_keeps_its_place(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Settings that somebody named by mistake, or a measured calibration that is damaged and may be mended."""
+    (tmp_path / "c.json").write_text(content)
+    assert write(tmp_path).read_text() == content
+    assert "is no calibration that can be read" in capsys.readouterr().err
+
+
 def test_the_plate_is_written(tmp_path: Path) -> None:
     path = write(tmp_path, "--reference", "146,106,10,10:36.5")
     plate = files.load(path).reference

@@ -237,6 +237,16 @@ def test_pairs_without_regions_or_ambient_columns(
         assert says in capsys.readouterr().err
 
 
+def test_an_offset_is_not_written_over_what_is_no_calibration(
+    station: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "robot.toml"
+    other.write_text("[robot]\n")
+    asked = ["site", str(pairs(tmp_path / "p.csv", 40)), "--calibration", str(station), "--out", str(other)]
+    assert main(asked) != 0
+    assert other.read_text() == "[robot]\n" and "not a calibration file" in capsys.readouterr().err
+
+
 def test_no_offset_is_installed_by_a_clock_that_was_never_set(
     station: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
