@@ -198,12 +198,14 @@ def _check_config(options: argparse.Namespace) -> int:
 
 
 def _dark(options: argparse.Namespace) -> int:
-    """Opens every output and closes it again, which leaves lamps and siren off and supplies on; the rest is done where one fails."""
+    """Opens every output and closes it again, which leaves lamps and siren off and supplies on; the rest is done where one fails, or where
+    the settings are wrong: they may have been changed since the robot that was killed read them."""
     from drivers import factory
     from robot import config
     from robot.errors import DeviceError
+    from robot.strict_toml import read_table
 
-    settings = config.load(options.config)
+    settings, problems, _ = config.examine(read_table(options.config), options.config.resolve().parent)
     supplies = [*(camera.power for camera in settings.cameras), settings.thermal.power]
     openers: list[Callable[[], Indicator | PowerSwitch]] = [
         partial(factory.open_power, address) for address in supplies if address
@@ -214,9 +216,13 @@ def _dark(options: argparse.Namespace) -> int:
     for opener in openers:
         try:
             opener().close()
+        except ConfigError as error:
+            problems = [*problems, *error.problems]
         except DeviceError as error:
             print(f"patrol: {error}", file=sys.stderr)
             failed = 1
+    if problems:
+        raise ConfigError(problems)
     return failed
 
 

@@ -68,3 +68,24 @@ def test_one_pin_that_fails_keeps_no_other_lit(
     assert [factory.pin(number).state for number in PINS if number != 24] == [0] * (len(PINS) - 1)
     other.close()
     assert "pin 24 " in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "still_on"),
+    [
+        ("[thermal]", '[alarm]\nhold = 1\n[screening]\nthreshold_c = "37"\n[thermal]', set()),
+        ('power = "gpiozero:?pin=25"', "power = 25", {25}),
+        ("gpiozero:?red=17&amber", "gpiozero:?rde=17&amber", {17, 27, 22, 23}),
+        ('"gpiozero:?pin=24"', '"gpiozero:?pni=24"', {24}),
+        ('name = "front"', 'nmae = "front"', set()),
+    ],
+)
+def test_settings_that_are_wrong_keep_nothing_lit_that_they_name_rightly(
+    tmp_path: Path, factory: MockFactory, right: str, wrong: str, still_on: set[int]
+) -> None:
+    """Somebody changes them while the robot runs, and it is killed: the siren sounded on."""
+    left_on(factory)
+    file = tmp_path / "robot.toml"
+    file.write_text(SETTINGS.replace(right, wrong))
+    assert main(["dark", "--config", str(file)]) == 2
+    assert {number for number in PINS if factory.pin(number).state} == still_on
