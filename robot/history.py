@@ -81,6 +81,10 @@ _COLUMNS = {
     "map_y_m": "$.where.y_m",
     "revision": "$.data.revision",
     "referenced": "$.data.reading.referenced",
+    # As `patrol-calibrate site` wants them.
+    "canthi_c": "$.data.reading.skin_by_roi_c.canthi",
+    "upper_face_c": "$.data.reading.skin_by_roi_c.upper_face",
+    "forehead_c": "$.data.reading.skin_by_roi_c.forehead",
 }
 _CSV = "text/csv; charset=utf-8"
 _JSON = "application/json"

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from calibration import site_pairs
 from robot import events, history
 from robot.config import ScreeningSettings
 from robot.event_data import (
@@ -153,6 +154,18 @@ def test_a_table_tells_which_verdict_replaces_which(past: Past) -> None:
         ("elevated", "1", "1"),
         ("normal", "0", "1"),
     ]
+
+
+def test_a_table_with_the_thermometers_values_beside_it_is_what_corrects_the_site(past: Past, tmp_path: Path) -> None:
+    first = screening(36.5, person=4)
+    assert first.reading is not None
+    skin_c = {"canthi": 35.5, "upper_face": 35.25}
+    past.add(msgspec.structs.replace(first, reading=msgspec.structs.replace(first.reading, skin_by_roi_c=skin_c)))
+    (row,) = past.rows("type=screening.completed")
+    file = tmp_path / "pairs.csv"
+    file.write_text(f"{','.join(row)},ambient_c,clinical_c\n{','.join(row.values())},23.0,36.7\n")
+    ((pair,), left_out) = site_pairs.load(file)
+    assert (pair.person, pair.skin_by_roi_c, pair.clinical_c, left_out) == ("4", skin_c, 36.7, {})
 
 
 def test_the_day_chart_has_the_cohorts_own_baseline(past: Past) -> None:
