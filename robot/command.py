@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
+import os
+import select
 import sys
 import traceback
 from collections.abc import Callable
@@ -10,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from robot.errors import ConfigError, PatrolError
+from robot.unwritable import FULL, advice
 
 Number = TypeVar("Number", int, float)
 
@@ -19,17 +24,22 @@ BUG = 70
 """Exit code of a program that met what it was not made for; its trace is on standard error."""
 INTERRUPTED = 130
 """Exit code of a program that Ctrl-C has ended before it was done, as shells tell it: 128 and the signal's number."""
+UNREAD = 141
+"""Exit code of a program whose output nobody wants to read to its end, as `head`: what shells tell of others that SIGPIPE ends."""
 
 
 def exit_code(
     program: str, command: Callable[[], int], *expected: type[Exception], told: Callable[[Exception], str] = str
 ) -> int:
-    """Returns what `command` returns; REFUSED after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other, INTERRUPTED after Ctrl-C.
+    """Returns what `command` returns; REFUSED after a ConfigError, 1 after another error raised on purpose or `expected`, BUG after any other, INTERRUPTED after Ctrl-C,
+    UNREAD where the reader of its output has gone.
 
     `told` says what such another error says.
     """
     try:
-        return command()
+        code = command()
+        sys.stdout.flush()  # at the very end of the program nothing could be said of it
+        return code
     except ConfigError as error:
         for problem in error.problems:
             print(f"{program}: {problem}", file=sys.stderr)
@@ -38,11 +48,32 @@ def exit_code(
         print(f"{program}: interrupted", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and _nobody_reads():
+            _drop_output()
+            return UNREAD
+        if isinstance(error, OSError) and error.errno in FULL and error.filename is None:
+            _drop_output()
+            print(f"{program}: not all of it can be written: {error.strerror} ({advice(error).en})", file=sys.stderr)
+            return 1
         if not isinstance(error, (PatrolError, *expected)):
             traceback.print_exc()
             return BUG
         print(f"{program}: {told(error)}", file=sys.stderr)
         return 1
+
+
+def _nobody_reads() -> bool:
+    """Returns whether standard output is a pipe whose other end is closed."""
+    poller = select.poll()
+    with contextlib.suppress(io.UnsupportedOperation):  # a stand-in
+        poller.register(sys.stdout, 0)
+    return any(event & select.POLLERR for _, event in poller.poll(0))
+
+
+def _drop_output() -> None:
+    """What is left of standard output goes nowhere: written at the end of the program it would fail once more, with a trace."""
+    with contextlib.suppress(io.UnsupportedOperation):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def check_writable(path: Path) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +37,47 @@ def test_only_what_is_expected_is_turned_into_words(capsys: pytest.CaptureFixtur
 def test_whoever_is_interrupted_says_so_without_a_trace(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_code("patrol", lambda: raising(KeyboardInterrupt())) == 130
     assert capsys.readouterr().err == "patrol: interrupted\n"
+
+
+def test_what_else_breaks_like_a_pipe_is_a_bug(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code("patrol", lambda: raising(BrokenPipeError("of a device"))) == 70
+    assert "of a device" in capsys.readouterr().err
+
+
+PROGRAM = """
+import sys
+from robot.command import exit_code
+sys.exit(exit_code("patrol", lambda: print("x" * 200_000) or 0))
+"""
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(("reader", "code"), [("head -c 1", 141), ("cat", 0)])
+def test_a_reader_that_goes_is_no_bug(unbuffered: str, reader: str, code: int) -> None:
+    """As of `patrol-calibrate show | head`."""
+    line = f'"$0" -c "$1" | {reader} > /dev/null; echo ${{PIPESTATUS[0]}}'
+    done = subprocess.run(
+        ["bash", "-c", line, sys.executable, PROGRAM],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    assert (done.stdout, done.stderr) == (f"{code}\n", "")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("length", [10, 200_000])
+def test_a_full_disk_under_the_output_is_told(unbuffered: str, length: int) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", PROGRAM.replace("200_000", str(length))],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+        )
+    assert done.returncode == 1
+    assert done.stderr == "patrol: not all of it can be written: No space left on device (make room there)\n"
 
 
 @pytest.mark.parametrize(
