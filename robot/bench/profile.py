@@ -22,6 +22,8 @@ def drawing(figures: dict[str, Any]) -> str:
     sizes = [name for name, part in figures.items() if isinstance(part, dict) and "stages_ms" in part]
     named = _largest(figures, sizes)
     colours = dict(zip(named, COLOURS, strict=False)) | {"the others": REST_COLOUR}
+    if not sizes:
+        raise ValueError("no stages_ms in them")
     rows = [_row(index, size, _parts(figures[size], named), colours) for index, size in enumerate(sizes)]
     bottom = TOP + len(sizes) * (BAR + 26)
     height = bottom + 22 * ((len(colours) + 3) // 4) + 10
@@ -82,11 +84,16 @@ def main(arguments: list[str]) -> int:
         return 2
     try:
         figures = json.loads(Path(arguments[0]).read_text(encoding="utf-8"))
-        Path(arguments[1]).write_text(drawing(figures.get("figures", figures)), encoding="utf-8")
+        picture = drawing(figures.get("figures", figures))
     except (OSError, ValueError, KeyError, AttributeError) as error:
         print(
             f"robot.bench.profile: {arguments[0]}: no figures of `patrol bench perception`: {error!r}", file=sys.stderr
         )
+        return 2
+    try:
+        Path(arguments[1]).write_text(picture, encoding="utf-8")
+    except OSError as error:
+        print(f"robot.bench.profile: {arguments[1]}: cannot be written: {error.strerror}", file=sys.stderr)
         return 2
     return 0
 

@@ -37,8 +37,16 @@ def test_the_command_draws_committed_figures(tmp_path: Path) -> None:
     assert main([]) == 2
 
 
+def test_a_picture_that_cannot_be_written_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    source = tmp_path / "figures.json"
+    source.write_text(json.dumps(FIGURES), encoding="utf-8")
+    assert main([str(source), str(tmp_path / "nowhere" / "out.svg")]) == 2
+    assert "out.svg: cannot be written: No such file" in capsys.readouterr().err
+
+
 def test_figures_that_are_none_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "none.json").write_text("[]")
-    for name in ("none.json", "absent.json"):
+    (tmp_path / "others.json").write_text('{"figures": {"people": 3}}')
+    for name in ("none.json", "others.json", "absent.json"):
         assert main([str(tmp_path / name), str(tmp_path / "out.svg")]) == 2
         assert name in capsys.readouterr().err
