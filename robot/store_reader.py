@@ -42,6 +42,12 @@ class StoreReader:
         with store_errors(self.path):
             return events_since(self._connection(), seq, before_seq, limit)
 
+    def id_of(self, seq: int) -> str | None:
+        """Returns the id of the event with this number, None if there is none (any more); raises StoreError."""
+        with store_errors(self.path):
+            found = self._connection().execute("SELECT id FROM events WHERE seq = ?", (seq,)).fetchone()
+            return None if found is None else str(found[0])
+
     def unanswered(self, limit: int) -> list[StoredEvent]:
         """Returns the newest alarms that nobody has acknowledged, oldest first; raises StoreError."""
         # The conditions on `alarm` and +seq: along the index by alarm and type; along seq it would read the whole database.

@@ -392,7 +392,9 @@ class StreamServer:
 
     async def _serve_events(self, ws: ServerConnection, principal: Principal, address: str, query: str) -> None:
         since = parse_since(query, self._ring.head_seq)
-        client = _EventClient(ws, Subscriber(self._ring, since, self._limits))
+        if since is not None and since.id:
+            since.check(await self._id_of(since.seq))
+        client = _EventClient(ws, Subscriber(self._ring, None if since is None else since.seq, self._limits))
         self._event_clients.add(client)
         try:
             with self._farewells.running(ws, self._send_events(client)):
@@ -415,6 +417,15 @@ class StreamServer:
                     client.idle = False
             for start in range(0, len(items), _BATCH):
                 await self._send_batch(client, items[start : start + _BATCH])
+
+    async def _id_of(self, seq: int) -> str | None:
+        """Returns the id of an event; None if it is not kept any more, or cannot be read (then whoever sends says so)."""
+        assert self._loop is not None
+        if seq >= self._ring.first_seq:
+            return self._ring.after(seq - 1, 1)[0].id
+        with contextlib.suppress(StoreError):
+            return await self._loop.run_in_executor(self._disk, self._reader.id_of, seq)
+        return None
 
     async def _read(self, seq: int, before_seq: int) -> list[Item]:
         assert self._loop is not None

@@ -351,6 +351,15 @@ class Item:
     seq: int
     json: bytes
 
+    @property
+    def id(self) -> str:
+        """The event's own, unique for ever."""
+        return msgspec.json.decode(self.json, type=_Named).id
+
+
+class _Named(msgspec.Struct, frozen=True):
+    id: str
+
 
 class EventRing:
     """The newest events, contiguous. `head_seq` is the newest number ever seen, in memory or not."""

@@ -45,7 +45,7 @@ class Watcher:
     language: str
     by: str
     board: Board = field(default_factory=Board)
-    _seq: int | None = None
+    _since: str = ""
     _orders: asyncio.Queue[str] = field(default_factory=asyncio.Queue)
     _rung: set[str] = field(default_factory=set)
     bell: Callable[[], None] = lambda: None
@@ -92,7 +92,7 @@ class Watcher:
 
     async def follow_events(self) -> None:
         """Keeps the last events, without gap or repeat, and sends what is to be acknowledged."""
-        await self._keep(lambda: "/events" if self._seq is None else f"/events?since={self._seq}", self._take_events)
+        await self._keep(lambda: f"/events{self._since}", self._take_events)
 
     async def _take_states(self, socket: ClientConnection) -> None:
         async for message in socket:
@@ -115,7 +115,7 @@ class Watcher:
         try:
             async for message in socket:
                 event: dict[str, Any] = json.loads(message)
-                self._seq = int(event["seq"])
+                self._since = f"?since={event['seq']}&id={event['id']}"
                 self.board.events.append(event)
         finally:
             await _end(sending)
@@ -143,7 +143,7 @@ class Watcher:
         if code in _FINAL_CODES:
             raise DeviceError(f"{self.url}: {reason} (name a token file with --token-file that this robot knows)")
         if code == BAD_REQUEST:
-            self._seq = None  # the robot has a new database: its numbers begin anew
+            self._since = ""  # the robot has a new database: its numbers begin anew
         self.board.problem = f"{self.url}: {reason or 'the connection broke'}"
 
     def _pressed(self, key: str, done: asyncio.Event) -> None:

@@ -12,7 +12,7 @@ const LOST_MS = 3000;
 const KEPT_EVENTS = 60;
 let state = null;
 let heard = 0;
-let lastSeq = null;
+let last = null;  // number and id of the newest event here; the id is empty until one has come
 let eventLink = null;
 let recent = [];
 let changed = false;
@@ -30,9 +30,9 @@ function onState(message) {
   if (first && !at("page-history").hidden) history.chart();  // its days are known only now
   at("login").hidden = true;
   if (eventLink === null) {
-    lastSeq = Math.max(0, state.last_seq - KEPT_EVENTS);
+    beginEvents();
     eventLink = new Connection({
-      path: () => (lastSeq === null ? "/events" : `/events?since=${lastSeq}`), onText: onEvent, onUnauthenticated: askToken, onClosed,
+      path: () => `/events?since=${last.seq}&id=${last.id}`, onText: onEvent, onUnauthenticated: askToken, onClosed,
     });
   }
   alarms.take(state);
@@ -40,16 +40,21 @@ function onState(message) {
   renderBanner();
 }
 
+function beginEvents() {
+  last = { seq: Math.max(0, state.last_seq - KEPT_EVENTS), id: "" };
+  recent = [];
+}
+
 function onEvent(event) {
-  if (lastSeq !== null && event.seq <= lastSeq) return;
-  lastSeq = event.seq;
+  if (event.seq <= last.seq) return;
+  last = event;
   recent = [event, ...recent].slice(0, KEPT_EVENTS);
   if (state && event.seq > state.last_seq) alarms.hear(event);  // an alarm does not wait for the next state
   renderEvents(recent);
 }
 
 function onClosed({ code: why }) {
-  if (why === 4400) lastSeq = null;  // the robot has begun a new numbering: go on from now
+  if (why === 4400) beginEvents();  // the robot has begun a new numbering
   if (why === 4403) alarms.forbid();
 }
 

@@ -37,6 +37,16 @@ def answer_badly(port: int) -> None:
                 caller.sendall(answer)
 
 
+def begun_anew(folder: Path, port: int) -> Stage:
+    """The robot with a new database, whose numbers have passed those of the old one before anybody has come back."""
+    (folder / "new").mkdir()
+    new = Stage(folder / "new")
+    for tenth in range(5):
+        new.alarm(f"new-{tenth}", 39 + tenth / 10)
+    new.close()
+    return Stage(folder / "new", port=port)
+
+
 def test_the_client_in_python(tmp_path: Path) -> None:
     stage = Stage(tmp_path)
     port = stage.stream.port
@@ -53,6 +63,10 @@ def test_the_client_in_python(tmp_path: Path) -> None:
             stage = Stage(tmp_path, port=port)
             stage.alarm("after a restart", 38.3)
             assert "estimate 38.3 °C" in client.stdout.readline(), "nothing twice, nothing lost"
+            stage.close()
+            stage = begun_anew(tmp_path, port)
+            for tenth in range(5):
+                assert f"estimate 39.{tenth} °C" in client.stdout.readline(), "numbers that begin anew"
         finally:
             client.kill()
             stage.close()
@@ -82,5 +96,9 @@ def test_the_client_in_a_browser(tmp_path: Path, pages: Pages) -> None:
     stage = Stage(tmp_path, port=port)
     stage.alarm("after a restart", 38.3)
     heard(3)
+    stage.close()
+    expected += [f"West square 39.{tenth} °C" for tenth in range(5)]
+    stage = begun_anew(tmp_path, port)
+    heard(8)
     stage.close()
     pages.expected = "WebSocket|503|favicon|404"

@@ -263,6 +263,31 @@ def test_a_robot_that_goes_and_comes_back(tmp_path: Path, pages: Pages, keep: Ke
     pages.expected = "WebSocket"
 
 
+def test_a_robot_that_comes_back_with_a_new_database(tmp_path: Path, pages: Pages) -> None:
+    """Its numbers have passed those that the page knows: by them alone it would list the last two events alone, below those of the old ones."""
+    stage = Stage(tmp_path)
+    port = stage.stream.port
+    stage.alarm("old-1")
+    stage.alarm("old-2")
+    page = pages(stage.url)
+    page.wait_for_function("() => document.querySelectorAll('#events .alarm-raised').length === 2")
+    stage.close()
+    page.locator("#banner.lost").wait_for()
+    (tmp_path / "new").mkdir()
+    before = Stage(tmp_path / "new")
+    for number in range(4):
+        before.alarm(f"new-{number}", 39 + number / 10)
+    before.close()
+    again = Stage(tmp_path / "new", port=port)
+    try:
+        page.locator("#banner.available").wait_for()
+        page.wait_for_function("() => document.querySelectorAll('#events .alarm-raised').length === 4")
+        assert "38.2" not in page.locator("#events").inner_text()
+    finally:
+        again.close()
+    pages.expected = "WebSocket"
+
+
 def test_a_cable_that_is_pulled(stage: Stage, pages: Pages) -> None:
     """Nothing is closed, nothing comes: the page finds out by itself, and misses no event."""
     links: list[dict[str, Any]] = []

@@ -247,7 +247,7 @@ def client(data: bytes) -> None:
         require(found is None or TOKEN in text or "\\" in text, "somebody was let in without the token")
     elif mode == 2:
         since = _reason(lambda: stream_query.parse_since(query, 100))
-        require(since is None or 0 <= since <= 100, "a position that does not exist")
+        require(since is None or 0 <= since.seq <= 100, "a position that does not exist")
     elif mode == 3:
         _reason(lambda: stream_session.bearer(header))
     elif mode == 4:
@@ -269,7 +269,15 @@ def client(data: bytes) -> None:
 
 def _client() -> Iterable[bytes]:
     auth, ack = b'{"op":"auth","token":"%s"}' % TOKEN.encode(), b'{"op":"ack","alarm":"a1","by":"Li"}'
-    yield from (b"\x00" + ack, b"\x00" + auth, b"\x01" + auth, b"\x02since=7", b"\x02since=101&since=", b"\x03Bearer x")
+    yield from (
+        b"\x00" + ack,
+        b"\x00" + auth,
+        b"\x01" + auth,
+        b"\x02since=7",
+        b"\x02since=101&since=",
+        b"\x02since=7&id=5a7d-ab",
+        b"\x03Bearer x",
+    )
     yield from (
         b"\x04127.0.0.1:8765",
         b"\x04[::1]",

@@ -80,6 +80,50 @@ def test_history_from_before_a_restart(tmp_path: Path) -> None:
         asyncio.run(run())
 
 
+def ids(robot: Robot) -> list[str]:
+    return [event.id for event in robot.store.since(0)]
+
+
+def begun_anew(folder: Path) -> Path:
+    """The folder without its event database, as after one that was deleted."""
+    for file in folder.glob("events.sqlite3*"):
+        file.unlink()
+    return folder
+
+
+def test_numbers_that_have_begun_anew_are_told_to_who_says_the_last_events_id(tmp_path: Path) -> None:
+    """They have passed `since` meanwhile: by the number alone, events 1 to 5 of the new database would never be heard of."""
+    with running(tmp_path) as first:
+        first.publish(5)
+        known = ids(first)[-1]
+        assert asyncio.run(resumed(first, 3, ids(first)[2])) == [4, 5], "the same events, in memory"
+    with running(tmp_path) as again:
+        assert asyncio.run(resumed(again, 3, ids(again)[2])) == [4, 5], "the same events, from the database"
+    with running(begun_anew(tmp_path)) as robot:
+        robot.publish(8)
+        code, reason = asyncio.run(refused(robot, f"/events?since=5&id={known}"))
+        assert code == 4400 and "since=0" in reason
+        assert asyncio.run(resumed(robot, 5, "")) == [6, 7, 8], "a client that knows no ids goes on as ever"
+    with running(tmp_path, limits=Limits(ring_events=2)) as robot:
+        assert asyncio.run(refused(robot, f"/events?since=5&id={known}")) == (code, reason), "not in memory"
+
+
+def test_an_event_that_was_deleted_for_age_is_no_other_one(tmp_path: Path) -> None:
+    with running(tmp_path) as robot:
+        robot.publish(5)
+        known = ids(robot)[2]
+        assert robot.store.enforce_retention(10**18, hours=1.0) == 4
+    with running(tmp_path) as again:
+        assert asyncio.run(resumed(again, 3, known)) == [5]
+
+
+async def resumed(robot: Robot, since: int, last_id: str) -> list[int]:
+    """Returns the numbers that a client gets which resumes there, up to the robot's last."""
+    last = robot.store.last_seq()
+    async with connect(robot.socket_url(f"/events?since={since}&id={last_id}")) as client:
+        return await receive(client, len([e for e in robot.store.since(since) if e.seq <= last]))
+
+
 def test_seam_under_load(tmp_path: Path) -> None:
     """Clients come and go with any `since` while events pour in; each sees every number exactly once."""
     total = 6000

@@ -95,6 +95,34 @@ def test_a_robot_that_restarts_is_followed_on_without_gap_or_repeat(
     asyncio.run(run())
 
 
+def test_a_robot_whose_numbers_have_begun_anew_is_followed_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the number alone it would be told nothing before the new ones have passed it, and then what comes after."""
+    monkeypatch.setattr("robot.watch._RETRY_S", 0.1)
+
+    async def run() -> None:
+        with running(tmp_path / "first") as first:
+            port = first.stream.port
+            seen = watcher(first)
+            task = asyncio.create_task(seen.follow_events())
+            await until_so(lambda: bool(first.stream._event_clients))
+            first.publish(3)
+            await until_so(lambda: len(seen.board.events) == 3)
+        second = Robot(tmp_path / "second", settings=StreamSettings(port=port))
+        second.publish(5)
+        second.stream.start()
+        try:
+            await until_so(lambda: second.closed(4400) == 1)
+            await until_so(lambda: bool(second.stream._event_clients))
+            second.publish(1)
+            await until_so(lambda: len(seen.board.events) == 4)
+        finally:
+            second.close()
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(run())
+
+
 def test_a_refused_token_ends_the_watch_and_is_not_shown(guarded: Robot) -> None:
     async def run() -> None:
         with pytest.raises(DeviceError, match="--token-file") as refused:

@@ -90,7 +90,7 @@ class Desk(RuleBasedStateMachine):
             return
         asked = self.resume.pop(number, since)
         try:
-            position = parse_since("" if asked is None else f"since={asked}", self.ring.head_seq)
+            since_asked = parse_since("" if asked is None else f"since={asked}", self.ring.head_seq)
         except ProtocolError as error:
             assert error.code == BAD_REQUEST and asked is not None and asked > self.ring.head_seq
             return
@@ -98,8 +98,8 @@ class Desk(RuleBasedStateMachine):
         room = len(self.clients) < SEATS and mine < LIMITS.per_address
         assert self.seats.take(address) == room
         if room:
-            subscriber = Subscriber(self.ring, position, LIMITS)
-            begun = self.ring.head_seq if position is None else position
+            subscriber = Subscriber(self.ring, None if since_asked is None else since_asked.seq, LIMITS)
+            begun = self.ring.head_seq if since_asked is None else since_asked.seq
             rate = RateLimit(LIMITS.messages_per_s, LIMITS.message_burst)
             self.clients[number] = Client(address, role, subscriber, rate, begun)
 

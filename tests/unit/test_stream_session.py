@@ -13,7 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from robot.errors import ConfigError, ProtocolError
 from robot.live import Box, Preview, pack, unpack
-from robot.stream_query import parse_since, wants_pictures
+from robot.stream_query import Since, parse_since, wants_pictures
 from robot.stream_session import (
     Acknowledge,
     EventRing,
@@ -180,6 +180,10 @@ def test_ring_memory_is_bounded() -> None:
         "sinse=1",
         "since=1&x=2",
         "Since=1",
+        "id=a",
+        "since=1&id=a&id=a",
+        "since=1&id=%00",
+        "since=1&id=" + "a" * 65,
     ],
 )
 def test_bad_since(query: str) -> None:
@@ -190,14 +194,23 @@ def test_bad_since(query: str) -> None:
 
 def test_good_since() -> None:
     assert parse_since("", 10) is None
-    assert parse_since("since=0", 0) == 0
-    assert parse_since("since=10", 10) == 10
-    assert parse_since("since=007", 10) == 7
+    assert parse_since("since=0", 0) == Since(0)
+    assert parse_since("since=10", 10) == Since(10)
+    assert parse_since("since=007&id=", 10) == Since(7)
+    assert parse_since("id=5a7d-ab&since=7", 10) == Since(7, "5a7d-ab")
+
+
+def test_an_event_that_is_another_one_now_is_refused() -> None:
+    for same in (Since(7, "a").check("a"), Since(7).check("b"), Since(7, "a").check(None)):
+        assert same is None
+    with pytest.raises(ProtocolError, match="since=0") as caught:
+        Since(10**18 - 1, "a").check("b")
+    assert caught.value.code == 4400 and close_reason(str(caught.value)) == str(caught.value)
 
 
 def test_a_parameter_that_there_is_not_is_named() -> None:
     """Somebody who misspells it would be told nothing of what happened before, and not know."""
-    with pytest.raises(ProtocolError, match=r"from: no such parameter \(there is: since\)"):
+    with pytest.raises(ProtocolError, match=r"from: no such parameter \(there is: since, id\)"):
         parse_since("from=7", 10)
     with pytest.raises(ProtocolError, match="picture: no such parameter"):
         wants_pictures("picture=0")
@@ -214,7 +227,7 @@ def test_any_query_is_a_number_or_a_protocol_error(query: str) -> None:
     except ProtocolError as error:
         assert error.code == 4400
     else:
-        assert since is None or 0 <= since <= 1000
+        assert since is None or 0 <= since.seq <= 1000
 
 
 @pytest.mark.parametrize(
