@@ -78,6 +78,8 @@ class ThermalSettings(Section, frozen=True):
     rate_hz: Annotated[float, Meta(ge=0.1, le=60)] = 9.0
     warm_up_s: NotNegative = 1800.0
     """No verdict before the sensor has run this long (thermometry needs 30 minutes after a cold start)."""
+    latency_ms: Annotated[float, Meta(ge=-300, le=400)] = 0.0
+    """How much older what a frame shows is than its first byte, to begin with: people who walk past tell it better (robot/latency.py)."""
     power: str = ""
     """Pin that cuts the sensor's supply, for example gpiozero:?pin=24; empty: none (see [power])."""
 

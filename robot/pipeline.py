@@ -23,6 +23,7 @@ from robot.ego_motion import EgoMotion
 from robot.events import Place
 from robot.health import CALIBRATION_MISSING, NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
+from robot.latency import ThermalLatency
 from robot.looking import Due, Looker
 from robot.optics import MEASURED_AT_M, Optic, shares_of_view
 from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
@@ -59,6 +60,8 @@ _HEALTH_NS = 250_000_000
 _PLACE_FRESH_NS = 300_000_000
 _FACE_FRESH_NS = 600_000_000
 """A track seen this lately says whose a warm place is."""
+_FACE_SURE_NS = 200_000_000
+"""And this lately, where somebody who walks must be."""
 _OVERLAP_SHARE = 0.25
 _UNSETTLED = {
     "starting": Reason.WARMING_UP,
@@ -103,6 +106,7 @@ class Pipeline:
         }
         self._reference_roi = calibration.reference.roi_px if calibration.reference else None
         conditions = rules.conditions(settings)
+        self._latency = ThermalLatency(settings.thermal.latency_ms / 1e3)
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(
@@ -225,20 +229,20 @@ class Pipeline:
         if trouble:
             return
         self.warm_up.frame(thermal.t_mono_ns)
-        thermal = self._uniformity.correct(thermal)
+        thermal = self._uniformity.correct(self._latency.dated(thermal))
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
         tilt_sd_rad = self._tracker.tilt_sd_rad
         self._rois = thermal_rois(
             tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi, tilt_sd_rad
         )
-        seen = {track.track_id for track in tracks if thermal.t_mono_ns - track.last_seen_ns < _FACE_FRESH_NS}
+        unseen_ns = {track.track_id: thermal.t_mono_ns - track.last_seen_ns for track in tracks}
+        blobs = self._blobs.find(thermal.temp_c, self._reference_state.correction_c)
         self._warm.carry(self._ego.at(thermal.t_mono_ns), self._thermal)
         self._warm.update(
-            thermal.t_mono_ns,
-            self._blobs.find(thermal.temp_c, self._reference_state.correction_c),
-            [roi for roi in self._rois if roi.track_id in seen],
+            thermal.t_mono_ns, blobs, [roi for roi in self._rois if unseen_ns[roi.track_id] < _FACE_FRESH_NS]
         )
+        self._latency.learn(self._rois, {key for key, ns in unseen_ns.items() if ns < _FACE_SURE_NS}, blobs)
         self._explain(tracks, thermal)
         block = self._block(thermal.t_mono_ns)
         if block is None:
@@ -426,6 +430,11 @@ class Pipeline:
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last step with pictures cost: attention keeps within its share."""
         self._looker.charge(cost_ns)
+
+    @property
+    def thermal_late_s(self) -> float:
+        """How much older what a thermal frame shows is than its time stamp, as far as is known."""
+        return self._latency.late_s
 
     @property
     def unmatched_warm(self) -> int:

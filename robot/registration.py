@@ -7,6 +7,7 @@ range and calibration the parallax between the sensors is right at every distanc
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -236,7 +237,8 @@ def thermal_rois(
             position_sd_px=face.sd_px,
             reason=_reason(face, t_mono_ns, thermal, limits, reference_roi_px),
             tilt_sd_px=tilt_sd_rad * thermal.focal_px,
-            smear_up_px=face.smear_up_px,
+            moves_px_s=face.moves_px_s,
+            smear_up_px=TIME_CONSTANT_S * abs(face.moves_px_s[0] * face.up_px[0] + face.moves_px_s[1] * face.up_px[1]),
         )
         for face in faces
     ]
@@ -252,7 +254,7 @@ def thermal_rois(
 
 
 class _Face(NamedTuple):
-    """Where the face of a track lies in the thermal image, and by how much it goes by within a time constant of the sensor."""
+    """Where the face of a track lies in the thermal image, and how fast it goes by."""
 
     track: Track
     center_px: tuple[float, float]
@@ -260,8 +262,7 @@ class _Face(NamedTuple):
     face_px: float
     distance_m: float
     sd_px: float
-    smear_px: float
-    smear_up_px: float
+    moves_px_s: tuple[float, float]
     eyes_px: F64
 
 
@@ -282,13 +283,11 @@ def _faces_in(thermal: Optic, tracks: Sequence[Track]) -> list[_Face]:
     centers = (eyes[:, 0] + eyes[:, 1]) / 2
     up = centers - (pixels[:, 3] + pixels[:, 4]) / 2
     up /= np.maximum(length(up), 1e-6)[:, None]
-    moved = later_px - pixels[:, 0]
     columns = (
         thermal.focal_px * FACE_WIDTH_M / depth,
         length(positions - thermal.position_m),
         np.hypot(_across_sd_m(covariances, positions, thermal) / depth * thermal.focal_px, thermal.residual_px),
-        length(moved),
-        np.abs(np.vecdot(moved, up)),
+        *((later_px - pixels[:, 0]) / TIME_CONSTANT_S).T,
     )
     # Pixels behind the sensor are NaN, which lies nowhere.
     at = np.flatnonzero(thermal.inside(centers) & np.isfinite(up[:, 0]))
@@ -296,8 +295,8 @@ def _faces_in(thermal: Optic, tracks: Sequence[Track]) -> list[_Face]:
         at.tolist(), centers[at].tolist(), up[at].tolist(), np.stack(columns, 1)[at].tolist(), eyes[at], strict=True
     )
     return [
-        _Face(tracks[index], (x, y), (right, down), face_px, distance_m, sd_px, smear_px, along_px, own_eyes)
-        for index, (x, y), (right, down), (face_px, distance_m, sd_px, smear_px, along_px), own_eyes in rows
+        _Face(tracks[index], (x, y), (right, down), face_px, distance_m, sd_px, (across_px_s, down_px_s), own_eyes)
+        for index, (x, y), (right, down), (face_px, distance_m, sd_px, across_px_s, down_px_s), own_eyes in rows
     ]
 
 
@@ -346,8 +345,9 @@ def _reason(
         return Reason.OCCLUDED
     if abs(face.track.yaw_rad) > limits.yaw_max_rad:
         return Reason.EXTREME_POSE
-    # Who is out of the lens's reach a time constant later goes by so far that no number tells it (NaN).
-    if face.sd_px > max(limits.blur_share * face_px, 1.5) or not face.smear_px <= limits.smear_px:
+    # Who is out of the lens's reach a time constant later goes by so fast that no number tells it (NaN).
+    smear_px = math.hypot(*face.moves_px_s) * TIME_CONSTANT_S
+    if face.sd_px > max(limits.blur_share * face_px, 1.5) or not smear_px <= limits.smear_px:
         return Reason.MOVING_BLUR
     return None
 

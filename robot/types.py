@@ -228,8 +228,10 @@ class ThermalRoi:
     reason: Reason | None = None
     tilt_sd_px: float = 0.0
     """What a robot that shakes adds to it, up and down; 0 while it stands firm."""
+    moves_px_s: tuple[float, float] = (0.0, 0.0)
+    """How fast the face goes by, in thermal pixels a second (column, row)."""
     smear_up_px: float = 0.0
-    """How far the face goes by along `up_px`, either way, within a time constant of the sensor."""
+    """How far along `up_px`, either way, within a time constant of the sensor."""
 
 
 @dataclass(frozen=True, slots=True)

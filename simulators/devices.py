@@ -231,7 +231,7 @@ class Station:
         try:
             self.counts["thermal"] += 1
             now_s = self._now_s()
-            return self._thermal.render(self.state_at(now_s), now_s)
+            return self._thermal.render(self.state_at(now_s - self.scene.scenario.thermal_late_s), now_s)
         except BaseException as error:
             self.failure = error
             self.stop()

@@ -229,7 +229,7 @@ class Devices:
         return CameraShot(camera, next(self._seq), at_ns(t_s), size_px, load)
 
     def thermal(self, t_s: float) -> ThermalFrame:
-        quantum = self._rig.traits.quantum_c
-        temp_c = np.round(self._thermal.render(self._scene.at(t_s), t_s) / quantum) * quantum
+        quantum, shown_s = self._rig.traits.quantum_c, t_s - self._scene.scenario.thermal_late_s
+        temp_c = np.round(self._thermal.render(self._scene.at(shown_s), t_s) / quantum) * quantum
         received_ns = at_ns(t_s + THERMAL_DELAY_S)
         return ThermalFrame(next(self._seq), at_ns(t_s), temp_c.astype(np.float32), None, received_ns)

@@ -140,6 +140,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     humidity: Share = 0.5
     reflected_c: Annotated[float, Meta(ge=-40, le=80)] | None = None
     """What skin, plate and clothes reflect: sky, walls, lamps and people together; none: as warm as the air."""
+    thermal_late_s: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
+    """A thermal frame shows what was so long before its first byte was sent: the sensor integrates, reads out and filters first."""
     crowd: CrowdFile = CrowdFile()
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()
