@@ -387,6 +387,7 @@ class App:
         self.metrics.watch(self._statuses)
         self.metrics.watch_health(lambda: as_of(self._showing.state, time.monotonic_ns()))
         self.metrics.watch_unmatched(lambda: self._pipeline.unmatched_warm)
+        self.metrics.watch_latency(lambda: self._pipeline.thermal_late_s)
         return StreamServer(
             self.settings.stream,
             Path(self.settings.store.path),

@@ -49,6 +49,15 @@ class Metrics:
         )
         gauge.set_function(count)
 
+    def watch_latency(self, late_s: Callable[[], float]) -> None:
+        """How old thermal frames are is asked for whenever somebody asks for the metrics."""
+        gauge = Gauge(
+            "patrol_thermal_latency_seconds",
+            "How much older what a thermal frame shows is than its time stamp, beside the cameras",
+            registry=self.registry,
+        )
+        gauge.set_function(late_s)
+
     def watch_uplink(self, connected: Callable[[], bool], sent: Callable[[], int]) -> None:
         """Whether events leave for the control centre, and how many have been confirmed there."""
         up = Gauge("patrol_uplink_up", "1 while events leave for the control centre", registry=self.registry)

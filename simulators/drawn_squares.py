@@ -37,7 +37,9 @@ OUTDOORS_SHARE, OUTDOORS_C = 0.3, (-12.0, 4.0)
 """How often what skin and plate reflect is not as warm as the air, and by how much: from a clear sky to façades in the sun."""
 OUTDOORS_SD_C = 4.0
 """How well it was measured there, as the robot is told."""
-_SPIN, _LENSES, _AROUND = 0x50A6, 0x1E25, 0xA209
+LATE_S = (0.0, 0.15)
+"""How old what a thermal frame shows may be when its first byte comes: a fast sensor, to one and a half periods of a slow one."""
+_SPIN, _LENSES, _AROUND, _LATE = 0x50A6, 0x1E25, 0xA209, 0x1A7E
 _FREE_S, _FIRST_S, _LAST_S = (1.0, 2.5), 4.0, 600.0
 """How long the place before the robot is free between two visitors; when the first and the last arrives."""
 _FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
@@ -101,7 +103,8 @@ def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
     )
     plate, error_seed = bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31))
     told_c, sd_c, reflected_c = _around(scenario.ambient_c, np.random.default_rng([seed, number, _AROUND]))
-    scenario = msgspec.structs.replace(scenario, reflected_c=reflected_c)
+    late_s = round(float(np.random.default_rng([seed, number, _LATE]).uniform(*LATE_S)), 3)
+    scenario = msgspec.structs.replace(scenario, reflected_c=reflected_c, thermal_late_s=late_s)
     return Square(number, scenario, plate, error_seed, robot, told_c, sd_c)
 
 

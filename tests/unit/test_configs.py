@@ -94,7 +94,7 @@ def test_every_key_is_explained_above_where_it_first_stands(path: Path) -> None:
 
 @example
 def test_ranges_that_are_named_are_those_of_the_settings(path: Path) -> None:
-    number = r"(\d+(?:\.\d+)?)"
+    number = r"(-?\d+(?:\.\d+)?)"
     section, comment, held = "", "", 0
     for line in path.read_text(encoding="utf-8").splitlines():
         if header := re.fullmatch(r"\[+(\w+)\]+", line):

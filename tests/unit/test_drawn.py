@@ -18,7 +18,7 @@ from simulators import __main__ as command
 from simulators import drawn_plot
 from simulators.drawn_run import prepare
 from simulators.drawn_score import STANDS_OUT_MIN, Outcome, outcomes, report, stands_out, table
-from simulators.drawn_squares import LENS_SD_DEG, OUTDOORS_SD_C, OUTDOORS_SHARE, RIGS, Square, draw, mislaid
+from simulators.drawn_squares import LATE_S, LENS_SD_DEG, OUTDOORS_SD_C, OUTDOORS_SHARE, RIGS, Square, draw, mislaid
 from simulators.nameplate import calibration_of
 from simulators.rig import load_rig
 from simulators.scenario import check
@@ -32,6 +32,7 @@ NOW = dt.datetime(2026, 1, 1, tzinfo=dt.UTC)
 def test_whatever_is_drawn_is_a_scenario_that_can_be_played(seed: int, number: int) -> None:
     square = draw(seed, number)
     check(square.scenario, "drawn")
+    assert LATE_S[0] <= square.scenario.thermal_late_s <= LATE_S[1]
     assert square == draw(seed, number)
     assert square.scenario != draw(seed, number + 1).scenario
     assert not (square.scenario.patrol.drives and square.scenario.person)
@@ -137,6 +138,7 @@ def test_a_reading_carries_what_could_matter_of_its_moment() -> None:
         "plate",
         "air",
         "reflected",
+        "frames",
         "robot",
         "body",
         "distance",

@@ -5,9 +5,15 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from simulators.rehearsal import START_NS, rehearse
+import msgspec
+import numpy as np
+import pytest
+
+from simulators.rehearsal import START_NS, Devices, rehearse
 from simulators.rig import FOLDER as RIG_FOLDER
+from simulators.rig import load_rig
 from simulators.scenario import parse_scenario
+from simulators.scene import Scene
 from simulators.score import score
 
 TWO = """
@@ -41,6 +47,21 @@ def test_a_slow_sensors_people_are_in_range_all_the_same(yunet_path: Path, tmp_p
     truth, events = rehearse(parse_scenario(f'description = "slow"\n{standing}'), 6.0, seed=1, rig_name=str(rig))
     found = score(truth, [json.loads(event) for event in events])
     assert (found.in_range, found.measured, found.alarmed, found.unmatched_events) == (1, 1, 1, 0)
+
+
+def test_a_late_sensor_shows_what_was_so_long_before() -> None:
+    passes_by = 'description = "late"\nthermal_late_s = 0.25\n[[person]]\npath = [[0.0, 1.5, 0.6], [1.0, 1.5, -0.6]]\n'
+    late = parse_scenario(passes_by)
+    on_time = msgspec.structs.replace(late, thermal_late_s=0.0)
+    rig = load_rig(late.rig, 1)
+    shown, before, now = (
+        Devices(rig, Scene(scenario, 1, rig)).thermal(t_s)
+        for scenario, t_s in ((late, 0.75), (on_time, 0.5), (on_time, 0.75))
+    )
+    assert shown.t_mono_ns == now.t_mono_ns, "and says nothing of it"
+    columns = [float(np.argmax((frame.temp_c > 30.0).sum(axis=0))) for frame in (shown, before, now)]
+    assert columns[0] == pytest.approx(columns[1], abs=1.0)
+    assert abs(columns[0] - columns[2]) > 20.0
 
 
 def alarms(people: str, duration_s: float) -> list[float]:
