@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import select
+import termios
 import time
 
 import serial
@@ -13,8 +14,9 @@ from robot.errors import DeviceError, DeviceRefused
 
 _READ_BYTES = 1 << 16
 _WRITE_TIMEOUT_S = 1.0
-_FAILURES = (OSError, serial.SerialException, TypeError, ValueError)
-"""pyserial lets TypeError and ValueError through when another thread closes the port under a read."""
+_FAILURES = (OSError, serial.SerialException, termios.error, TypeError, ValueError)
+"""pyserial lets termios.error through, which is no OSError, when the device goes while its settings are made, and TypeError and ValueError
+when another thread closes the port under a read."""
 
 
 class SerialLink:
@@ -25,7 +27,7 @@ class SerialLink:
         name = NAMES.current(path)
         try:
             self._serial = serial.Serial(name, baud, timeout=0, write_timeout=_WRITE_TIMEOUT_S, exclusive=True)
-        except (OSError, serial.SerialException, ValueError) as error:
+        except _FAILURES as error:
             why, theirs = _reason(error)
             raise (DeviceRefused if theirs else DeviceError)(f"{path}: cannot open the serial port: {why}") from error
         NAMES.opened(path, name)
