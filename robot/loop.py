@@ -116,8 +116,9 @@ class Teller:
         """Tells what a step brought, be it nothing; returns the events."""
         told = self._publish(data, t_mono_ns, t_unix_ns) if data else []
         if self.recorder is not None:
-            given = self.events.next_seq, *(ids.used for ids in self.ids)
-            self.recorder.tell(Acted(t_mono_ns, t_unix_ns, *given), told)
+            alarms, events = (ids.used for ids in self.ids)
+            late_s = self.pipeline.thermal_late_s
+            self.recorder.tell(Acted(t_mono_ns, t_unix_ns, self.events.next_seq, alarms, events, late_s), told)
         return told
 
     def _publish(self, data: Sequence[Data], t_mono_ns: int, t_unix_ns: int) -> list[bytes]:

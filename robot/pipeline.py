@@ -85,7 +85,8 @@ PIPELINE_HZ = 4.0
 
 
 class Pipeline:
-    """Owns the state of all stages. `new_id` gives a name to each alarm, unique for ever. `thermal_ran_s`: see robot/warm_up.py."""
+    """Owns the state of all stages. `new_id` gives a name to each alarm, unique for ever. `thermal_ran_s`: see robot/warm_up.py.
+    `thermal_late_s`: what robot/latency.py had learnt; None: nothing but what the settings say."""
 
     def __init__(
         self,
@@ -96,6 +97,7 @@ class Pipeline:
         new_id: Callable[[], str],
         close_detector: FaceDetector | None = None,
         thermal_ran_s: float = 0.0,
+        thermal_late_s: float | None = None,
     ) -> None:
         self._settings = settings
         self._new_id = new_id
@@ -106,7 +108,7 @@ class Pipeline:
         }
         self._reference_roi = calibration.reference.roi_px if calibration.reference else None
         conditions = rules.conditions(settings)
-        self._latency = ThermalLatency(settings.thermal.latency_ms / 1e3)
+        self._latency = ThermalLatency(settings.thermal.latency_ms / 1e3 if thermal_late_s is None else thermal_late_s)
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(

@@ -151,6 +151,7 @@ class Writer:
         self._located: list[Located] = []
         """The last position, and that there is none any more: a file in the middle of a run begins with them."""
         self._warm_up = WarmUp(run.thermal_ran_s)
+        self._thermal_late_s: float | None = None
         self.keep_until_s = 0.0
         self.keep_now = False
 
@@ -190,6 +191,7 @@ class Writer:
                 self._warm_up.frame(thermal.t_mono_ns)
         if isinstance(message, Acted):
             self._given = (message.next_seq, message.alarm_ids, message.event_ids)
+            self._thermal_late_s = message.thermal_late_s
 
     def abandon(self) -> None:
         """Ends a file that could not be written any further; what is next goes into a new one."""
@@ -284,6 +286,7 @@ class Writer:
             event_ids,
             dict(self._run.made_with),
             self._warm_up.last[0],
+            self._thermal_late_s,
         )
         self._begun_s = time.monotonic()
         self._log("/patrol/tape", tape.encode(begin), t_unix_ns)

@@ -176,6 +176,7 @@ class _Player:
             Ids(begin.run, "alarm", begin.alarm_ids),
             close,
             begin.thermal_ran_s,
+            begin.thermal_late_s,
         )
         robot = self._settings.robot
         self._events = EventFactory(robot.name, robot.place, begin.next_seq, Ids(begin.run, "event", begin.event_ids))

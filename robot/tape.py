@@ -50,6 +50,8 @@ class Begin(_Message, frozen=True):
     """Versions and digests of what made the events: software, settings, calibration, detector, libraries."""
     thermal_ran_s: float = 0.0
     """For how long the thermal sensor had run (robot/warm_up.py)."""
+    thermal_late_s: float | None = None
+    """What had been learnt of how old its frames are (robot/latency.py), where the file begins in the middle of a run."""
 
 
 class ShotNote(msgspec.Struct, frozen=True):
@@ -89,6 +91,8 @@ class Acted(_Message, frozen=True):
     next_seq: int
     alarm_ids: int
     event_ids: int
+    thermal_late_s: float | None = None
+    """What was learnt by then: another file may begin here."""
 
 
 class Told(_Message, frozen=True):

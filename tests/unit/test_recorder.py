@@ -21,6 +21,7 @@ from robot import record, record_files
 from robot.app import without_secrets
 from robot.config import CameraSettings, RecordSettings, Settings
 from robot.errors import RecordingError
+from robot.pipeline import Pipeline
 from robot.recording import Recording
 from robot.replay import replay
 from robot.replay_view import report, said
@@ -197,7 +198,7 @@ def test_recording_goes_on_once_the_disk_has_room_again(
         station.recorder.put(Warned(("lost",)))
         until(lambda: bool(station.recorder.problem))
         assert station.recorder.codes == (record.STOPPED,)
-        station.recorder.tell(Acted(1, 2, 99, 4, 5), [])
+        station.recorder.tell(Acted(1, 2, 99, 4, 5, 0.125), [])
         full.clear()
         until(lambda: not station.recorder.problem)
         assert station.recorder.codes == (record.GAPS,) and station.recorder.lost >= 2
@@ -209,6 +210,17 @@ def test_recording_goes_on_once_the_disk_has_room_again(
     assert isinstance(second[0], Begin) and not second[0].from_start and second[0].next_seq == 99
     assert sum(message.lost for message in second if isinstance(message, Gap)) == station.recorder.lost
     assert replay(station.files, parts()).lost == station.recorder.lost
+    begun_with_s: list[float] = []
+
+    class Begun(Pipeline):
+        def __init__(self, *given: Any) -> None:
+            super().__init__(*given)
+            begun_with_s.append(self.thermal_late_s)
+
+    monkeypatch.setattr("robot.replay.Pipeline", Begun)
+    for path in station.files:
+        replay([path], parts())
+    assert begun_with_s == [0.0, 0.125], "what had been learnt of the sensor by then"
 
 
 def test_a_slow_disk_leaves_marked_gaps_in_bounded_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
