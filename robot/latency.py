@@ -68,7 +68,8 @@ class ThermalLatency:
         """Takes in one frame: where faces were expected in it, whose track a camera saw at about that moment, and what is warm."""
         for roi in rois:
             speed = roi.moves_px_s[0] / roi.face_px
-            if roi.track_id not in seen or abs(speed) < SPEED_LEAST or roi.face_px < _FACE_PX_LEAST:
+            # Whom the lens has lost a moment later goes by at no speed that can be told (NaN).
+            if roi.track_id not in seen or not abs(speed) >= SPEED_LEAST or roi.face_px < _FACE_PX_LEAST:
                 continue
             warm = _only_warm(roi, rois, blobs)
             if warm is not None:

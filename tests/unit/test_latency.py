@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -95,13 +96,22 @@ def test_whatever_is_warm_times_stay_in_order_and_within_bounds(data: st.DataObj
     ("rois", "seen", "blobs"),
     [
         ([face(1, 80.0, 15.0)], {1}, [warm(70.0)]),
+        ([face(1, 80.0, math.nan)], {1}, [warm(70.0)]),
         ([face(1, 80.0, 100.0)], set(), [warm(70.0)]),
         ([face(1, 80.0, 100.0), face(2, 95.0, 0.0)], {1, 2}, [warm(70.0)]),
         ([face(1, 80.0, 100.0)], {1}, [warm(70.0), warm(86.0)]),
         ([face(1, 80.0, 100.0)], {1}, [warm(70.0, 40.0)]),
         ([face(1, 80.0, 100.0)], {1}, []),
     ],
-    ids=["slow", "not seen", "somebody beside them", "two warm places", "a warm wall", "nothing warm"],
+    ids=[
+        "slow",
+        "gone a moment later",
+        "not seen",
+        "somebody beside them",
+        "two warm places",
+        "a warm wall",
+        "nothing warm",
+    ],
 )
 def test_what_is_not_sure_tells_nothing(rois: list[ThermalRoi], seen: set[int], blobs: list[Blob]) -> None:
     latency = ThermalLatency()
