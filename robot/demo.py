@@ -24,6 +24,7 @@ from robot.command import REFUSED
 from robot.ending import Ending, interruptible
 from robot.errors import ConfigError, DeviceError, PatrolError
 from robot.store_reader import StoreReader
+from robot.tied import tied
 
 START_S = 60.0
 """Longest wait for a process to be ready; making the model ready for the first time is part of it."""
@@ -125,7 +126,7 @@ class _Demo:
         with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log, self._ending.held():
             # A session of its own: Ctrl-C reaches the demo alone, which ends the others in order.
             process = subprocess.Popen(
-                command, stdout=subprocess.PIPE, stderr=log, text=True, env=environment, start_new_session=True
+                tied(command), stdout=subprocess.PIPE, stderr=log, text=True, env=environment, start_new_session=True
             )
             self._started.append(process)
         return process

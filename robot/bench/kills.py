@@ -33,6 +33,7 @@ from websockets.sync.client import ClientConnection, connect
 from robot.bench.simulators import simulated_station
 from robot.errors import DeviceError
 from robot.store_reader import StoreReader
+from robot.tied import tied
 
 KILLS = 50
 MINUTES = 30.0
@@ -131,7 +132,7 @@ class _Station:
 
     def start(self) -> None:
         command = [sys.executable, "-m", "robot", "run", "--config", str(self._folder / "robot.toml")]
-        self._robot = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+        self._robot = subprocess.Popen(tied(command), stderr=subprocess.DEVNULL)
 
     def kill(self) -> None:
         assert self._robot is not None

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from robot.errors import DeviceError
+from robot.tied import tied
 
 START_S = 60.0
 """A station on a busy machine draws its people for some seconds before it is ready."""
@@ -27,7 +28,7 @@ def simulated_station(scenario: str, folder: Path, stream_port: int = 0) -> Iter
     command = [sys.executable, "-m", "simulators", "run", scenario, "--config", str(folder)]
     command += ["--stream-port", str(stream_port), "--thermal-link", str(folder / "thermal")]
     # A session of its own: Ctrl-C reaches the bench alone, which ends the station.
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, start_new_session=True) as station:
+    with subprocess.Popen(tied(command), stdout=subprocess.PIPE, text=True, start_new_session=True) as station:
         impatience = threading.Timer(START_S, station.kill)
         impatience.start()
         try:

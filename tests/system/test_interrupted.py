@@ -124,6 +124,32 @@ def test_those_that_share_the_work_of_one_that_is_killed_end(
     until(lambda: not running(started))
 
 
+STARTS_OTHERS = {
+    "demo": ["robot", "demo", "--port", "0"],
+    "bench kills": ["robot", "bench", "kills", "--kills", "1"],
+}
+
+
+@pytest.mark.parametrize("command", STARTS_OTHERS.values(), ids=STARTS_OTHERS)
+def test_what_one_that_is_killed_has_started_ends(command: list[str], tmp_path: Path) -> None:
+    """Station and robot went on for ever, with port and database."""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # a killed one leaves its folder behind
+    with (tmp_path / "said").open("w") as file:
+        process = subprocess.Popen([sys.executable, "-m", *command], stdout=file, stderr=file, env=environment)
+    started: set[int] = set()
+    try:
+        until(lambda: len(children(process.pid)) == 2, BEGUN_S)
+        time.sleep(2.0)
+        started = children(process.pid)
+        process.kill()
+        until(lambda: not running(started), 20.0)
+    finally:
+        for pid in running(started | children(process.pid)):
+            os.kill(pid, signal.SIGKILL)
+        process.kill()
+        process.wait()
+
+
 IN_THE_MAKING = """
 import multiprocessing, os, signal, time
 from simulators.workers import side_by_side
