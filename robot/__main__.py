@@ -187,13 +187,19 @@ def _watch(options: argparse.Namespace) -> int:
 
 
 def _check_config(options: argparse.Namespace) -> int:
-    from robot import preflight, service_account
+    import datetime as dt
+
+    from robot import preflight, service_account, tls
 
     file = options.config.absolute()  # the service has a folder of its own
     service_account.become(file)
     settings = preflight.checked(file)
     cameras = "1 camera" if len(settings.cameras) == 1 else f"{len(settings.cameras)} cameras"
     print(f"{options.config}: {cameras}, thermal sensor and calibration fit together")
+    now_utc = dt.datetime.now(dt.UTC)
+    for certificate in tls.shown(settings):
+        if certificate.code(now_utc):
+            print(f"{certificate.said(now_utc).en} (renew it, and restart the robot)")
     return 0
 
 

@@ -22,7 +22,7 @@ from calibration import files
 from drivers import factory
 from drivers.address import parse as parse_address
 from models.manifest import face_detector
-from robot import calibrated, config, credentials, kept_warmth
+from robot import calibrated, certificates, config, credentials, kept_warmth, tls
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, Carried
 from robot.command import BUG
@@ -92,6 +92,7 @@ class App:
         self.supervisor = supervisor or Supervisor()
         self._notifier = ServiceNotifier()
         self.calibration = files.load(Path(settings.calibration.file))
+        self._certificates = tls.shown(settings)
         self._commands: deque[Acknowledge] = deque(maxlen=1000)
         self._presses: deque[tuple[ButtonPress, int]] = deque(maxlen=100)
         self.metrics = Metrics()
@@ -235,7 +236,8 @@ class App:
         fallback = ("provider_fallback",) if self._inference.notes else ()
         recorder = () if self._recorder is None else self._recorder.codes
         own = (self._saver.codes, self._vitals.codes, self._evidence.codes, self._supplies.codes, self._lamp.codes)
-        return (*(code for codes in own for code in codes), *fallback, *recorder, *self._page_codes())
+        shown = certificates.codes(self._certificates, dt.datetime.now(dt.UTC))
+        return (*(code for codes in own for code in codes), *fallback, *recorder, *self._page_codes(), *shown)
 
     def _hand_on(self, seq: int, event_json: bytes) -> None:
         self.stream.publish(seq, event_json)

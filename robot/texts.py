@@ -42,6 +42,14 @@ WARNINGS: dict[str, Text] = {
     "calibration_nominal": Text(
         "NOT CALIBRATED ON THIS ROBOT: parts are datasheet values", "未在本机完成标定：部分参数为标称值"
     ),
+    "certificate_expired": Text(
+        "A TLS CERTIFICATE HAS EXPIRED: browsers, receivers or the broker refuse it; lamp and siren work",
+        "TLS 证书已过期：浏览器、接收端或代理将拒绝连接；灯与警报器正常工作",
+    ),
+    "certificate_expiring": Text(
+        "A TLS certificate expires within two weeks: renew it, and restart the robot",
+        "TLS 证书将在两周内过期：请更新证书并重启机器人",
+    ),
     "plate_lost": Text(
         "The reference plate is lost: people are read without it, and may be read a degree off",
         "温度参考源失效：现无参考源测温，读数可能偏差约一度",

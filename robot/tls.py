@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import ssl
 from pathlib import Path
 
+from robot.certificates import Certificate, valid_until
+from robot.config import Settings
 from robot.errors import ConfigError
 
 
@@ -31,6 +34,19 @@ def client_context(authority: str, cert: str, key: str, section: str) -> ssl.SSL
     if cert:
         load_pair(context, cert, key, section)
     return context
+
+
+def shown(settings: Settings) -> tuple[Certificate, ...]:
+    """Returns the certificates that a robot with these settings shows to others, as far as they can be read and told."""
+    files = [("stream.tls_cert", settings.stream.tls_cert)]
+    if settings.uplink.broker:
+        files.append(("uplink.tls_cert", settings.uplink.tls_cert))
+    found = []
+    for where, path in files:
+        with contextlib.suppress(OSError, UnicodeDecodeError):
+            if path and (until_utc := valid_until(Path(path).read_text(encoding="ascii"))):
+                found.append(Certificate(where, until_utc))
+    return tuple(found)
 
 
 def load_pair(context: ssl.SSLContext, cert: str, key: str, section: str) -> None:

@@ -14,13 +14,13 @@ import msgspec
 from calibration import files
 from calibration.files import Calibration
 from calibration.refused import step_named
+from robot.certificates import EXPIRED, SOON, Certificate
 from robot.config import Settings
 from robot.texts import Text
 
 SCHEMA = "patrol.doctor/1"
 
 RESIDUAL_LOOK_PX, RESIDUAL_BAD_PX = 1.0, 3.0
-EXPIRES_SOON_DAYS = 14
 FREE_LOOK_BYTES, FREE_BAD_BYTES = 1_000_000_000, 100_000_000
 """A month of events is some hundred megabytes."""
 WRITE_LOOK_S, WRITE_BAD_S = 0.1, 1.0
@@ -80,9 +80,9 @@ def calibration_findings(calibration: Calibration, settings: Settings, now_utc: 
     """Returns age, origin and registration residuals of the calibration."""
     made = dt.datetime.fromisoformat(calibration.created_utc)
     until = dt.datetime.fromisoformat(calibration.valid_until_utc)
-    age_days, left_days = (now_utc - made).total_seconds() / 86400, (until - now_utc).total_seconds() / 86400
+    age_days = (now_utc - made).total_seconds() / 86400
     refused = files.expired(calibration, now_utc) and settings.calibration.expired == "refuse"
-    level = Level.FAIL if refused else Level.WARN if left_days < EXPIRES_SOON_DAYS else Level.OK
+    level = Level.FAIL if refused else Level.WARN if until - now_utc < SOON else Level.OK
     found = Text(
         f"{calibration.id}: {age_days:.0f} days old, valid until {until.date()}",
         f"{calibration.id}：已 {age_days:.0f} 天，有效至 {until.date()}",
@@ -118,6 +118,13 @@ def calibration_findings(calibration: Calibration, settings: Settings, now_utc: 
             )
         )
     return findings
+
+
+def certificate(shown: Certificate, now_utc: dt.datetime) -> Finding:
+    """Returns until when a TLS certificate is valid; one that has expired is refused by all who are to hear of alarms."""
+    code = shown.code(now_utc)
+    level = Level.FAIL if code == EXPIRED else Level.WARN if code else Level.OK
+    return Finding(check="certificate", device="", level=level, found=shown.said(now_utc))
 
 
 def inference(ms: float) -> Finding:

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from calibration.files import Calibration
-from robot import computer, credentials, device_texts, texts
+from robot import computer, credentials, device_texts, texts, tls
 from robot.config import Settings
 from robot.doctor import checks, streams
 from robot.doctor.checks import Finding, Level, same
@@ -45,7 +45,9 @@ def examine(
     settings: Settings, calibration: Calibration, openers: Openers, seconds: float, say: Callable[[Text], None]
 ) -> tuple[list[Finding], bool]:
     """Returns every finding, and whether a running robot was asked in place of the devices; `say` hears what is being done."""
-    findings = checks.calibration_findings(calibration, settings, dt.datetime.now(dt.UTC))
+    now_utc = dt.datetime.now(dt.UTC)
+    findings = checks.calibration_findings(calibration, settings, now_utc)
+    findings += [checks.certificate(one, now_utc) for one in tls.shown(settings)]
     health = ask_robot(settings)
     findings += _model(settings, openers, health, say)
     if health is None:

@@ -23,6 +23,10 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Calibration: measured here", "标定：是否实测"),
         Text("Calibrate on this robot; datasheet values are for trials", "在本机实测标定；标称值仅供试用"),
     ),
+    "certificate": (
+        Text("TLS certificate", "TLS 证书"),
+        Text("Renew it, and restart the robot", "更新证书并重启机器人"),
+    ),
     "registration": (
         Text("Registration of cameras and thermal sensor", "摄像头与热像配准"),
         Text(

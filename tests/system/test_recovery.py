@@ -23,6 +23,7 @@ from whole_station import Event, Listener, fault, held_ns, person, small_rig, st
 
 from robot import calibrated, config, stream
 from robot.app import App
+from robot.certificates import Certificate
 from robot.errors import StoreError
 from robot.events import EventFactory
 from robot.outcome import StepResult
@@ -290,6 +291,21 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
             assert lost["data"]["screening"] == "unavailable"
             assert "calibration_expired" in lost["data"]["warnings"]
             until(lambda: "green" not in hands.lit(), what="the lamp")
+        listener.close()
+
+
+def test_a_certificate_that_runs_out_is_told_and_ends_nothing(tmp_path: Path, hands: Hands) -> None:
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(tmp_path, cameras=["front"])
+    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
+        app = App(config.load(settings_of(tmp_path, simulated)))
+        with running(app):
+            until(lambda: hands.lit() == {"green"}, what="screening")
+            app._certificates = (Certificate("stream.tls_cert", dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)),)
+            listener = Listener(app.stream.url, since=0)
+            for code in ("certificate_expiring", "certificate_expired"):
+                told = listener.wait(lambda e, code=code: of("health.changed")(e) and code in e["data"]["warnings"])
+                assert told["data"]["screening"] == "available"
         listener.close()
 
 
