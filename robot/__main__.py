@@ -152,14 +152,14 @@ def _run(options: argparse.Namespace) -> int:
     from robot import memory
 
     memory.lay_nothing_aside()
-    from robot import config
+    from robot import preflight
     from robot.app import App
     from robot.logs import set_up
 
     set_up(logging.DEBUG if options.verbose else logging.INFO, os.environ)
     faulthandler.enable()  # the watchdog's SIGABRT leaves behind where every thread stands
     memory.bound_heap()
-    app = App(config.load(options.config))
+    app = App(preflight.checked(options.config))
     memory.settle()
     app.supervisor.catch_signals()
     app.supervisor.catch_bugs()

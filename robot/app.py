@@ -28,7 +28,7 @@ from robot.carried import CARRIED_MAX, Carried
 from robot.command import BUG
 from robot.config import CameraSettings, Settings
 from robot.detect import Detector
-from robot.errors import ConfigError, DeviceError, StoreError
+from robot.errors import DeviceError, StoreError
 from robot.event_data import CalibrationLoadedData, Data, SystemStartedData, SystemStoppingData
 from robot.events import EventFactory, rfc3339
 from robot.evidence import Evidence
@@ -43,7 +43,6 @@ from robot.metrics import Metrics
 from robot.outcome import Acknowledge
 from robot.pipeline import Pipeline
 from robot.power import PowerRules
-from robot.preflight import problems
 from robot.record import Recorder, begin_run
 from robot.recovery import Supplies
 from robot.saving import Keeping, Saver
@@ -82,12 +81,9 @@ DARK = IndicatorSignal(alarm=False, siren=False, unavailable=True)
 
 
 class App:
-    """The whole robot as one object: made from settings, run until told to stop."""
+    """The whole robot as one object: made from settings that have been looked at (robot/preflight.py), run until told to stop."""
 
     def __init__(self, settings: Settings, supervisor: Supervisor | None = None) -> None:
-        found = problems(settings)
-        if found:
-            raise ConfigError(found)
         self.settings = settings
         self.supervisor = supervisor or Supervisor()
         self._notifier = ServiceNotifier()

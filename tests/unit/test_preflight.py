@@ -23,7 +23,6 @@ from calibration import files
 from calibration.nominal import ideal_optic
 from robot import config
 from robot.__main__ import main
-from robot.app import App
 from robot.detect import decode_scale
 from robot.errors import ConfigError
 from robot.preflight import checked, problems
@@ -80,7 +79,7 @@ def test_a_calibration_with_absurd_numbers_is_told_by_its_fields(tmp_path: Path)
     assert told.startswith(f"calibration.file: {tmp_path}/calibration.json: cameras.front.fx_px: ")
     assert "; radiometry.netd_c: " in told and told.endswith("restore the file or calibrate again")
     with pytest.raises(ConfigError, match="fx_px"):  # exit code 2, which the service does not try again at once
-        App(config.load(path))
+        checked(path)
 
 
 def test_addresses_calibration_names_and_plate_are_told_together(tmp_path: Path) -> None:
@@ -218,6 +217,17 @@ def test_problems_of_the_station_have_exit_code_2_too(tmp_path: Path, capsys: py
     path = station(tmp_path, GOOD.replace('name = "rear"', 'name = "back"').replace("senxor:", "senxer:"))
     assert main(["check-config", str(path)]) == 2
     assert len(capsys.readouterr().err.splitlines()) == 2
+
+
+def test_the_robot_that_does_not_start_tells_as_much(tmp_path: Path) -> None:
+    """Of the keys, and of what right ones name: whoever mends one mistake is not to find the next one at the next start."""
+    path = station(tmp_path, GOOD.replace("http:", "htpt:") + "[robto]\n")
+    asked, ran = (
+        subprocess.run([sys.executable, "-m", "robot", *command], capture_output=True, text=True, timeout=60)
+        for command in (["check-config", str(path)], ["run", "--config", str(path)])
+    )
+    assert asked.returncode == ran.returncode == 2
+    assert asked.stderr == ran.stderr and len(ran.stderr.splitlines()) == 2
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe", b"robot = [", b""])
