@@ -78,6 +78,13 @@ class OpticCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Root mean square reprojection error found by the calibration."""
 
 
+class BesideBlackbody(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Surroundings among which a plate was held against a blackbody, and how sure what it showed among them is."""
+
+    around_c: AmbientC
+    shown_sd_c: SpreadC
+
+
 class ReferenceCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The on-board temperature reference: where it lies in the thermal image and what it is held at."""
 
@@ -86,6 +93,10 @@ class ReferenceCalibration(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     set_point_c: Annotated[float, Meta(ge=25, le=45)]
     emissivity: Annotated[float, Meta(gt=0.5, le=1)]
     set_point_sd_c: SpreadC = 0.05
+    emissivity_sd: Annotated[float, Meta(ge=0, le=0.5)] = 0.02
+    """What a datasheet leaves open, unless said otherwise."""
+    beside_blackbody: BesideBlackbody | None = None
+    """None: the emissivity was entered."""
 
 
 class PointSpread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -215,9 +226,9 @@ def _digest(content: Any) -> str:
     return hashlib.sha256(msgspec.json.encode(plain, order="sorted")).hexdigest()
 
 
-def seal_of(calibration: Calibration) -> str:
-    """Returns the sha256 over the content, as the file carries it."""
-    return _digest(calibration)
+def seal_of(path: Path) -> str:
+    """Returns the sha256 over the content, as a file that `load` takes carries it: written before a field was added, it lacks that."""
+    return msgspec.json.decode(path.read_bytes(), type=_Sealed).sha256
 
 
 def digest_of(text: bytes) -> str:

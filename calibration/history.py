@@ -91,11 +91,15 @@ class History:
 
     def version(self, key: str) -> Calibration:
         """Returns one version; raises CalibrationError for one that is not there or damaged."""
+        return files.load(self.path_of(key))
+
+    def path_of(self, key: str) -> Path:
+        """Returns where one version is kept; raises CalibrationError for one that is not there."""
         path = self.folder / f"{_file_safe(key)}.json"
         if not path.exists():
             known = ", ".join(version.key for version in self.versions()) or "none"
             raise CalibrationError(f"{self.folder}: has no calibration {key!r} (there are: {known})")
-        return files.load(path)
+        return path
 
     def results(self, calibration_id: str) -> list[StepResult]:
         """Returns what the steps of that version found; empty where nothing was measured."""

@@ -2,7 +2,7 @@
 
 With a blackbody in view (after the radiometry step it still stands there) the plate is read against it, and the plate's
 emissivity follows from its set point: ε = (W(read) − W(surroundings)) / (W(set point) − W(surroundings)). Without one the entered
-emissivity is kept and a disagreement beyond the sensor's own uncertainty is noted.
+emissivity is kept, a disagreement beyond the sensor's own uncertainty is noted, and what a blackbody would have brought is told.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ import numpy as np
 from calibration import aperture as apertures
 from calibration import plate as plates
 from calibration.aperture import Roi
-from calibration.files import Calibration, RadiometryCalibration, ReferenceCalibration
+from calibration.files import BesideBlackbody, Calibration, RadiometryCalibration, ReferenceCalibration
 from calibration.plate import Plate
 from calibration.procedure import Guidance
 from calibration.refused import Refused
 from calibration.results import Check, Quantity, Say, StepResult
 from calibration.seen_blackbody import blackbody, level_c
 from calibration.steady import Trend, trend
-from robot.radiometry import radiance, seen_through_surface_c
+from robot.radiometry import Surface, emissivity_of, seen_through_surface_c
+from robot.reference import shown_sd_c
 from robot.types import F32, U8, CameraFrame, ThermalFrame
 from robot.uniformity import Uniformity
 
@@ -41,6 +42,14 @@ EMISSIVITY_LIMITS = (0.85, 1.0)
 DISAGREEMENT_LIMIT_C = 0.15
 LEAST_PX = 9
 """Pixels of a plate that can be read."""
+EMISSIVITY, EMISSIVITY_SD = 0.95, 0.02
+"""Of a plate nobody knows better, as a datasheet or a table of paints has it."""
+AROUND_SD_C = 2.0
+"""How far what plate and blackbody reflect may be from the air: as the robot takes it (docs/decisions/0110-what-is-reflected.md)."""
+READ_SD_C = 0.02
+"""Of the difference between plate and blackbody, as one sensor reads them at once."""
+WORTH_TELLING_C = 0.03
+"""What a blackbody would have to bring."""
 
 
 class ReferenceSetup(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +60,9 @@ class ReferenceSetup(msgspec.Struct, frozen=True, kw_only=True):
     set_point_c: float
     set_point_sd_c: float
     emissivity: float
+    emissivity_sd: float = EMISSIVITY_SD
+    beside_before: BesideBlackbody | None = None
+    """Where the emissivity is not entered, but was found beside a blackbody when the plate was calibrated before."""
     ambient_c: float
     humidity: float
     radiometry: RadiometryCalibration
@@ -137,21 +149,20 @@ class ReferenceProcedure:
         found, setup = self._found, self.setup
         if found is None:
             raise Refused(self.name, Say("refused.plate_not_steady"))
-        emissivity, emissivity_sd, warnings = setup.emissivity, 0.02, []
-        off_c, off_sd_c = found.reads_c - self._expected_c, setup.radiometry.absolute_sd_c
+        off_c, off_sd_c, warnings = found.reads_c - self._expected_c, setup.radiometry.absolute_sd_c, []
         if found.blackbody_reads_c is not None and setup.blackbody_c is not None:
             true_c = seen_through_surface_c(setup.blackbody_c, setup.blackbody_emissivity, setup.ambient_c)
             apparent_c = found.reads_c + true_c - found.blackbody_reads_c
-            off_c, off_sd_c = apparent_c - self._expected_c, math.hypot(setup.blackbody_sd_c, 0.02)
-            emissivity, emissivity_sd = _emissivity(setup, apparent_c, math.hypot(off_sd_c, setup.set_point_sd_c))
-        elif abs(off_c) > max(DISAGREEMENT_LIMIT_C, off_sd_c):
-            warnings.append(Say("warn.plate_off", {"off": f"{off_c:+.2f}", "expected": f"{self._expected_c:.2f}"}))
-        self._solved = ReferenceCalibration(
-            found.roi_px, setup.set_point_c, round(min(emissivity, 1.0), 4), setup.set_point_sd_c
-        )
-        if not EMISSIVITY_LIMITS[0] <= emissivity <= EMISSIVITY_LIMITS[1] + 2 * emissivity_sd:
-            values = {"off": f"{off_c:+.2f}", "emissivity": f"{emissivity:.2f}", "set_point": f"{setup.set_point_c:g}"}
-            raise Refused(self.name, Say("refused.plate_emissivity", values))
+            off_c = apparent_c - self._expected_c
+            solved = self._beside_blackbody(found.roi_px, apparent_c, off_c)
+            assert solved.beside_blackbody is not None
+            off_sd_c = solved.beside_blackbody.shown_sd_c
+        else:
+            if abs(off_c) > max(DISAGREEMENT_LIMIT_C, off_sd_c):
+                warnings.append(Say("warn.plate_off", {"off": f"{off_c:+.2f}", "expected": f"{self._expected_c:.2f}"}))
+            solved = self._entered(found.roi_px)
+            warnings += self._worth_a_blackbody(solved)
+        self._solved = solved
         left, top, width, height = found.roi_px
         used = (
             []
@@ -168,7 +179,8 @@ class ReferenceProcedure:
                 "roi_width_px": Quantity(width, 0.4, "px"),
                 "roi_height_px": Quantity(height, 0.4, "px"),
                 "set_point_c": Quantity(setup.set_point_c, setup.set_point_sd_c, "°C"),
-                "emissivity": Quantity(self._solved.emissivity, emissivity_sd, ""),
+                "emissivity": Quantity(solved.emissivity, solved.emissivity_sd, ""),
+                "plate_shows_c": self._shows(solved),
                 "plate_off_c": Quantity(off_c, off_sd_c, "°C"),
             },
             checks={
@@ -183,6 +195,61 @@ class ReferenceProcedure:
     def apply(self, calibration: Calibration) -> Calibration:
         assert self._solved is not None
         return msgspec.structs.replace(calibration, reference=self._solved)
+
+    # What is known of the plate.
+
+    def _entered(self, roi_px: Roi) -> ReferenceCalibration:
+        """Returns the plate as it was entered, or as it was found before."""
+        setup = self.setup
+        return ReferenceCalibration(
+            roi_px, setup.set_point_c, setup.emissivity, setup.set_point_sd_c, setup.emissivity_sd, setup.beside_before
+        )
+
+    def _beside_blackbody(self, roi_px: Roi, apparent_c: float, off_c: float) -> ReferenceCalibration:
+        """Returns the plate with the emissivity that makes it show `apparent_c`, which is `off_c` from what was expected; raises Refused where no
+        plate has that."""
+        setup = self.setup
+        emissivity = emissivity_of(setup.set_point_c, apparent_c, setup.ambient_c)
+        beside = self._shown(emissivity)
+        per_c = emissivity_of(setup.set_point_c, apparent_c + 0.5, setup.ambient_c)
+        per_c -= emissivity_of(setup.set_point_c, apparent_c - 0.5, setup.ambient_c)
+        emissivity_sd = per_c * math.hypot(beside.shown_sd_c, setup.set_point_sd_c)
+        if not EMISSIVITY_LIMITS[0] <= emissivity <= EMISSIVITY_LIMITS[1] + 2 * emissivity_sd:
+            values = {"off": f"{off_c:+.2f}", "emissivity": f"{emissivity:.2f}", "set_point": f"{setup.set_point_c:g}"}
+            raise Refused(self.name, Say("refused.plate_emissivity", values))
+        return ReferenceCalibration(
+            roi_px, setup.set_point_c, round(min(emissivity, 1.0), 4), setup.set_point_sd_c, round(emissivity_sd, 4), beside
+        )  # fmt: skip
+
+    def _shown(self, emissivity: float) -> BesideBlackbody:
+        """Returns how sure it is what such a plate shows once it was held against the blackbody; both reflect the same."""
+        setup, around_c = self.setup, self.setup.ambient_c
+        blackbody = Surface(setup.blackbody_c or setup.set_point_c, setup.blackbody_emissivity)
+        plate = Surface(setup.set_point_c, emissivity)
+        plate_c, blackbody_c = (
+            each.seen_c(around_c + AROUND_SD_C) - each.seen_c(around_c) for each in (plate, blackbody)
+        )
+        sd_c = math.hypot(setup.blackbody_sd_c, READ_SD_C, plate_c - blackbody_c)
+        return BesideBlackbody(around_c, round(sd_c, 4))
+
+    def _worth_a_blackbody(self, solved: ReferenceCalibration) -> list[Say]:
+        """Returns what to say to whoever entered an emissivity that a blackbody would have told better."""
+        better = msgspec.structs.replace(solved, beside_blackbody=self._shown(solved.emissivity))
+        now_c, then_c = self._shows(solved).sd, self._shows(better).sd
+        if solved.beside_blackbody is not None or now_c < then_c + WORTH_TELLING_C:
+            return []
+        values: dict[str, str | float] = {
+            "emissivity": solved.emissivity,
+            "sd": solved.emissivity_sd,
+            "now": f"{now_c:.2f}",
+            "then": f"{then_c:.2f}",
+        }
+        return [Say("warn.plate_emissivity_entered", values)]
+
+    def _shows(self, plate: ReferenceCalibration) -> Quantity:
+        around_c = self.setup.ambient_c
+        shown_c = seen_through_surface_c(plate.set_point_c, plate.emissivity, around_c)
+        return Quantity(shown_c, shown_sd_c(plate, plate.set_point_c, around_c), "°C")
 
     # What happens to a frame.
 
@@ -265,12 +332,6 @@ class ReferenceProcedure:
         if self.setup.blackbody_c is not None:
             return Say("do.plate_blackbody", {"set_point": self.setup.blackbody_c})
         return Say("do.plate_wait")
-
-
-def _emissivity(setup: ReferenceSetup, apparent_c: float, sd_c: float) -> tuple[float, float]:
-    room, full = radiance(setup.ambient_c), radiance(setup.set_point_c)
-    per_c = (radiance(apparent_c + 0.5) - radiance(apparent_c - 0.5)) / (full - room)
-    return (radiance(apparent_c) - room) / (full - room), per_c * sd_c
 
 
 def _differs(one: Roi, other: Roi) -> bool:

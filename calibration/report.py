@@ -44,7 +44,8 @@ def write(
 
 
 def _document(history: History, calibration_id: str, settings: Settings, language: Language) -> Document:
-    calibration = history.version(calibration_id) if calibration_id else files.load(history.path)
+    path = history.path_of(calibration_id) if calibration_id else history.path
+    calibration = files.load(path)
     before = None
     if calibration.supersedes:
         try:
@@ -56,7 +57,7 @@ def _document(history: History, calibration_id: str, settings: Settings, languag
         before,
         history.results(calibration.id),
         settings.robot.place,
-        files.seal_of(calibration),
+        files.seal_of(path),
         dt.datetime.now(dt.UTC),
         language,
     )

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from typing import Any
 
+from calibration.files import BesideBlackbody, ReferenceCalibration
 from calibration.procedure import Procedure, Step, StepContext
 from calibration.steps_geometry import ruler_mm
 from robot.command import within
@@ -93,16 +96,14 @@ def _reference_arguments(parser: argparse.ArgumentParser) -> None:
         "--plate-emissivity", type=_EMISSIVITY, metavar="E", help="default: as calibrated before, or 0.95"
     )
     parser.add_argument(
+        "--plate-emissivity-sd", type=within(0.0, 0.2), metavar="E",
+        help="its standard uncertainty (default: as calibrated before, or 0.02)",
+    )  # fmt: skip
+    parser.add_argument(
         "--beside-blackbody-c", type=_BLACKBODY_C, metavar="C",
         help="a blackbody at this set point stands in view: the plate's emissivity is found",
     )  # fmt: skip
-    parser.add_argument(
-        "--beside-aperture-mm",
-        type=_OPENING_MM,
-        default=60.0,
-        metavar="MM",
-        help="diameter of its opening (%(default)s)",
-    )
+    _blackbody_arguments(parser, "beside-")
 
 
 def _reference(context: StepContext) -> Procedure:
@@ -110,22 +111,43 @@ def _reference(context: StepContext) -> Procedure:
 
     options, calibration, here = context.options, context.calibration, context.settings.measurement
     known, beside_c = calibration.reference, options["beside_blackbody_c"]
-    plate_c, emissivity = options["plate_c"], options["plate_emissivity"]
+    plate_c = options["plate_c"]
+    emissivity, emissivity_sd, beside_before = _plate_emissivity(options, known)
     return ReferenceProcedure(
         ReferenceSetup(
             size_px=(calibration.thermal.width_px, calibration.thermal.height_px),
             focal_px=calibration.thermal.fx_px,
             set_point_c=float(plate_c if plate_c is not None else known.set_point_c if known else 36.5),
             set_point_sd_c=float(options["plate_sd_c"]),
-            emissivity=float(emissivity if emissivity is not None else known.emissivity if known else 0.95),
+            emissivity=emissivity,
+            emissivity_sd=emissivity_sd,
+            beside_before=beside_before,
             ambient_c=here.ambient_c,
             humidity=here.humidity,
             radiometry=calibration.radiometry,
             known_px=known.roi_px if known else None,
             blackbody_c=None if beside_c is None else float(beside_c),
+            blackbody_emissivity=float(options["beside_blackbody_emissivity"]),
+            blackbody_sd_c=float(options["beside_blackbody_sd_c"]),
             aperture_m=float(options["beside_aperture_mm"]) / 1000,
         )
     )
+
+
+def _plate_emissivity(
+    options: Mapping[str, Any], known: ReferenceCalibration | None
+) -> tuple[float, float, BesideBlackbody | None]:
+    """Returns emissivity, its standard uncertainty, and where it was found beside a blackbody: as entered, else as calibrated before."""
+    from calibration.reference import EMISSIVITY, EMISSIVITY_SD
+
+    entered, entered_sd, plate_c = (options[key] for key in ("plate_emissivity", "plate_emissivity_sd", "plate_c"))
+    if entered is not None or known is None:
+        return float(entered or EMISSIVITY), float(EMISSIVITY_SD if entered_sd is None else entered_sd), None
+    if entered_sd is not None:
+        return known.emissivity, float(entered_sd), None
+    # What the plate showed beside a blackbody holds of the set point that it had then.
+    same = plate_c is None or float(plate_c) == known.set_point_c
+    return known.emissivity, known.emissivity_sd, known.beside_blackbody if same else None
 
 
 def _verify_arguments(parser: argparse.ArgumentParser) -> None:

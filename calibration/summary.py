@@ -77,7 +77,8 @@ def _radiometry(calibration: Calibration) -> list[str]:
     else:
         left, top, width, height = plate.roi_px
         lines.append(
-            f"plate         {plate.set_point_c:g} ± {plate.set_point_sd_c:g} °C, emissivity {plate.emissivity:g}, at "
+            f"plate         {plate.set_point_c:g} ± {plate.set_point_sd_c:g} °C, emissivity {plate.emissivity:g} ± {plate.emissivity_sd:g} "
+            f"({'entered' if plate.beside_blackbody is None else 'found beside a blackbody'}), at "
             f"column {left}, row {top}, {width}×{height} pixels"
         )
     return lines

@@ -162,8 +162,15 @@ TEXTS: dict[str, Text] = {
         "the plate reads {off} °C off the expected {expected} °C: more than the sensor itself is unsure of",
         "参考源读数偏离预期 {expected} °C 达 {off} °C：超出传感器自身不确定度",
     ),
+    "warn.plate_emissivity_entered": Text(
+        "the plate's emissivity was entered ({emissivity} ± {sd}), not measured: in this room the plate makes every reading unsure by {now} °C (k=1), "
+        "everybody's alike and all day; held against a blackbody (--beside-blackbody-c) it would be {then} °C",
+        "参考源发射率为输入值（{emissivity} ± {sd}），并非实测：在本室温下，参考源给每次读数带来 {now} °C 的标准不确定度 (k=1)，"
+        "全天对所有人相同；若与黑体比对（--beside-blackbody-c），则为 {then} °C",
+    ),
     "name.set_point_c": Text("set point", "设定温度"),
     "name.emissivity": Text("emissivity", "发射率"),
+    "name.plate_shows_c": Text("what the plate shows in this room", "参考源在本室温下的视在温度"),
     "name.plate_off_c": Text("plate off its entered values", "参考源与输入值之差"),
     "name.plate_rate_c_per_min": Text("change of the plate", "参考源变化率"),
     "name.plate_spread_c": Text("unevenness of the plate", "参考源不均匀度"),

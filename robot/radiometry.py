@@ -57,6 +57,12 @@ def surface_c(apparent: float, emissivity: float, reflected_c: float) -> float:
     return apparent_c((radiance(apparent) - (1 - emissivity) * radiance(reflected_c)) / emissivity)
 
 
+def emissivity_of(surface_c: float, apparent: float, reflected_c: float) -> float:
+    """Returns the emissivity of a surface at `surface_c` that shows `apparent` among surroundings at another temperature, `reflected_c` (all °C)."""
+    around = radiance(reflected_c)
+    return (radiance(apparent) - around) / (radiance(surface_c) - around)
+
+
 class Surface(NamedTuple):
     """A grey surface of known temperature, as the reference plate is one."""
 

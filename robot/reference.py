@@ -13,11 +13,13 @@ import cv2
 import numpy as np
 
 from calibration.files import RadiometryCalibration, ReferenceCalibration
-from robot.radiometry import Surface
+from robot.radiometry import Surface, emissivity_of
 from robot.types import PlateReading, ThermalFrame
 
 _STEP_LEAST_C, _STEP_SD = 0.06, 6.0
 """No noise moves the plate's mean by so many of its standard deviations, as its own pixels scatter, twice in a row."""
+_CONTRAST_LEAST_C = 1.0
+"""Nearer to its surroundings a plate shows nothing of its emissivity."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +75,22 @@ class ReferenceTracker:
         self._reflected_c = reflected_c
         self._expected_c = 0.0
         self._plate: Surface | None = None
+        self._plate_sd_c = 0.0
         self._heard: PlateReading | None = None
         if reference is not None:
-            self._expect(Surface(reference.set_point_c, reference.emissivity))
+            self._expect(reference, reference.set_point_c)
 
-    def _expect(self, plate: Surface) -> None:
-        self._plate, self._expected_c = plate, plate.seen_c(self._reflected_c)
+    def _expect(self, reference: ReferenceCalibration, plate_c: float) -> None:
+        self._plate = Surface(plate_c, reference.emissivity)
+        self._expected_c = self._plate.seen_c(self._reflected_c)
+        self._plate_sd_c = shown_sd_c(reference, plate_c, self._reflected_c)
 
     def hear(self, reading: PlateReading) -> None:
         """Takes in what the plate's own controller says."""
         self._heard = reading
         reference = self._reference
         if reference is not None and abs(reading.temp_c - reference.set_point_c) <= self._rules.readback_apart_c:
-            self._expect(Surface(reading.temp_c, reference.emissivity))
+            self._expect(reference, reading.temp_c)
 
     def observe(self, frame: ThermalFrame) -> ReferenceState:
         """Returns the state of the reference after this frame."""
@@ -164,9 +169,27 @@ class ReferenceTracker:
             self._stepped_c = mean_c
 
     def _uncertainty_c(self, pixels: int) -> float:
-        assert self._reference is not None
         noise = math.hypot(self._radiometry.netd_c, self._radiometry.fixed_pattern_sd_c) / math.sqrt(pixels)
-        return math.hypot(noise, self._reference.set_point_sd_c)
+        return math.hypot(noise, self._plate_sd_c)
+
+
+def shown_sd_c(reference: ReferenceCalibration, plate_c: float, reflected_c: float) -> float:
+    """Returns the standard uncertainty (°C) of what the plate, held at `plate_c`, shows among surroundings at `reflected_c`.
+
+    Errors of set point and emissivity add as squares where both were entered. Beside a blackbody the emissivity was found such that both
+    together show what was measured: among the same surroundings nothing else is unsure, among others the more the colder they are.
+    """
+    plate, beside = Surface(plate_c, reference.emissivity), reference.beside_blackbody
+    if beside is None or plate_c - beside.around_c < _CONTRAST_LEAST_C:
+        duller = Surface(plate_c, reference.emissivity - reference.emissivity_sd)
+        return math.hypot(reference.set_point_sd_c, plate.seen_c(reflected_c) - duller.seen_c(reflected_c))
+    then_c = plate.seen_c(beside.around_c)
+
+    def off_c(held_c: float, showed_c: float) -> float:
+        found = Surface(held_c, emissivity_of(held_c, showed_c, beside.around_c))
+        return found.seen_c(reflected_c) - plate.seen_c(reflected_c)
+
+    return math.hypot(off_c(plate_c + reference.set_point_sd_c, then_c), off_c(plate_c, then_c + beside.shown_sd_c))
 
 
 def _inner(frame: ThermalFrame, roi_px: tuple[int, int, int, int]) -> np.ndarray:

@@ -175,7 +175,7 @@ class Job:
         step = ReferenceProcedure(
             ReferenceSetup(
                 size_px=(thermal.width_px, thermal.height_px), focal_px=thermal.fx_px, set_point_c=known.set_point_c,
-                set_point_sd_c=0.05, emissivity=known.emissivity, ambient_c=AMBIENT_C, humidity=HUMIDITY,
+                set_point_sd_c=0.05, emissivity=known.emissivity, emissivity_sd=known.emissivity_sd, ambient_c=AMBIENT_C, humidity=HUMIDITY,
                 radiometry=self.calibration.radiometry, known_px=known.roi_px,
             )
         )  # fmt: skip

@@ -64,7 +64,8 @@ def calibration_of(rig: Rig, robot: str, now_utc: dt.datetime, physiology_sd_c: 
             size_of_source={name: [tuple(row) for row in curves[name]] for name in regions},
         ),
         site=site_offsets(regions, physiology_sd_c),
-        reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity)
+        # Its emissivity is as certain as the rig says it: in the simulated station nobody is wrong about it.
+        reference=ReferenceCalibration(reference.roi_px, reference.temp_c, reference.emissivity, emissivity_sd=0.0)
         if reference.present
         else None,
         note="made from the simulated rig, not by a measurement",

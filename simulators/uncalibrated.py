@@ -42,7 +42,10 @@ def calibration_of_drawing(file: RigFile, robot: str, now_utc: dt.datetime) -> C
         drawn,
         cameras={camera: _at(optic, places[camera]) for camera, optic in drawn.cameras.items()},
         thermal=_at(drawn.thermal, file.thermal.position_m),
-        reference=ReferenceCalibration(plate.roi_px, plate.temp_c, plate.emissivity) if plate.present else None,
+        # The drawing's emissivity is the true one: nothing is unsure of it.
+        reference=ReferenceCalibration(plate.roi_px, plate.temp_c, plate.emissivity, emissivity_sd=0.0)
+        if plate.present
+        else None,
         nominal=[*drawn.nominal, *(["reference"] if plate.present else [])],
     )
 

@@ -31,6 +31,8 @@ class Unknowns:
     """Of the skin, in truth."""
     plate_c: float
     """Added to the plate's true temperature."""
+    plate_emissivity: float
+    """Added to the true emissivity of a plate whose emissivity was entered."""
 
 
 def draw(rng: np.random.Generator, calibration: Calibration, rig: Rig, known: Conditions) -> Unknowns:
@@ -39,7 +41,8 @@ def draw(rng: np.random.Generator, calibration: Calibration, rig: Rig, known: Co
     humidity = float(np.clip(rng.normal(known.humidity, known.humidity_sd), 0.05, 1.0))
     emissivity = float(min(rng.normal(rig.traits.emissivity_skin, known.skin_emissivity_sd), 0.999))
     plate_c = float(rng.normal(0.0, calibration.reference.set_point_sd_c)) if calibration.reference else 0.0
-    return Unknowns(air_c, site_c, humidity, emissivity, plate_c)
+    plate_emissivity = float(rng.normal(0.0, calibration.reference.emissivity_sd)) if calibration.reference else 0.0
+    return Unknowns(air_c, site_c, humidity, emissivity, plate_c, plate_emissivity)
 
 
 def misjudged(calibration: Calibration, unknowns: Unknowns) -> Calibration:
@@ -53,8 +56,11 @@ def misjudged(calibration: Calibration, unknowns: Unknowns) -> Calibration:
 
 def in_truth(rig: Rig, unknowns: Unknowns) -> Rig:
     """Returns the rig with the skin and the plate as they are: not what the robot holds them to be."""
+    plate = dataclasses.replace(
+        rig.reference,
+        temp_c=rig.reference.temp_c + unknowns.plate_c,
+        emissivity=min(rig.reference.emissivity + unknowns.plate_emissivity, 1.0),
+    )
     return dataclasses.replace(
-        rig,
-        traits=dataclasses.replace(rig.traits, emissivity_skin=unknowns.emissivity),
-        reference=dataclasses.replace(rig.reference, temp_c=rig.reference.temp_c + unknowns.plate_c),
+        rig, traits=dataclasses.replace(rig.traits, emissivity_skin=unknowns.emissivity), reference=plate
     )

@@ -64,6 +64,18 @@ def test_others_may_read_it_and_people_can_too(tmp_path: Path) -> None:
     assert path.read_text().count("\n") > 20
 
 
+def test_a_plate_written_before_its_emissivity_was_unsure_is_taken_as_a_datasheet_has_it(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    content = msgspec.to_builtins(calibration())
+    del content["reference"]["emissivity_sd"], content["reference"]["beside_blackbody"]
+    seal = files._digest(content)
+    path.write_text(json.dumps({"schema": files.SCHEMA, "sha256": seal, "content": content}))
+    plate = load(path).reference
+    assert plate is not None
+    assert (plate.emissivity_sd, plate.beside_blackbody) == (0.02, None)
+    assert files.seal_of(path) == seal, "the report shows the file's own"
+
+
 def test_a_changed_digit_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     save(calibration(), path)

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from calibration.files import RadiometryCalibration, ReferenceCalibration
-from robot.radiometry import Surface, seen_through_surface_c
-from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker
+from calibration.files import BesideBlackbody, RadiometryCalibration, ReferenceCalibration
+from robot.radiometry import Surface, emissivity_of, seen_through_surface_c
+from robot.reference import ReferenceRules, ReferenceState, ReferenceTracker, shown_sd_c
 from robot.types import F32, PlateReading, ThermalFrame
 
 RULES = ReferenceRules()
-PLATE = ReferenceCalibration(roi_px=(146, 106, 10, 10), set_point_c=36.5, emissivity=0.97, set_point_sd_c=0.05)
+PLATE = ReferenceCalibration(
+    roi_px=(146, 106, 10, 10), set_point_c=36.5, emissivity=0.97, set_point_sd_c=0.05, emissivity_sd=0.0
+)
 RADIOMETRY = RadiometryCalibration(netd_c=0.08, quantum_c=0.1, fixed_pattern_sd_c=0.15, absolute_sd_c=0.5)
 REFLECTED_C = 23.0
 EXPECTED_C = seen_through_surface_c(36.5, 0.97, REFLECTED_C)
@@ -72,6 +75,51 @@ def test_emissivity_of_the_plate_counts() -> None:
     """A plate of emissivity 0.97 looks colder than it is; that is no error of the sensor."""
     assert EXPECTED_C < PLATE.set_point_c - 0.2
     assert Bench().run(4, EXPECTED_C)[-1].correction_c == pytest.approx(0.0, abs=1e-3)
+
+
+ENTERED = replace(PLATE, emissivity_sd=0.02)
+FOUND = replace(ENTERED, beside_blackbody=BesideBlackbody(around_c=23.0, shown_sd_c=0.07))
+
+
+def test_an_entered_emissivity_makes_every_reading_as_unsure_as_it_is_itself() -> None:
+    """0.02 too little said of a plate at 36.5 °C in a room of 23 °C: every reading is 0.26 °C too cold, and that is stated."""
+    state = Bench(ENTERED).run(4, seen_through_surface_c(36.5, ENTERED.emissivity + 0.02, REFLECTED_C))[-1]
+    assert state.correction_c == pytest.approx(-0.256, abs=0.003)
+    assert state.uncertainty_c == pytest.approx(math.hypot(0.256, 0.05), abs=0.005)
+    assert shown_sd_c(replace(ENTERED, emissivity_sd=0.0), 36.5, 23.0) == ENTERED.set_point_sd_c
+    # The colder what it reflects, the more; a plate as warm as its surroundings reflects what it emits.
+    stated = [shown_sd_c(ENTERED, 36.5, around_c) for around_c in (10.0, 16.5, 23.0, 29.5, 36.5)]
+    assert stated == sorted(stated, reverse=True) and stated[-1] == pytest.approx(0.05)
+
+
+def test_what_the_plate_s_own_controller_says_is_as_unsure() -> None:
+    bench = Bench(ENTERED)
+    bench.tracker.hear(PlateReading(0, bench.t_ns, 36.2, True))
+    state = bench.run(4, seen_through_surface_c(36.2, ENTERED.emissivity, REFLECTED_C))[-1]
+    noise_c = math.hypot(RADIOMETRY.netd_c, RADIOMETRY.fixed_pattern_sd_c) / 6
+    assert state.uncertainty_c == pytest.approx(math.hypot(shown_sd_c(ENTERED, 36.2, REFLECTED_C), noise_c))
+
+
+@pytest.mark.parametrize("around_c", [5.0, 16.0, 23.0, 30.0])
+def test_found_beside_a_blackbody_it_is_as_unsure_as_drawn_calibrations_are_wrong(around_c: float) -> None:
+    """A plate in truth as `FOUND` says; set point and what it showed are off by chance, and the emissivity follows from both."""
+    random, errors_c = np.random.default_rng(7), []
+    truth = Surface(FOUND.set_point_c, FOUND.emissivity)
+    for set_point_c, showed_c in zip(
+        random.normal(truth.temp_c, FOUND.set_point_sd_c, 2000),
+        random.normal(truth.seen_c(23.0), 0.07, 2000),
+        strict=True,
+    ):
+        found = Surface(set_point_c, emissivity_of(set_point_c, showed_c, 23.0))
+        errors_c.append(found.seen_c(around_c) - truth.seen_c(around_c))
+    assert shown_sd_c(FOUND, 36.5, around_c) == pytest.approx(float(np.std(errors_c)), rel=0.06)
+    assert shown_sd_c(FOUND, 36.5, around_c) < shown_sd_c(ENTERED, 36.5, around_c)
+    assert shown_sd_c(FOUND, 36.5, 23.0) == pytest.approx(0.07, abs=0.001), "the set point's error is in what was seen"
+
+
+def test_a_plate_as_warm_as_where_it_was_calibrated_is_taken_as_entered() -> None:
+    nowhere = replace(FOUND, beside_blackbody=BesideBlackbody(36.5, 0.07))
+    assert shown_sd_c(nowhere, 36.5, 23.0) == shown_sd_c(ENTERED, 36.5, 23.0)
 
 
 def test_a_slow_drift_is_followed() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from typing import Any
 
 import msgspec
@@ -11,9 +12,12 @@ import numpy as np
 import pytest
 from radiometry_bench import AMBIENT_C, HUMIDITY, Bench
 
+from calibration.files import BesideBlackbody, ReferenceCalibration
 from calibration.reference import ReferenceProcedure, ReferenceSetup
-from calibration.texts import TEXTS
+from calibration.steps_radiometry import _plate_emissivity
+from calibration.texts import TEXTS, say
 from robot.errors import CalibrationError
+from robot.radiometry import seen_through_surface_c
 from robot.types import ThermalFrame
 from simulators import drawn_rigs
 from simulators.calibration_radiometry import RadiometryBench
@@ -66,7 +70,64 @@ def test_the_plate_is_found_to_the_pixel_and_its_emissivity_beside_a_blackbody(n
     assert found is not None
     assert np.abs(np.array(found.roi_px) - at.rig.reference.roi_px).max() <= 1
     assert found.emissivity == pytest.approx(at.rig.reference.emissivity, abs=2 * result.parameters["emissivity"].sd)
-    assert result.passed
+    assert result.passed and not result.warnings
+    beside = found.beside_blackbody
+    assert beside is not None and beside.around_c == AMBIENT_C
+    # 0.05 °C of the blackbody's, 0.02 of reading, and 2 °C of surroundings of which the plate reflects more.
+    assert beside.shown_sd_c == pytest.approx(math.hypot(0.05, 0.02, (0.99 - found.emissivity) * 2 * 0.85), abs=0.003)
+    assert found.emissivity_sd == pytest.approx(result.parameters["emissivity"].sd)
+    shows = result.parameters["plate_shows_c"]
+    assert shows.sd == pytest.approx(beside.shown_sd_c, abs=1e-3)
+    plate = at.rig.reference
+    assert abs(shows.value - seen_through_surface_c(plate.temp_c, plate.emissivity, AMBIENT_C)) < 2 * shows.sd
+
+
+def test_an_unsure_blackbody_leaves_the_plate_as_unsure() -> None:
+    at = bench()
+    step = procedure(at, blackbody_c=37.0, blackbody_sd_c=0.2)
+    assert at.show(step, 61.0, at.blackbody(37.0, 13.0)).done
+    assert step.solve().parameters["plate_shows_c"].sd == pytest.approx(0.2, abs=0.01)
+
+
+@pytest.mark.parametrize(("emissivity_sd", "told"), [(0.02, True), (0.002, False)])
+def test_who_enters_an_emissivity_is_told_what_a_blackbody_would_bring(emissivity_sd: float, told: bool) -> None:
+    at = bench()
+    step = procedure(at, emissivity=0.97, emissivity_sd=emissivity_sd)
+    assert at.show(step, 61.0).done
+    result = step.solve()
+    found = step.apply(at.calibration).reference
+    assert found is not None and found.beside_blackbody is None
+    assert found.emissivity_sd == emissivity_sd == result.parameters["emissivity"].sd
+    warnings = {warning.key: warning.values for warning in result.warnings}
+    assert set(warnings) == ({"warn.plate_emissivity_entered"} if told else set())
+    if told:
+        assert warnings["warn.plate_emissivity_entered"] == {
+            "emissivity": 0.97,
+            "sd": 0.02,
+            "now": "0.26",
+            "then": "0.06",
+        }
+        for language in ("en", "zh"):
+            assert "0.26 °C" in say(result.warnings[0], language)
+
+
+def test_what_was_found_beside_a_blackbody_is_kept_by_who_calibrates_without_one() -> None:
+    at = bench()
+    known = ReferenceCalibration((0, 0, 3, 3), 36.5, 0.968, 0.05, 0.006, BesideBlackbody(22.0, 0.06))
+    entered = {"plate_c": None, "plate_emissivity": None, "plate_emissivity_sd": None}
+    assert _plate_emissivity(entered, known) == (0.968, 0.006, known.beside_blackbody)
+    assert _plate_emissivity(entered | {"plate_c": 36.5}, known) == (0.968, 0.006, known.beside_blackbody)
+    assert _plate_emissivity(entered | {"plate_c": 35.0}, known) == (0.968, 0.006, None)
+    assert _plate_emissivity(entered | {"plate_emissivity": 0.96}, known) == (0.96, 0.02, None)
+    assert _plate_emissivity(entered | {"plate_emissivity_sd": 0.01}, known) == (0.968, 0.01, None)
+    assert _plate_emissivity(entered | {"plate_emissivity_sd": 0.01}, None) == (0.95, 0.01, None)
+    emissivity, emissivity_sd, beside = _plate_emissivity(entered, known)
+    step = procedure(at, emissivity=emissivity, emissivity_sd=emissivity_sd, beside_before=beside)
+    assert at.show(step, 61.0).done
+    result = step.solve()
+    found = step.apply(at.calibration).reference
+    assert found is not None and found.beside_blackbody == beside
+    assert not result.warnings and result.parameters["plate_shows_c"].sd < 0.07
 
 
 def test_without_a_blackbody_the_entered_emissivity_stays_and_the_disagreement_is_told() -> None:
@@ -75,7 +136,7 @@ def test_without_a_blackbody_the_entered_emissivity_stays_and_the_disagreement_i
     assert at.show(step, 61.0).done
     result = step.solve()
     assert result.parameters["emissivity"].value == 0.95
-    assert [warning.key for warning in result.warnings] == ["warn.plate_off"]
+    assert [warning.key for warning in result.warnings] == ["warn.plate_off", "warn.plate_emissivity_entered"]
 
 
 def test_what_was_found_outlives_an_interruption() -> None:
