@@ -29,6 +29,7 @@ from robot.bench.fleet_brokers import HOST, Mosquitto, NatsCluster, program, sub
 from robot.bench.fleet_robots import SITE
 from robot.config import UplinkSettings
 from robot.errors import ConfigError
+from robot.tied import tied
 
 ROBOTS = 100
 KILL_EVENTS = 10_000
@@ -69,7 +70,9 @@ class _Robots:
         self.start()
 
     def start(self) -> None:
-        self.process = subprocess.Popen(self._command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.process = subprocess.Popen(
+            tied(self._command), stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
 
     def kill(self) -> None:
         self.process.kill()

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robot.errors import ConfigError
+from robot.tied import tied
 
 if TYPE_CHECKING:
     import aiomqtt
@@ -62,7 +63,7 @@ class Node:
 
     def start(self, port: int) -> None:
         """Starts it and returns when the port is open; raises ConfigError if it does not open."""
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._process = subprocess.Popen(tied(self._command), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         until_s = time.monotonic() + _START_S
         while True:
             try:

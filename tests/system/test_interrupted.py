@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -127,12 +128,15 @@ def test_those_that_share_the_work_of_one_that_is_killed_end(
 STARTS_OTHERS = {
     "demo": ["robot", "demo", "--port", "0"],
     "bench kills": ["robot", "bench", "kills", "--kills", "1"],
+    "bench fleet": ["robot", "bench", "fleet", "--robots", "2"],
 }
 
 
 @pytest.mark.parametrize("command", STARTS_OTHERS.values(), ids=STARTS_OTHERS)
 def test_what_one_that_is_killed_has_started_ends(command: list[str], tmp_path: Path) -> None:
-    """Station and robot went on for ever, with port and database."""
+    """Stations, robots and brokers went on for ever, with ports and databases."""
+    if "fleet" in command and not (shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin")):
+        pytest.skip("needs mosquitto")
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # a killed one leaves its folder behind
     with (tmp_path / "said").open("w") as file:
         process = subprocess.Popen([sys.executable, "-m", *command], stdout=file, stderr=file, env=environment)
