@@ -7,7 +7,7 @@ never delays the lamp by more than its own batch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,11 +21,12 @@ from robot.colours import head_colours
 from robot.config import Settings
 from robot.ego_motion import EgoMotion
 from robot.events import Place
+from robot.front import FrontView
 from robot.health import CALIBRATION_MISSING, NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.latency import ThermalLatency
 from robot.looking import Due, Looker
-from robot.optics import MEASURED_AT_M, Optic, shares_of_view
+from robot.optics import Optic
 from robot.outcome import Acknowledge, CoverageReport, Placed, Raised, StepResult, View
 from robot.place import Whereabouts
 from robot.reference import ReferenceState, ReferenceTracker
@@ -62,7 +63,6 @@ _FACE_FRESH_NS = 600_000_000
 """A track seen this lately says whose a warm place is."""
 _FACE_SURE_NS = 200_000_000
 """And this lately, where somebody who walks must be."""
-_OVERLAP_SHARE = 0.25
 _UNSETTLED = {
     "starting": Reason.WARMING_UP,
     "thermal_lost": Reason.NO_THERMAL,
@@ -118,9 +118,8 @@ class Pipeline:
         self._tracker = Tracker(rules.tracker_limits(settings), self._ego)
         self._limits = rules.roi_limits(settings, self._thermal.width_px)
         self._desk = AlarmDesk(rules.alarm_rules(settings))
-        front = overlapping_cameras(self._cameras, self._thermal)
-        places_m = self._thermal.grid_points_m(MEASURED_AT_M)
-        self._front_views = {name: self._cameras[name].sees(places_m) for name in front}
+        self._front = FrontView(self._cameras, self._thermal)
+        front = self._front.cameras
         self._screener = Screener(rules.policy(settings, front))
         rates_hz = {camera.name: camera.rate_hz for camera in settings.cameras}
         self._looker = Looker(
@@ -395,7 +394,7 @@ class Pipeline:
             "plate_lost": without_plate and self.warm_up.begun and not self._needs_reference(),
             "nobody_read": self._screener.reads_nobody,
             "no_faces": self._warm.shows_no_faces,
-            "view_narrowed": self._view_narrowed(),
+            "view_narrowed": self._front.narrowed(self._report),
         }
         # Under policy `cohort` people are compared with one another: without a plate the sensor's own error is no matter.
         judged = self._settings.screening.policy != "cohort" or reference.valid
@@ -406,15 +405,6 @@ class Pipeline:
         self._report = self._health.evaluate(now_ns)
         if self._report.differs_from(self._reported):
             self._reported = result.health = self._report
-
-    def _view_narrowed(self) -> bool:
-        """Returns whether a good part of what the cameras in front see together is seen by none of those that work, while others screen on."""
-        devices = self._report.devices
-        works = [view for name, view in self._front_views.items() if devices[name].alive and devices[name].valid]
-        if self._report.screening is Screening.UNAVAILABLE or len(works) == len(self._front_views):
-            return False
-        together, now = np.any(list(self._front_views.values()), axis=0), np.any(works, axis=0)
-        return bool(np.count_nonzero(together & ~now) > _OVERLAP_SHARE * np.count_nonzero(together))
 
     def _signal(self, now_ns: int) -> IndicatorSignal:
         alarm, siren, pre_alarm = self._desk.signals(now_ns)
@@ -467,17 +457,6 @@ class Pipeline:
         return View(
             self._tracks, self._rois, self._results, dict(self._looker.pictures), self._report, self._reference_state
         )
-
-
-def overlapping_cameras(cameras: Mapping[str, Optic], thermal: Optic) -> list[str]:
-    """Returns the cameras that screening rests on: what the thermal sensor sees at 1.5 m, they see in good part.
-
-    A neighbour that sees no more than a corner of it (less than a quarter of what the best one sees) does not stand in
-    for a camera that fails: hardly anybody would be screened while all looked well.
-    """
-    shares = shares_of_view(cameras, thermal)
-    least = _OVERLAP_SHARE * max(shares.values(), default=0.0)
-    return [name for name, share in shares.items() if share > 0 and share >= least]
 
 
 def _blocked(rois: Sequence[ThermalRoi], block: Reason) -> list[Reading | NotMeasured]:

@@ -16,8 +16,8 @@ import msgspec
 from models.prepare import prepared
 from models.session import YuNetSession
 from robot.detect import Detector
+from robot.front import overlapping_cameras
 from robot.optics import Optic as CalibratedOptic
-from robot.pipeline import overlapping_cameras
 from simulators.grid import DURATION_S, Cell, stage
 from simulators.grid_score import Outcome, outcomes
 from simulators.nameplate import calibration_of

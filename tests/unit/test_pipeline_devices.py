@@ -14,9 +14,10 @@ from small_station import PLATE_C, Eyes, Person, S, calibration, camera_shot, se
 
 from calibration.files import Calibration
 from robot.config import CameraSettings
+from robot.front import overlapping_cameras
 from robot.health import ALIVE_FLOOR_S, LATE_S, RECOVERY_S, VITAL_SILENCE_S
 from robot.optics import Optic
-from robot.pipeline import Pipeline, overlapping_cameras
+from robot.pipeline import Pipeline
 from robot.types import Reason, Screening, ThermalFrame, VerdictKind
 
 
