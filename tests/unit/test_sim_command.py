@@ -137,7 +137,9 @@ def test_a_port_that_is_taken_is_named(capsys: pytest.CaptureFixture[str]) -> No
     assert f"127.0.0.1:{port}" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("moment_ns", [time.time_ns(), time.monotonic_ns() - 20 * 86_400 * 10**9])
+@pytest.mark.parametrize(
+    "moment_ns", [time.time_ns(), time.monotonic_ns() - 20 * 86_400 * 10**9], ids=["wall clock", "weeks ago"]
+)
 def test_a_beginning_on_another_clock_is_refused(moment_ns: int, capsys: pytest.CaptureFixture[str]) -> None:
     """Of the wall clock it is decades ahead: the devices ran, and nobody ever came."""
     with pytest.raises(SystemExit) as ended:
