@@ -276,9 +276,8 @@ def _nominal(options: argparse.Namespace) -> int:
         raise ConfigError(problems)
     known = [camera for camera in cameras if camera is not None]
     now_utc = dt.datetime.now(dt.UTC)
-    refuse_unset_clock(
-        now_utc
-    )  # valid for a month of 1970, it would keep the robot from starting once the clock is right
+    # Valid for a month of 1970, it would keep the robot from starting once the clock is right.
+    refuse_unset_clock(now_utc)
     calibration = nominal.nominal(options.robot, known, thermal, now_utc, plate, offset_m)
     _keep_measured(options.out)
     files.save(calibration, options.out)

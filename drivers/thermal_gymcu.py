@@ -1,7 +1,8 @@
 """GY-MCU90640 (MLX90640, 32×24) on a TTL serial port.
 
 A frame's time is when the read that brought its first byte returned; the module sends after it has measured, so the light is older
-by about one period of the sensor (people who walk past tell by how much: robot/latency.py), and the transfer (34 ms at 460800 baud, 134 ms at 115200) lies after the time stamp.
+by about one period of the sensor (people who walk past tell by how much: robot/latency.py), and the transfer (34 ms at 460800 baud,
+134 ms at 115200) lies after the time stamp.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """SenXor thermal sensors (MI0802 80×62, MI1602 160×120) on a USB serial port.
 
 A frame's time is when the read that brought its first byte returned. The sensor integrates before it sends, so the light is older
-than that by about one sensor period (how much exactly, people who walk past tell: robot/latency.py); the transfer itself (some 40 ms for 160×120) lies after the time stamp.
+than that by about one sensor period (how much exactly, people who walk past tell: robot/latency.py); the transfer itself (some 40 ms
+for 160×120) lies after the time stamp.
 """
 
 from __future__ import annotations

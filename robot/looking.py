@@ -21,9 +21,9 @@ from robot.warm import WarmPlace
 
 DAMAGED_MAX = 5
 """So many pictures in a row that cannot be decoded are no accident: the camera's pictures are not usable."""
-_EVERY_S = {Kind.WARM: 0.3, Kind.NEW: 0.0, Kind.MEASURED: 0.15, Kind.KNOWN: 0.3}
+_EVERY_NS = {Kind.WARM: 300_000_000, Kind.NEW: 0, Kind.MEASURED: 150_000_000, Kind.KNOWN: 300_000_000}
 """How long after its last look something is due for the next."""
-_FIXTURE_S = 3.0
+_FIXTURE_NS = 3_000_000_000
 """A warm place that has been counted, or that never moved, is retried this seldom."""
 _LOST_NS = 600_000_000
 """A track that has not been found for this long is looked for no more often than warm places are."""
@@ -52,8 +52,8 @@ class _Sought(NamedTuple):
     kind: Kind
     number: int
     seen_ns: int
-    every_ns: float
-    border_ns: float
+    every_ns: int
+    border_ns: int
     position_m: F64
     velocity_m_s: F64
     t_ns: int
@@ -66,8 +66,8 @@ class _Waiting(NamedTuple):
     sought: _Sought
     position_m: F64
     waited_ns: int
-    every_ns: float
-    border_ns: float
+    every_ns: int
+    border_ns: int
 
 
 class Looker:
@@ -194,7 +194,7 @@ class Looker:
                 continue
             every_ns, border_ns = one.every_ns, one.border_ns
             if not warm and t_ns - one.seen_ns > _LOST_NS:
-                every_ns = border_ns = _EVERY_S[Kind.WARM] * 1e9
+                every_ns = border_ns = _EVERY_NS[Kind.WARM]
             waited_ns = t_ns - max(one.seen_ns, tried_ns.get((warm, one.number), NEVER_NS))
             if waited_ns >= border_ns:
                 position_m = one.position_m + one.velocity_m_s * ((t_ns - one.t_ns) * 1e-9)
@@ -229,17 +229,15 @@ class Looker:
 
 
 def _track_sought(track: Track, measured: Collection[int]) -> _Sought:
-    kind = Kind.MEASURED if track.track_id in measured else Kind.KNOWN
-    if not track.confirmed:
-        kind = Kind.NEW
-    every_ns, border_ns = _EVERY_S[kind] * 1e9, _EVERY_S[Kind.MEASURED if kind is Kind.KNOWN else kind] * 1e9
+    kind = Kind.NEW if not track.confirmed else Kind.MEASURED if track.track_id in measured else Kind.KNOWN
+    every_ns, border_ns = _EVERY_NS[kind], _EVERY_NS[Kind.MEASURED if kind is Kind.KNOWN else kind]
     where = track.position_m, track.velocity_m_s, track.t_mono_ns
     return _Sought(kind, track.track_id, track.last_seen_ns, every_ns, border_ns, *where)
 
 
 def _place_sought(place: WarmPlace) -> _Sought:
     stale = place.counted or (not place.moved and place.looks > 10)
-    every_ns = (_FIXTURE_S if stale else _EVERY_S[Kind.WARM]) * 1e9
+    every_ns = _FIXTURE_NS if stale else _EVERY_NS[Kind.WARM]
     return _Sought(Kind.WARM, place.number, NEVER_NS, every_ns, every_ns, place.blob.position_m, _AT_REST, 0)
 
 

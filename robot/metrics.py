@@ -42,28 +42,22 @@ class Metrics:
 
     def watch_unmatched(self, count: Callable[[], int]) -> None:
         """The number of people without a face is asked for whenever somebody asks for the metrics."""
-        gauge = Gauge(
-            "patrol_unmatched_warm",
-            "People since the start who were warm and stayed but showed no face",
-            registry=self.registry,
+        self._asked(
+            "patrol_unmatched_warm", "People since the start who were warm and stayed but showed no face", count
         )
-        gauge.set_function(count)
 
     def watch_latency(self, late_s: Callable[[], float]) -> None:
         """How old thermal frames are is asked for whenever somebody asks for the metrics."""
-        gauge = Gauge(
-            "patrol_thermal_latency_seconds",
-            "How much older what a thermal frame shows is than its time stamp, beside the cameras",
-            registry=self.registry,
-        )
-        gauge.set_function(late_s)
+        what = "How much older what a thermal frame shows is than its time stamp, beside the cameras"
+        self._asked("patrol_thermal_latency_seconds", what, late_s)
 
     def watch_uplink(self, connected: Callable[[], bool], sent: Callable[[], int]) -> None:
         """Whether events leave for the control centre, and how many have been confirmed there."""
-        up = Gauge("patrol_uplink_up", "1 while events leave for the control centre", registry=self.registry)
-        up.set_function(connected)
-        total = Gauge("patrol_uplink_sent", "Events confirmed by the broker since the start", registry=self.registry)
-        total.set_function(sent)
+        self._asked("patrol_uplink_up", "1 while events leave for the control centre", connected)
+        self._asked("patrol_uplink_sent", "Events confirmed by the broker since the start", sent)
+
+    def _asked(self, name: str, what: str, value: Callable[[], float]) -> None:
+        Gauge(name, what, registry=self.registry).set_function(value)
 
     def watch(self, statuses: Callable[[], Mapping[str, ReaderStatus]]) -> None:
         """Device counts are read from the readers whenever somebody asks for the metrics."""

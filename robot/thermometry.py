@@ -172,9 +172,9 @@ class Thermometer:
             return NotMeasured(roi.track_id, roi.t_mono_ns, refused)
         raw_c = readable[name].raw_c
         terms_c = self._terms_c(readable[name], name, roi, reference)
-        terms_c["site"] = math.hypot(body.sd_c, self._site_air_c(roi, readable, reference, steps, body))
         if terms_c["size_of_source"] > self._limits.source_sd_c:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.TOO_FEW_PIXELS)
+        terms_c["site"] = math.hypot(body.sd_c, self._site_air_c(roi, readable, reference, steps, body))
         return Reading(
             track_id=roi.track_id,
             t_mono_ns=roi.t_mono_ns,

@@ -137,6 +137,15 @@ def settings_of(folder: Path, simulated: Station) -> Path:
 
 
 @contextmanager
+def before_nobody(folder: Path) -> Iterator[App]:
+    """A robot before a station where nobody comes."""
+    scenario = parse_scenario('description = "empty"\nseed = 3')
+    rig = small_rig(folder, cameras=["front"])
+    with Station(scenario, thermal_link=folder / "thermal", rig_name=rig) as simulated:
+        yield App(config.load(settings_of(folder, simulated)))
+
+
+@contextmanager
 def running(app: App) -> Iterator[None]:
     """The robot at work on a thread of its own; at the end it must stop in time."""
     thread = threading.Thread(target=app.run, name="robot")
@@ -224,10 +233,7 @@ def test_buttons_night_and_a_supply_on_the_whole_robot(tmp_path: Path, hands: Ha
 
 def test_lamp_pins_that_another_program_has_hold_no_screening_back(tmp_path: Path, hands: Hands) -> None:
     other = OutputDevice(PINS["red"])
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
         with running(app):
             until(lambda: hasattr(app, "_capture") and app._capture.statuses()["thermal"].frames, what="the robot")
             listener = Listener(app.stream.url, since=0)
@@ -254,10 +260,7 @@ def test_an_address_that_is_not_there_yet_holds_no_screening_back(
 
     monkeypatch.setattr(stream, "serve", serve)
     monkeypatch.setattr(stream, "_AWAIT_S", 0.2)
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
         with running(app):
             until(lambda: "green" in hands.lit(), what="the lamp")
             assert app.stream.codes == (stream.NOT_OPEN,)
@@ -276,10 +279,7 @@ def test_an_address_that_is_not_there_yet_holds_no_screening_back(
 
 
 def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Path, hands: Hands) -> None:
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
         with running(app):
             until(lambda: hands.lit() == {"green"}, what="screening")
             until_utc = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
@@ -295,10 +295,7 @@ def test_a_calibration_that_expires_under_the_robot_ends_screening(tmp_path: Pat
 
 
 def test_a_certificate_that_runs_out_is_told_and_ends_nothing(tmp_path: Path, hands: Hands) -> None:
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
         with running(app):
             until(lambda: hands.lit() == {"green"}, what="screening")
             app._certificates = (Certificate("stream.tls_cert", dt.datetime.now(dt.UTC) + dt.timedelta(seconds=2)),)
@@ -317,10 +314,8 @@ def test_the_lamp_says_what_is_so_while_the_event_database_is_looked_through(
     tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch, before: str, lit: set[str]
 ) -> None:
     """Not screening; and red for an alarm that nobody has answered, where that can be read."""
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
+        pass  # the devices are gone by now
     path = Path(app.settings.store.path)
     if before != "nothing":
         with Store(path) as store:
@@ -344,10 +339,8 @@ def test_the_lamp_says_what_is_so_while_the_event_database_is_looked_through(
 def test_a_bug_leaves_everything_dark_and_powered(
     tmp_path: Path, hands: Hands, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scenario = parse_scenario('description = "empty"\nseed = 3')
-    rig = small_rig(tmp_path, cameras=["front"])
-    with Station(scenario, thermal_link=tmp_path / "thermal", rig_name=rig) as simulated:
-        app = App(config.load(settings_of(tmp_path, simulated)))
+    with before_nobody(tmp_path) as app:
+        pass  # the devices are gone by now
     supplies: list[bool] = []
     hands.on_supply = supplies.append
     seen: list[set[str]] = []
