@@ -22,7 +22,7 @@ from calibration import files
 from drivers import factory
 from drivers.address import parse as parse_address
 from models.manifest import face_detector
-from robot import calibrated, certificates, config, credentials, kept_warmth, tls
+from robot import calibrated, certificates, config, credentials, kept_thermal, tls
 from robot.capture import CaptureSet, Reader, ReaderStatus
 from robot.carried import CARRIED_MAX, Carried
 from robot.command import BUG
@@ -36,7 +36,7 @@ from robot.history import History
 from robot.indicator import AwaitedIndicator
 from robot.inference import made_with, open_detectors
 from robot.interfaces import Camera, Indicator, PowerSwitch, ThermalSensor
-from robot.kept_warmth import KeptWarmth
+from robot.kept_thermal import KeptThermal
 from robot.live import as_of
 from robot.loop import Lamp, Loop, Teller
 from robot.metrics import Metrics
@@ -130,7 +130,7 @@ class App:
             self._position_said, self._position = self._make_position()
             self._pipeline = self._make_pipeline(run, detector, close)
             self._vitals = Vitals(settings.computer.hot_c, Path(settings.computer.root))
-            self._warmth = KeptWarmth(self._warmth_path, self._thermal_ran)
+            self._note = KeptThermal(self._note_path, self._thermal_devices, self._thermal_known)
             self._showing = Showing(
                 self._pipeline,
                 settings,
@@ -168,7 +168,7 @@ class App:
             self._stop_devices()
             self._evidence.close()
             self._vitals.close()
-            self._warmth.close()
+            self._note.close()
             self._loop.teller.tell([SystemStoppingData(reason=self.supervisor.reason)])
             self._saver.flush(_SAVE_S / 2)
         finally:
@@ -272,11 +272,13 @@ class App:
 
     def _make_pipeline(self, run: str, detector: Detector, close: Detector | None) -> Pipeline:
         settings, calibration, started_ns = self.settings, self.calibration, time.monotonic_ns()
-        ran_s = kept_warmth.read(self._warmth_path)
-        if ran_s:
-            log.info("the thermal sensor has run for %.0f minutes already", ran_s / 60)
+        kept = kept_thermal.read(self._note_path, self._thermal_devices)
+        if kept.ran_s:
+            log.info("the thermal sensor has run for %.0f minutes already", kept.ran_s / 60)
+        if kept.late_s is not None:
+            log.info("its frames are %.0f ms older than their stamp, as learnt before this start", 1e3 * kept.late_s)
         if not settings.record.wanted:
-            return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, ran_s)
+            return Pipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, *kept)
         recorded = without_secrets(settings)
         about = begin_run(
             run,
@@ -286,19 +288,24 @@ class App:
             recorded,
             Path(settings.calibration.file),
             made_with(recorded, calibration),
-            ran_s,
+            *kept,
         )
         self._recorder = Recorder(settings.record, about, calibration)
-        return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder, ran_s)
+        return TapedPipeline(settings, calibration, detector, started_ns, self._alarm_ids, close, self._recorder, *kept)
 
     @property
-    def _warmth_path(self) -> Path:
-        return Path(self.settings.store.path).with_name(kept_warmth.NAME)
+    def _note_path(self) -> Path:
+        return Path(self.settings.store.path).with_name(kept_thermal.NAME)
 
-    def _thermal_ran(self) -> tuple[float, float] | None:
-        """Returns for how long the thermal sensor had run with its last frame, and how many seconds ago that was."""
+    @property
+    def _thermal_devices(self) -> str:
+        return kept_thermal.devices_of(without_secrets(self.settings), self.calibration)
+
+    def _thermal_known(self) -> kept_thermal.Known | None:
+        """Returns what is known of the thermal sensor; None before its first frame."""
         ran_s, last_ns = self._pipeline.warm_up.last
-        return (ran_s, (time.monotonic_ns() - last_ns) * 1e-9) if last_ns else None
+        seen_s_ago = (time.monotonic_ns() - last_ns) * 1e-9
+        return kept_thermal.Known(ran_s, seen_s_ago, self._pipeline.thermal_late_s) if last_ns else None
 
     def _make_saver(self) -> Saver:
         settings = self.settings

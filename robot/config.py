@@ -79,7 +79,7 @@ class ThermalSettings(Section, frozen=True):
     warm_up_s: NotNegative = 1800.0
     """No verdict before the sensor has run this long (thermometry needs 30 minutes after a cold start)."""
     latency_ms: Annotated[float, Meta(ge=-300, le=400)] = 0.0
-    """How much older what a frame shows is than its first byte, to begin with: people who walk past tell it better (robot/latency.py)."""
+    """How much older what a frame shows is than its first byte, before people who walk past have told it (robot/latency.py)."""
     power: str = ""
     """Pin that cuts the sensor's supply, for example gpiozero:?pin=24; empty: none (see [power])."""
 

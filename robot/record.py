@@ -177,7 +177,8 @@ def begin_run(
     calibration_file: Path,
     made_with: Mapping[str, str],
     thermal_ran_s: float = 0.0,
+    thermal_late_s: float | None = None,
 ) -> Run:
     """Returns what a recorder needs to know of a run."""
     settings, calibration = msgspec.json.encode(config), calibration_file.read_bytes()
-    return Run(run, robot, started_ns, next_seq, made_with, settings, calibration, thermal_ran_s)
+    return Run(run, robot, started_ns, next_seq, made_with, settings, calibration, thermal_ran_s, thermal_late_s)

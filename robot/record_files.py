@@ -62,6 +62,8 @@ class Run:
     calibration_file: bytes
     thermal_ran_s: float = 0.0
     """For how long the thermal sensor had run before the first frame."""
+    thermal_late_s: float | None = None
+    """What had been learnt of how old its frames are before this run; None: nothing."""
 
 
 class Item:
@@ -151,7 +153,7 @@ class Writer:
         self._located: list[Located] = []
         """The last position, and that there is none any more: a file in the middle of a run begins with them."""
         self._warm_up = WarmUp(run.thermal_ran_s)
-        self._thermal_late_s: float | None = None
+        self._thermal_late_s = run.thermal_late_s
         self.keep_until_s = 0.0
         self.keep_now = False
 

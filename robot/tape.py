@@ -51,7 +51,7 @@ class Begin(_Message, frozen=True):
     thermal_ran_s: float = 0.0
     """For how long the thermal sensor had run (robot/warm_up.py)."""
     thermal_late_s: float | None = None
-    """What had been learnt of how old its frames are (robot/latency.py), where the file begins in the middle of a run."""
+    """What had been learnt of how old its frames are (robot/latency.py), by this run or one before it; None: nothing."""
 
 
 class ShotNote(msgspec.Struct, frozen=True):
@@ -189,8 +189,11 @@ class TapedPipeline(Pipeline):
         close_detector: FaceDetector | None,
         tape: Tape,
         thermal_ran_s: float = 0.0,
+        thermal_late_s: float | None = None,
     ) -> None:
-        super().__init__(settings, calibration, detector, started_ns, new_id, close_detector, thermal_ran_s)
+        super().__init__(
+            settings, calibration, detector, started_ns, new_id, close_detector, thermal_ran_s, thermal_late_s
+        )
         self._tape = tape
 
     def step(

@@ -9,7 +9,11 @@ from pathlib import Path
 import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
-from whole_station import Robot, ends, person, small_rig, station
+from whole_station import Robot, configure, ends, person, small_rig, station
+
+from robot import kept_thermal
+from robot.recording import Recording
+from robot.tape import Begin
 
 pytestmark = pytest.mark.system
 
@@ -106,3 +110,28 @@ def test_an_alarm_that_nobody_answered_stands_after_a_crash(tmp_path: Path) -> N
             assert shown["alarm"] not in [one["alarm"] for one in alarms], "answered is answered"
             third.kill()
             third.listener.close()
+
+
+def test_what_was_learnt_of_old_frames_holds_after_a_restart_until_the_settings_say_otherwise(tmp_path: Path) -> None:
+    """And a recording of the run begins with it. Nobody walks past: the note says what others would have told."""
+    folder, note = tmp_path / "recorded", tmp_path / kept_thermal.NAME
+    record = f'[record]\nmode = "continuous"\nfolder = "{folder}"\n'
+    with station(tmp_path, "", rig=small_rig(tmp_path, cameras=["front"]), waits=False, settings=record) as (_, robot):
+        assert robot.metric("patrol_thermal_latency_seconds") == 0.0
+        robot.stop()
+        said = json.loads(note.read_text())
+        assert said["late_s"] == 0.0 and said["ran_s"] > 0
+        note.write_text(json.dumps(said | {"late_s": 0.123}))
+        with ends(Robot(tmp_path, since=robot.last_seq)) as again:
+            again.available()
+            assert again.metric("patrol_thermal_latency_seconds") == 0.123
+            again.kill()
+            again.listener.close()
+        configure(tmp_path, "", ("[thermal]\n", "[thermal]\nlatency_ms = 40.0\n"))
+        with ends(Robot(tmp_path, since=again.last_seq)) as third:
+            third.available()
+            assert third.metric("patrol_thermal_latency_seconds") == 0.04
+            third.kill()
+            third.listener.close()
+    begun = [next(Recording([path]).messages()).message for path in sorted(folder.glob("*.mcap"))]
+    assert [begin.thermal_late_s for begin in begun if isinstance(begin, Begin)] == [None, 0.123, None]
