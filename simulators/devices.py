@@ -83,7 +83,9 @@ class Station:
         self._pose_broker = pose_broker
         self._position: ReceiverPty | PosePublisher | None = None
         self._server = MjpegServer(host, port, [camera.name for camera in self.rig.cameras])
-        self._visible = {camera.name: VisibleRenderer(camera, self.scene.seed) for camera in self.rig.cameras}
+        self._visible = {
+            camera.name: VisibleRenderer(camera, self.scene.seed, scenario.light) for camera in self.rig.cameras
+        }
         self._thermal = ThermalRenderer(self.rig, self.scene.seed)
         self._wires = {
             camera.name: CameraWire(camera_faults(scenario, camera.name), encode_jpeg) for camera in self.rig.cameras

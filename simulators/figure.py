@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from simulators.faces import NECK_END_Y, PATCH_LEFT, PATCH_TOP, face_axes
+from simulators.patrol import Pose
 from simulators.projection import NEAR_M, Projector
 from simulators.props import PropPose
 from simulators.world import F64, HotObject, Optic, PersonPose, SceneState
@@ -97,6 +98,18 @@ def things(state: SceneState, projector: Projector) -> list[Figure | Disc | Plan
     found += [Plane(prop, float(np.linalg.norm(prop.center_m - optic.position_m))) for prop in state.props]
     found.sort(key=lambda f: -f.distance_m)
     return found
+
+
+def moved_px(pose: PersonPose, robot: Pose | None, projector: Projector, time_s: float) -> tuple[float, float]:
+    """Returns how far a face goes across the picture in that time, to the right and down, the robot's turning left out."""
+    velocity = pose.velocity_m_s.copy()
+    if robot is not None:
+        velocity[0] -= robot.speed_m_s
+    pixels, depth = projector.project(np.stack([pose.eyes_m, pose.eyes_m + velocity * time_s]))
+    if depth.min() < NEAR_M:
+        return 0.0, 0.0
+    x, y = (pixels[1] - pixels[0]).tolist()
+    return x, y
 
 
 def object_position_m(thing: HotObject, poses: tuple[PersonPose, ...]) -> F64 | None:

@@ -21,7 +21,7 @@ from simulators.faces import look
 from simulators.faces_thermal import SCALE, thermal_texture
 from simulators.figure import Disc, Figure, Plane
 from simulators.patrol import Pose
-from simulators.projection import NEAR_M, Projector
+from simulators.projection import Projector
 from simulators.props import PropPose
 from simulators.render_props import PlaneDrawer
 from simulators.world import F64, Optic, Rig, SceneState
@@ -159,7 +159,7 @@ class ThermalRenderer:
 
     def _draw_walker(self, seen: Figure, tau: float, around: _Around, robot: Pose | None) -> None:
         """Draws somebody as elements show them that follow slowly: with a trail, if they go by."""
-        moved_px = self._moved_px(seen, robot)
+        moved_px = figure.moved_px(seen.pose, robot, self._projector, smear.TIME_CONSTANT_S)
         if math.hypot(*moved_px) < _STILL_PX:
             self._draw_figure(seen, tau, around)
             return
@@ -173,18 +173,6 @@ class ThermalRenderer:
         region -= before
         region[...] = cv2.filter2D(region, -1, kernel, borderType=cv2.BORDER_REPLICATE)
         region += before
-
-    def _moved_px(self, seen: Figure, robot: Pose | None) -> tuple[float, float]:
-        """Returns how far a face goes across the canvas in a time constant, to the right and down, the robot's turning left out."""
-        velocity = seen.pose.velocity_m_s.copy()
-        if robot is not None:
-            velocity[0] -= robot.speed_m_s
-        ends = np.stack([seen.pose.eyes_m, seen.pose.eyes_m + velocity * smear.TIME_CONSTANT_S])
-        pixels, depth = self._projector.project(ends)
-        if depth.min() < NEAR_M:
-            return 0.0, 0.0
-        x, y = (pixels[1] - pixels[0]).tolist()
-        return x, y
 
     def _draw_figure(self, seen: Figure, tau: float, around: _Around) -> None:
         person = seen.pose.person

@@ -19,6 +19,7 @@ from simulators import settings
 from simulators.faults import KINDS, FaultPlan
 from simulators.held import PropFile
 from simulators.held import problems as prop_problems
+from simulators.light import LightFile
 from simulators.patrol import PatrolFile, PositionFault
 from simulators.patrol import check as check_patrol
 from simulators.rig import DEFAULT_RIG
@@ -142,6 +143,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What skin, plate and clothes reflect: sky, walls, lamps and people together; none: as warm as the air."""
     thermal_late_s: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
     """A thermal frame shows what was so long before its first byte was sent: the sensor integrates, reads out and filters first."""
+    light: LightFile = LightFile()
     crowd: CrowdFile = CrowdFile()
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()

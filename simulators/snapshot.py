@@ -46,7 +46,9 @@ def write(
     state = scene.at(t_s)
     truth = observe(state, rig) if boxes else []
     folder.mkdir(parents=True, exist_ok=True)
-    pictures = {camera.name: VisibleRenderer(camera, scene.seed).render(state) for camera in rig.cameras}
+    pictures = {
+        camera.name: VisibleRenderer(camera, scene.seed, scenario.light).render(state) for camera in rig.cameras
+    }
     for name, picture in pictures.items():
         _draw_camera(picture, name, truth)
     thermal_c = ThermalRenderer(rig, scene.seed).render(state)
