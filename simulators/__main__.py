@@ -266,6 +266,7 @@ _COMMANDS: dict[str, Callable[[argparse.Namespace], int]] = {
     "score": _score,
     "rehearse": _rehearse,
     "attention": bench_commands.play_attention,
+    "light": bench_commands.play_light,
     "passages": bench_commands.play_passages,
     "drawn": bench_commands.play_drawn,
     "week": bench_commands.play_week,

@@ -31,6 +31,7 @@ def parser() -> argparse.ArgumentParser:
         _add_score,
         _add_rehearse,
         _add_attention,
+        _add_light,
         _add_passages,
         _add_drawn,
         _add_week,
@@ -130,6 +131,25 @@ def _add_attention(commands: Commands) -> None:
     )
     attention.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     attention.set_defaults(command="attention")
+
+
+def _add_light(commands: Commands) -> None:
+    light = commands.add_parser(
+        "light", help="how little light the robot screens in: people ever darker against it, and an ever darker square"
+    )
+    light.add_argument(
+        "scenarios",
+        nargs="*",
+        default=["station-square:12", "station-square:303"],
+        metavar="SCENARIO[:SEED]",
+        help="built-in names or .toml files (station-square with two seeds)",
+    )
+    light.add_argument(
+        "--duration", type=within(1.0, 1e6, "s"), default=60.0, metavar="S", help="seconds of each (%(default)s)"
+    )
+    light.add_argument("--processes", type=_UP_TO_A_HUNDRED, metavar="N", help="default: one for each core")
+    light.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    light.set_defaults(command="light")
 
 
 def _add_passages(commands: Commands) -> None:

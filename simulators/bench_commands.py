@@ -1,4 +1,4 @@
-"""The commands of `patrol-sim` that play many people and sum up: grid, drawn squares, passages, a week, attention, calibrated rigs."""
+"""The commands of `patrol-sim` that play many people and sum up: grid, drawn squares, passages, a week, attention, light, calibrated rigs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import contextlib
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -134,16 +134,38 @@ def play_passages(options: argparse.Namespace) -> int:
 def play_attention(options: argparse.Namespace) -> int:
     from simulators import attention_figures
 
-    runs = {}
-    for text in options.scenarios:
+    runs = {
+        text: attention_figures.compare(scenario, options.duration, seed)
+        for text, (scenario, seed) in _with_seeds(options.scenarios).items()
+    }
+    _show(attention_figures.summary(runs), attention_figures.table, options.json)
+    return 0
+
+
+def play_light(options: argparse.Namespace) -> int:
+    from simulators import light_figures
+
+    runs = _with_seeds(options.scenarios)
+    todo = [
+        light_figures.Job(text, scenario, seed, light, options.duration)
+        for light in light_figures.LADDER
+        for text, (scenario, seed) in runs.items()
+    ]
+    with _counted("rehearsals", len(todo)) as advance:
+        found = gathered(light_figures.play, todo, _processes(options), advance)
+    _show(light_figures.report(found, options.duration), light_figures.table, options.json)
+    return 0
+
+
+def _with_seeds(texts: Iterable[str]) -> dict[str, tuple[scenarios.Scenario, int | None]]:
+    """Returns the scenario and the seed (None: its own) that each SCENARIO or SCENARIO:SEED names; raises ConfigError for what names none."""
+    found: dict[str, tuple[scenarios.Scenario, int | None]] = {}
+    for text in texts:
         name, _, seed = text.partition(":")
         if seed and not seed.isdecimal():
             raise ConfigError(f"{text}: {seed!r} is no seed (write SCENARIO or SCENARIO:NUMBER)")
-        runs[text] = attention_figures.compare(
-            scenarios.load_scenario(name), options.duration, int(seed) if seed else None
-        )
-    _show(attention_figures.summary(runs), attention_figures.table, options.json)
-    return 0
+        found[text] = scenarios.load_scenario(name), int(seed) if seed else None
+    return found
 
 
 def play_week(options: argparse.Namespace) -> int:

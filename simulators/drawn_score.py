@@ -72,6 +72,7 @@ def _worldly(square: Square, person: PersonLine) -> dict[str, str]:
         "air": _bin(scenario.ambient_c, (20.0, 24.0, 28.0), "°C"),
         "reflected": _reflected(scenario),
         "frames": _bin(scenario.thermal_late_s, (0.05, 0.1), "s late"),
+        "light": "dim" if scenario.light.level < 1 else "against" if scenario.light.front < 1 else "plain",
         "robot": "drives" if scenario.patrol.drives else "stands",
         "wears": "+".join(worn).replace("masked", "mask") or "nothing",
         "body": "febrile" if person.febrile else "healthy",

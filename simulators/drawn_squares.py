@@ -19,6 +19,7 @@ from robot.corrections import Conditions
 from robot.registration import FACE_WIDTH_M
 from simulators.drawn_robots import Robot
 from simulators.grid import elevation_of, half_field, height_m, person
+from simulators.light import LightFile
 from simulators.patrol import PatrolFile
 from simulators.rig import gate_face_px, load_rig
 from simulators.scenario import CrowdFile, HotObjectFile, PersonFile, PhysiologyFile, Scenario
@@ -39,7 +40,10 @@ OUTDOORS_SD_C = 4.0
 """How well it was measured there, as the robot is told."""
 LATE_S = (0.0, 0.15)
 """How old what a thermal frame shows may be when its first byte comes: a fast sensor, to one and a half periods of a slow one."""
-_SPIN, _LENSES, _AROUND, _LATE = 0x50A6, 0x1E25, 0xA209, 0x1A7E
+AGAINST_SHARE, DIM_SHARE = 0.15, 0.15
+"""How often people stand against the light, and how often there is little of it; else it is plain."""
+FRONT, LEVEL, NOISE, EXPOSURE_S = (0.1, 0.6), (0.1, 0.6), (2.0, 8.0), (0.008, 0.033)
+_SPIN, _LENSES, _AROUND, _LATE, _LIGHT = 0x50A6, 0x1E25, 0xA209, 0x1A7E, 0x119E
 _FREE_S, _FIRST_S, _LAST_S = (1.0, 2.5), 4.0, 600.0
 """How long the place before the robot is free between two visitors; when the first and the last arrives."""
 _FROM_M, _TO_M, _ROOM_M = 1.6, 6.0, 0.6
@@ -104,7 +108,8 @@ def draw(seed: int, number: int, robots: Sequence[Robot] = ()) -> Square:
     plate, error_seed = bool(rng.uniform() < PLATE_SHARE), int(rng.integers(1 << 31))
     told_c, sd_c, reflected_c = _around(scenario.ambient_c, np.random.default_rng([seed, number, _AROUND]))
     late_s = round(float(np.random.default_rng([seed, number, _LATE]).uniform(*LATE_S)), 3)
-    scenario = msgspec.structs.replace(scenario, reflected_c=reflected_c, thermal_late_s=late_s)
+    light = _light(np.random.default_rng([seed, number, _LIGHT]))
+    scenario = msgspec.structs.replace(scenario, reflected_c=reflected_c, thermal_late_s=late_s, light=light)
     return Square(number, scenario, plate, error_seed, robot, told_c, sd_c)
 
 
@@ -117,6 +122,18 @@ def _around(ambient_c: float, rng: np.random.Generator) -> tuple[float | None, f
     told_c = round(ambient_c + other_c, 1) if outdoors else None
     sd_c = OUTDOORS_SD_C if outdoors else Conditions().reflected_sd_c
     return told_c, sd_c, round((ambient_c if told_c is None else told_c) + float(rng.normal(0.0, sd_c)), 1)
+
+
+def _light(rng: np.random.Generator) -> LightFile:
+    which = float(rng.uniform())
+    front, level, noise, exposure_s = (
+        round(float(rng.uniform(*ends)), 3) for ends in (FRONT, LEVEL, NOISE, EXPOSURE_S)
+    )
+    if which < AGAINST_SHARE:
+        return LightFile(front=front)
+    if which < AGAINST_SHARE + DIM_SHARE:
+        return LightFile(level=level, noise=noise, exposure_s=exposure_s)
+    return LightFile()
 
 
 def _crowd(rng: np.random.Generator, nearest_m: float, reach_m: float) -> CrowdFile:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import math
@@ -9,19 +10,32 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from simulators import __main__ as command
-from simulators import drawn_plot
+from simulators import drawn_plot, drawn_squares
 from simulators.drawn_run import prepare
 from simulators.drawn_score import STANDS_OUT_MIN, Outcome, outcomes, report, stands_out, table
-from simulators.drawn_squares import LATE_S, LENS_SD_DEG, OUTDOORS_SD_C, OUTDOORS_SHARE, RIGS, Square, draw, mislaid
+from simulators.drawn_squares import (
+    AGAINST_SHARE,
+    DIM_SHARE,
+    LATE_S,
+    LENS_SD_DEG,
+    OUTDOORS_SD_C,
+    OUTDOORS_SHARE,
+    RIGS,
+    Square,
+    draw,
+    mislaid,
+)
+from simulators.light import LightFile
 from simulators.nameplate import calibration_of
 from simulators.rig import load_rig
-from simulators.scenario import check
+from simulators.scenario import Scenario, check
 from simulators.scene import Scene
 from simulators.truth import Header, PersonLine, Sample, observe
 
@@ -33,6 +47,8 @@ def test_whatever_is_drawn_is_a_scenario_that_can_be_played(seed: int, number: i
     square = draw(seed, number)
     check(square.scenario, "drawn")
     assert LATE_S[0] <= square.scenario.thermal_late_s <= LATE_S[1]
+    light = square.scenario.light
+    assert msgspec.convert(msgspec.to_builtins(light), LightFile) == light
     assert square == draw(seed, number)
     assert square.scenario != draw(seed, number + 1).scenario
     assert not (square.scenario.patrol.drives and square.scenario.person)
@@ -95,6 +111,37 @@ def test_what_is_reflected_is_known_no_better_than_the_robot_takes_it_to_be() ->
     assert made.settings.measurement.reflected_c == outdoors[0].told_reflected_c
     assert made.settings.measurement.reflected_sd_c == OUTDOORS_SD_C
     assert made.scene.at(0.0).surroundings_c == outdoors[0].scenario.reflected_c
+
+
+def test_light_is_plain_mostly_and_draws_nothing_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    squares = [draw(8, number) for number in range(400)]
+    lights = [square.scenario.light for square in squares]
+    against, dim = [one for one in lights if one.front < 1], [one for one in lights if one.level < 1]
+    assert len(against) == pytest.approx(AGAINST_SHARE * 400, abs=25)
+    assert len(dim) == pytest.approx(DIM_SHARE * 400, abs=25)
+    assert lights.count(LightFile()) == 400 - len(against) - len(dim)
+    assert min(one.front for one in against) < 0.15 and max(one.level for one in dim) > 0.55
+    assert max(one.noise for one in dim) > 7 and max(one.shutter_s for one in dim) > 0.03
+    monkeypatch.setattr(drawn_squares, "_light", lambda rng: LightFile())
+    plain = [draw(8, number) for number in range(40)]
+    assert [dataclasses.replace(one, scenario=_unlit(one)) for one in squares[:40]] == plain
+
+
+def _unlit(square: Square) -> Scenario:
+    return msgspec.structs.replace(square.scenario, light=LightFile())
+
+
+@pytest.mark.parametrize(
+    ("light", "trait"),
+    [(LightFile(), "plain"), (LightFile(front=0.4), "against"), (LightFile(level=0.4, noise=5.0), "dim")],
+)
+def test_everybody_is_counted_under_the_light_of_the_square(light: LightFile, trait: str) -> None:
+    square, lines = _square(), _lines(_square())
+    person, sample = lines[0], lines[3]
+    assert isinstance(person, PersonLine) and isinstance(sample, Sample)
+    lit = dataclasses.replace(square, scenario=msgspec.structs.replace(square.scenario, light=light))
+    (found,) = outcomes(lit, lines, [_screening(sample, 0.3, person)])
+    assert found.traits["light"] == trait
 
 
 def _square() -> Square:

@@ -84,6 +84,7 @@ def test_wrong_files_are_told_with_exit_code_2(
         ["snapshot", "quiet", "--at", "nan", "--out", "x"],
         ["snapshot", "quiet", "--at", "14401", "--out", "x"],
         ["attention", "quiet", "--duration", "0"],
+        ["light", "quiet", "--duration", "0"],
     ],
 )
 def test_wrong_arguments_are_told_before_anything_starts(
