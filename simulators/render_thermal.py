@@ -3,7 +3,7 @@
 Rendered in band radiance on a canvas four times finer than the sensor, then what a real sensor adds, in the order in which it
 happens: atmosphere, point spread, veiling glare, averaging over each pixel, smear while the robot turns, reference plate, firmware's conversion to °C
 (emissivity 1), gain error, fixed pattern, common offset with drift, temporal noise, dead pixels. Quantisation happens where
-the frame is encoded. Only a slow pixel remembers: the frame before.
+the frame is encoded. Only a slow pixel and a sensor that measures in halves remember: the frame before.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from simulators.patrol import Pose
 from simulators.projection import Projector
 from simulators.props import PropPose
 from simulators.render_props import PlaneDrawer
+from simulators.sub_pages import SubPages
 from simulators.world import F64, Optic, Rig, SceneState
 
 F32 = NDArray[np.float32]
@@ -66,6 +67,7 @@ class ThermalRenderer:
         self._empty = np.zeros((self._optic.height_px, self._optic.width_px), np.float32)
         self._canvas = np.empty_like(self._empty)
         self._dead = DeadPixels(rig.traits, rng)
+        self._halves = SubPages(rig.traits.rate_hz) if rig.traits.sub_pages else None
 
     def render(self, state: SceneState, t_s: float | None = None) -> F32:
         """The frame at `t_s` seconds after the start (by default the scene's own time): height × width, °C."""
@@ -84,6 +86,8 @@ class ThermalRenderer:
             self._dead.stir(noise)
             apparent += noise
         self._dead.spoil(apparent)
+        if self._halves is not None:
+            self._halves.keep(apparent, t_s)
         return apparent
 
     def _common_offset_c(self, t_s: float) -> float:

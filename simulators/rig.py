@@ -103,6 +103,7 @@ class ThermalFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gain_error: Annotated[float, Meta(ge=-0.2, le=0.2)] = 0.0
     veil_share: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
     veil_sigma_px: Annotated[float, Meta(gt=0.5, le=30)] = 5.0
+    sub_pages: bool = False
     dead: DeadFile = DeadFile()
 
 
@@ -151,6 +152,7 @@ def build(file: RigFile, seed: int, source: str = "rig") -> Rig:
         gain_error=thermal.gain_error,
         veil_share=thermal.veil_share,
         veil_sigma_px=thermal.veil_sigma_px,
+        sub_pages=thermal.sub_pages,
         dead=_dead(thermal, rng),
     )
     return Rig(
@@ -194,6 +196,10 @@ def _check(file: RigFile, source: str) -> None:
         )
     if file.thermal.rate_hz > (fastest_hz := FASTEST_HZ[file.thermal.family]):
         problems.append(f"{source}: thermal.rate_hz: a {file.thermal.family} sends {fastest_hz:g} a second at most")
+    if file.thermal.sub_pages and file.thermal.family != "MLX90640":
+        problems.append(
+            f"{source}: thermal.sub_pages: a {file.thermal.family} measures all its pixels at once (remove it)"
+        )
     left, top, width, height = file.reference.roi_px
     if left < 0 or top < 0 or width < 1 or height < 1:
         problems.append(

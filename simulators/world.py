@@ -144,6 +144,8 @@ class ThermalTraits:
     veil_share: float = 0.0
     """Of the radiance, scattered widely by the optics."""
     veil_sigma_px: float = 5.0
+    sub_pages: bool = False
+    """Half the pixels are measured at a time (simulators/sub_pages.py)."""
     dead: tuple[DeadPixel, ...] = ()
 
 

@@ -26,6 +26,7 @@ from robot.doctor.run import ask_robot, from_health
 from robot.doctor.streams import Stream
 from robot.doctor.texts import CHECKS
 from robot.types import PlateReading, ThermalFrame
+from simulators.sub_pages import SubPages
 
 TENTH_NS = 100_000_000
 
@@ -145,6 +146,18 @@ def test_noise_is_held_against_the_calibrated_one() -> None:
 
     assert (level(1.0), level(2.2), level(6.0)) == (Level.OK, Level.WARN, Level.FAIL)
     assert streams.noise([], known).level is Level.SKIP
+
+
+def test_the_noise_of_a_sensor_that_measures_in_halves_is_that_of_its_pixels() -> None:
+    known = calibration()
+    random, shape = np.random.default_rng(2), (known.thermal.height_px, known.thermal.width_px)
+    halves, now = SubPages(8.0), []
+    for index in range(40):
+        frame = (30 + known.radiometry.netd_c * random.standard_normal(shape)).astype(np.float32)
+        halves.keep(frame, index / 8)
+        now.append(frame)
+    found = streams.noise(now, known)
+    assert found.level is Level.OK and found.value == pytest.approx(known.radiometry.netd_c, rel=0.03)
 
 
 @pytest.mark.parametrize("quantum_c", [0.0, 0.1])

@@ -79,6 +79,21 @@ def test_thermal_frames_depend_on_seed_and_moment_only() -> None:
     assert (first != ThermalRenderer(noisy, 5).render(crowd(), 2.0)).mean() > 0.9
 
 
+def test_a_sensor_that_measures_in_halves_sends_every_other_pixel_of_a_frame_again() -> None:
+    noisy = rig(netd_c=0.08)
+    halved = dataclasses.replace(noisy, traits=dataclasses.replace(noisy.traits, sub_pages=True, rate_hz=8.0))
+    renderer, whole = ThermalRenderer(halved, 4), ThermalRenderer(noisy, 4)
+    frames = [renderer.render(scene(pose(person(1), 1.0, across_m=t_s)), t_s) for t_s in (1.0, 1.125, 1.25)]
+    white = np.indices(frames[0].shape).sum(axis=0) % 2 == 0
+    for before, after, again in zip(frames, frames[1:], (white, ~white), strict=False):
+        np.testing.assert_array_equal(before[again], after[again])
+        assert (before[~again] != after[~again]).mean() > 0.99
+    paused = renderer.render(scene(), 2.0)
+    assert (paused != frames[-1]).mean() > 0.99, "whose turn it was meanwhile nobody saw"
+    again = whole.render(scene(), 2.0), whole.render(scene(), 2.125)
+    assert (again[0] != again[1]).mean() > 0.99
+
+
 @pytest.mark.parametrize("distance_m", [0.8, 1.0, 1.5])
 @pytest.mark.parametrize("seed", [1, 2, 7, 10])
 def test_hottest_of_the_upper_face_is_at_a_canthus(seed: int, distance_m: float) -> None:

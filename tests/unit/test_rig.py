@@ -97,6 +97,11 @@ def test_plate_outside_the_picture_is_refused() -> None:
         ("quantum_c = 0.1", "quantum_c = 1e-300", "thermal.quantum_c: expected"),
         ("[0.10, -0.04, 1.0]", "[1e300, -0.04, 1.0]", "thermal.position_m[0]: expected"),
         ("camera_rate_hz = 10.0", "camera_rate_hz = 1e-9", "camera_rate_hz: expected"),
+        (
+            "rate_hz = 9.0",
+            "rate_hz = 9.0\nsub_pages = true",
+            "thermal.sub_pages: a MI1602 measures all its pixels at once",
+        ),
     ],
 )
 def test_rigs_that_no_robot_could_have_are_refused_with_file_and_key(
