@@ -14,7 +14,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from robot.types import F32, F64, RoiName, ThermalFrame, ThermalRoi
+from robot.halves import Halves
+from robot.types import F32, F64, Bools, RoiName, ThermalFrame, ThermalRoi
 
 _COLUMNS, _ROWS = 37, 27
 _U = np.linspace(-0.60, 0.60, _COLUMNS, dtype=np.float32)
@@ -96,6 +97,8 @@ class Samples:
     upper_c: F32
     """n × rows × columns of the upper face."""
     hot_share: F64
+    halves_differ_c: F64
+    """Mean difference between the halves of the frame over the upper face; 0 of a frame without."""
 
     def forehead_c(self, index: int, down: int = 0) -> F32:
         """Returns the grid points of one face's forehead, the region moved down by some rows."""
@@ -110,22 +113,31 @@ def bounds_px(roi: ThermalRoi, name: RoiName) -> tuple[float, float, float, floa
     return (roi.center_px[0] + left, roi.center_px[1] + top, width, height)
 
 
-def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float = SPIKE_LEAST_C) -> Samples:
+def sample_faces(
+    frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float = SPIKE_LEAST_C, halves: Halves | None = None
+) -> Samples:
     """Returns the maxima of every region of every face (at least one), from one smoothed image and one remap.
 
-    `spike_c`: what a pixel is warmer than all around it by more than this is taken off first.
+    `spike_c`: what a pixel is warmer than all around it by more than this is taken off first. Of a frame in `halves` each is smoothed by
+    itself and looked at where the face was at its time, so that the sum is the face as if it stood.
     """
     image = frame.temp_c
     around = cv2.dilate(image, _RING)
     around += np.float32(spike_c)
-    smooth = cv2.GaussianBlur(np.minimum(image, around, out=around), (0, 0), SMOOTHING_PX)
+    known = np.minimum(image, around, out=around)
+    hot = None
     if not float(image.max()) <= HOT_C:
-        hot = cv2.dilate((image > HOT_C).view(np.uint8), _HOT_MARGIN)
-        smooth[hot > 0] = _NOTHING_C
+        hot = cv2.dilate((image > HOT_C).view(np.uint8), _HOT_MARGIN) > 0
     grid_x, grid_y = _grids(rois)
-    flat = cv2.remap(
-        smooth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(_NOTHING_C, 0, 0, 0)
-    )
+    if halves is None:
+        flat = _looked_at(cv2.GaussianBlur(known, (0, 0), SMOOTHING_PX), hot, grid_x, grid_y)
+        differ_c = np.zeros(len(rois))
+    else:
+        half_x, half_y = np.array([roi.halves_apart_px for roi in rois], np.float32).T[:, :, None] / 2
+        newer = _looked_at(_smooth_half(known, halves.newer), hot, grid_x + half_x, grid_y + half_y)
+        older = _looked_at(_smooth_half(known, ~halves.newer), hot, grid_x - half_x, grid_y - half_y)
+        differ_c = np.abs(newer - older).mean(axis=1).astype(np.float64)
+        flat = np.where(np.minimum(newer, older) < CUT_OUT_C, np.float32(_NOTHING_C), (newer + older) / 2)
     count = len(rois)
     patches = flat.reshape(count, *_SHAPE)
     parts = {name: patches[:, *window].reshape(count, -1) for name, window in _PARTS.items()}
@@ -137,6 +149,24 @@ def sample_faces(frame: ThermalFrame, rois: Sequence[ThermalRoi], spike_c: float
         rows_c=_medians(across).reshape(count, -1),
         upper_c=patches,
         hot_share=np.add.reduce(parts[RoiName.UPPER_FACE] < CUT_OUT_C, axis=1) / _POINTS.shape[1],
+        halves_differ_c=differ_c,
+    )
+
+
+def _smooth_half(image: F32, where: Bools) -> F32:
+    """Returns the image smoothed from those pixels alone, every other one of a chess pattern."""
+    weight = cv2.GaussianBlur(where.astype(np.float32), (0, 0), SMOOTHING_PX)
+    return np.asarray(cv2.GaussianBlur(np.where(where, image, np.float32(0)), (0, 0), SMOOTHING_PX) / weight)
+
+
+def _looked_at(smooth: F32, hot: Bools | None, grid_x: F32, grid_y: F32) -> F32:
+    """Returns the smoothed image at every point of the grids; _NOTHING_C where it is cut out or ends."""
+    if hot is not None:
+        smooth[hot] = _NOTHING_C
+    return np.asarray(
+        cv2.remap(
+            smooth, grid_x, grid_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(_NOTHING_C, 0, 0, 0)
+        )
     )
 
 

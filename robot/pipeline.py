@@ -22,6 +22,7 @@ from robot.config import Settings
 from robot.ego_motion import EgoMotion
 from robot.events import Place
 from robot.front import FrontView
+from robot.halves import HalfFrames
 from robot.health import CALIBRATION_MISSING, NO_BASELINE, Health, HealthReport
 from robot.interfaces import FaceDetector
 from robot.latency import ThermalLatency
@@ -109,6 +110,7 @@ class Pipeline:
         self._reference_roi = calibration.reference.roi_px if calibration.reference else None
         conditions = rules.conditions(settings)
         self._latency = ThermalLatency(settings.thermal.latency_ms / 1e3 if thermal_late_s is None else thermal_late_s)
+        self._halves = HalfFrames()
         self._uniformity = Uniformity(calibration.radiometry, self._thermal.height_px, self._thermal.width_px)
         self._thermometer = Thermometer(calibration, conditions)
         self._reference = ReferenceTracker(
@@ -230,12 +232,15 @@ class Pipeline:
         if trouble:
             return
         self.warm_up.frame(thermal.t_mono_ns)
-        thermal = self._uniformity.correct(self._latency.dated(thermal))
+        halves = self._halves.of(thermal)
+        thermal = self._latency.dated(halves.dated(thermal) if halves else thermal)
+        thermal = self._uniformity.correct(thermal)
         self._reference_state = self._reference.observe(thermal)
         tracks = self._confirmed(thermal.t_mono_ns)
         tilt_sd_rad = self._tracker.tilt_sd_rad
+        apart_s = halves.apart_s if halves else 0.0
         self._rois = thermal_rois(
-            tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi, tilt_sd_rad
+            tracks, thermal.t_mono_ns, self._thermal, self._limits, self._reference_roi, tilt_sd_rad, apart_s
         )
         unseen_ns = {track.track_id: thermal.t_mono_ns - track.last_seen_ns for track in tracks}
         blobs = self._blobs.find(thermal.temp_c, self._reference_state.correction_c)
@@ -247,7 +252,7 @@ class Pipeline:
         self._explain(tracks, thermal)
         block = self._block(thermal.t_mono_ns)
         if block is None:
-            self._results = self._thermometer.read(thermal, self._rois, self._reference_state)
+            self._results = self._thermometer.read(thermal, self._rois, self._reference_state, halves)
         else:
             self._results = _blocked(self._rois, block)
         assessments, verdicts = self._screener.measure(now_ns, self._results, self._reference_state.valid)

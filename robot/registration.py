@@ -217,10 +217,12 @@ def thermal_rois(
     limits: RoiLimits,
     reference_roi_px: tuple[int, int, int, int] | None,
     tilt_sd_rad: float = 0.0,
+    halves_apart_s: float = 0.0,
 ) -> list[ThermalRoi]:
     """Returns where each track's face lies in the thermal frame taken at `t_mono_ns`; faces outside the image are left out.
 
-    A region that cannot be read carries its reason. `tilt_sd_rad` is how much the robot shakes.
+    A region that cannot be read carries its reason. `tilt_sd_rad` is how much the robot shakes, `halves_apart_s` how far the frame's
+    halves are apart (robot/halves.py).
     """
     if not tracks:
         return []
@@ -235,10 +237,11 @@ def thermal_rois(
             face_px=face.face_px,
             distance_m=face.distance_m,
             position_sd_px=face.sd_px,
-            reason=_reason(face, t_mono_ns, thermal, limits, reference_roi_px),
+            reason=_reason(face, t_mono_ns, thermal, limits, reference_roi_px, halves_apart_s),
             tilt_sd_px=tilt_sd_rad * thermal.focal_px,
             moves_px_s=face.moves_px_s,
             smear_up_px=TIME_CONSTANT_S * abs(face.moves_px_s[0] * face.up_px[0] + face.moves_px_s[1] * face.up_px[1]),
+            halves_apart_px=(face.moves_px_s[0] * halves_apart_s, face.moves_px_s[1] * halves_apart_s),
         )
         for face in faces
     ]
@@ -330,14 +333,16 @@ def _reason(
     thermal: Optic,
     limits: RoiLimits,
     reference_roi_px: tuple[int, int, int, int] | None,
+    halves_apart_s: float,
 ) -> Reason | None:
     """Returns why a face cannot be read where it lies, if so."""
     (x, y), face_px = face.center_px, face.face_px
     if face_px < limits.face_px_min:
         return Reason.TOO_FAR
-    margin_px = limits.edge_px + 0.5 * face_px
+    apart_x, apart_y = (abs(move) * halves_apart_s / 2 for move in face.moves_px_s)
+    margin_px = limits.edge_px + 0.5 * face_px + apart_x
     beyond = x < margin_px or x > thermal.width_px - 1 - margin_px
-    if beyond or y < 0.55 * face_px or y > thermal.height_px - 1 - 0.3 * face_px:
+    if beyond or y < 0.55 * face_px + apart_y or y > thermal.height_px - 1 - 0.3 * face_px - apart_y:
         return Reason.OUT_OF_VIEW
     if reference_roi_px is not None and _touches(x, y, face_px, reference_roi_px):
         return Reason.OUT_OF_VIEW

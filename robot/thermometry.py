@@ -42,6 +42,7 @@ from robot.face_sampling import (
     sample_faces,
     warmest_c,
 )
+from robot.halves import Halves
 from robot.reference import ReferenceState
 from robot.types import NotMeasured, Reading, Reason, RoiName, ThermalFrame, ThermalRoi
 
@@ -77,6 +78,9 @@ class Plausibility:
     """Never less than this, so that noise covers nobody in a hot hall."""
     colder_than_air_c: float = 1.0
     """Nothing that is worn is colder than the air by more, after some minutes indoors."""
+    halves_share: float = 0.2
+    """Of the excess over the air: where the halves of a frame (robot/halves.py) differ by more on average over a face, it was elsewhere than it was
+    taken for in one of them, and reads low: from there on by 0.15 °C and more."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
     body_max_c: float = 41.0
@@ -141,12 +145,16 @@ class Thermometer:
             )
 
     def read(
-        self, frame: ThermalFrame, rois: Sequence[ThermalRoi], reference: ReferenceState
+        self,
+        frame: ThermalFrame,
+        rois: Sequence[ThermalRoi],
+        reference: ReferenceState,
+        halves: Halves | None = None,
     ) -> list[Reading | NotMeasured]:
-        """Returns one Reading, or one NotMeasured with its reason, for each region, in their order."""
+        """Returns one Reading, or one NotMeasured with its reason, for each region, in their order. `halves`: of a frame that has them."""
         results: list[Reading | NotMeasured] = []
         fit = [roi for roi in rois if roi.reason is None]
-        samples = sample_faces(frame, fit, self._spike_c) if fit else None
+        samples = sample_faces(frame, fit, self._spike_c, halves) if fit else None
         index = 0
         for roi in rois:
             if roi.reason is not None or samples is None:
@@ -218,6 +226,8 @@ class Thermometer:
         excess_c = upper_c + correction_c - self.conditions.ambient_c
         if excess_c < self._limits.face_over_ambient_c:
             return Reason.OCCLUDED
+        if samples.halves_differ_c[index] > self._limits.halves_share * excess_c:
+            return Reason.MOVING_BLUR
         hot = samples.hot_share[index] > 0
         if samples.eyes_median_c[index] < CUT_OUT_C:
             return Reason.IMPLAUSIBLE

@@ -20,6 +20,7 @@ F32 = NDArray[np.float32]
 F64 = NDArray[np.float64]
 U8 = NDArray[np.uint8]
 I64 = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -232,6 +233,8 @@ class ThermalRoi:
     """How fast the face goes by, in thermal pixels a second (column, row)."""
     smear_up_px: float = 0.0
     """How far along `up_px`, either way, within a time constant of the sensor."""
+    halves_apart_px: tuple[float, float] = (0.0, 0.0)
+    """How far the face goes by between the halves of a frame that was measured in two (robot/halves.py)."""
 
 
 @dataclass(frozen=True, slots=True)

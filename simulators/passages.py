@@ -23,6 +23,7 @@ import numpy as np
 from calibration.files import Calibration
 from robot.alarm import AlarmDesk
 from robot.corrections import Conditions
+from robot.halves import HalfFrames
 from robot.optics import Optic
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.registration import RoiLimits, default_face_px_min, locate, thermal_rois
@@ -126,6 +127,7 @@ class _Robot:
         self._thermal = Optic("thermal", calibration.thermal)
         self._plate = calibration.reference.roi_px if calibration.reference else None
         self._thermometer = Thermometer(calibration, conditions)
+        self._halves = HalfFrames()
         self._reference = ReferenceTracker(
             calibration.reference, calibration.radiometry, conditions.surroundings_c, ReferenceRules()
         )
@@ -145,16 +147,19 @@ class _Robot:
 
     def measure(self, frame: ThermalFrame, now_ns: int) -> tuple[list[ThermalRoi], list[Reading | NotMeasured]]:
         """Returns what one thermal frame gave for each face in it; verdicts and alarms go to their lists."""
+        halves = self._halves.of(frame)
+        frame = halves.dated(frame) if halves else frame
         tracks = [track for track in self._tracker.predict(frame.t_mono_ns) if track.confirmed]
         plate = self._reference.observe(frame)
-        rois = thermal_rois(tracks, frame.t_mono_ns, self._thermal, self._limits, self._plate)
+        apart_s = halves.apart_s if halves else 0.0
+        rois = thermal_rois(tracks, frame.t_mono_ns, self._thermal, self._limits, self._plate, halves_apart_s=apart_s)
         if self._needs_plate and not plate.valid:
             lost = Reason.REFERENCE_LOST
             results: list[Reading | NotMeasured] = [
                 NotMeasured(roi.track_id, roi.t_mono_ns, roi.reason or lost) for roi in rois
             ]
         else:
-            results = self._thermometer.read(frame, rois, plate)
+            results = self._thermometer.read(frame, rois, plate, halves)
         assessments, verdicts = self._screener.measure(now_ns, results)
         present = [track.track_id for track in self._tracker.update(now_ns, ())]
         verdicts += self._screener.settle(now_ns, present)

@@ -42,7 +42,7 @@ class Bench(RadiometryBench):
         noise: the median over all pixels."""
         quiet = Bench(self.name, self.seed)
         quiet.rig = dataclasses.replace(
-            self.rig, traits=dataclasses.replace(self.rig.traits, netd_c=0.0, quantum_c=1e-4)
+            self.rig, traits=dataclasses.replace(self.rig.traits, netd_c=0.0, quantum_c=1e-4, sub_pages=False)
         )
         quiet._renderer = ThermalRenderer(quiet.rig, self.seed)
         quiet.t_s = self.t_s
