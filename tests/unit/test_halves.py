@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from painted_face import painted, roi_at
+from painted_face import THERMOMETER, VALID, painted, roi_at
 from pipeline_run import FEBRILE_C, Run, person
 from small_station import S, thermal_frame
 
 from robot.face_sampling import sample_faces
 from robot.halves import MEMORY_REFRESHES, HalfFrames, Halves
-from robot.types import F32, ThermalFrame, VerdictKind
+from robot.types import F32, NotMeasured, Reading, Reason, ThermalFrame, VerdictKind
 from simulators.sub_pages import SubPages
 
 RATE_HZ = 8.0
@@ -86,6 +86,18 @@ def test_a_face_that_goes_by_is_read_as_if_it_stood(apart_px: tuple[float, float
     if abs(apart_px[0]) > 0.5 * face_px:
         careless = sample_faces(ThermalFrame(0, 0, image), [roi])
         assert careless.eyes_median_c[0] < still.eyes_median_c[0] - 1.0
+
+
+def test_a_face_that_went_otherwise_than_it_was_taken_to_is_not_read() -> None:
+    roi = roi_at(80.3, 60.2, 12.0, halves_apart_px=(6.0, 0.0))
+    ahead, behind = (painted(replace(roi, center_px=(80.3 + sign * 3.0, 60.2))) for sign in (1, -1))
+    image, halves = in_halves(ahead, behind)
+    for apart_x, read in ((6.0, True), (5.0, True), (0.0, False), (-6.0, False)):
+        (found,) = THERMOMETER.read(
+            ThermalFrame(0, 0, image), [replace(roi, halves_apart_px=(apart_x, 0.0))], VALID, halves
+        )
+        assert isinstance(found, Reading) == read, found
+        assert read or (isinstance(found, NotMeasured) and found.reason is Reason.MOVING_BLUR)
 
 
 def test_what_is_hot_or_beyond_the_picture_in_either_half_is_cut_out() -> None:

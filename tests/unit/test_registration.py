@@ -256,6 +256,22 @@ def test_a_face_that_goes_by_faster_than_the_sensor_follows_is_not_read(turn_deg
     assert reason_of(ideal_track(place, CAMERA, velocity_m_s=passing)) is expected
 
 
+@pytest.mark.parametrize("speed_m_s", [-1.2, 1.2])
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_face_in_halves_is_read_where_both_lie_in_the_picture(axis: int, speed_m_s: float) -> None:
+    velocity = np.zeros(3)
+    velocity[axis] = speed_m_s
+    middle = ideal_track([1.4, 0.0, 1.55], CAMERA, velocity_m_s=velocity)
+    (whole,), (halved,) = (
+        thermal_rois([middle], 0, THERMAL, LIMITS, None, halves_apart_s=apart_s) for apart_s in (0.0, 0.12)
+    )
+    assert whole.reason is None and halved.reason is None and whole.halves_apart_px == (0.0, 0.0)
+    assert halved.halves_apart_px == pytest.approx(tuple(0.12 * move for move in halved.moves_px_s))
+    assert math.hypot(*halved.halves_apart_px) == pytest.approx(0.12 * 1.2 / 1.4 * THERMAL.focal_px, rel=0.15)
+    (far,) = thermal_rois([middle], 0, THERMAL, LIMITS, None, halves_apart_s=1.4)
+    assert far.reason is Reason.OUT_OF_VIEW
+
+
 def test_who_would_be_behind_the_sensor_in_a_time_constant_is_moving_blur() -> None:
     beyond = np.array([-2.0, 0.0, 0.0]) / TIME_CONSTANT_S
     assert reason_of(ideal_track([1.2, 0.0, 1.6], CAMERA, velocity_m_s=beyond)) is Reason.MOVING_BLUR
