@@ -92,6 +92,16 @@ def test_station_runs_and_ends(folder: Path) -> None:
         assert sample.t_mono_ns == ready["t0_mono_ns"] + round(sample.t_s * 1e9)
 
 
+def test_a_station_in_the_dusk_is_dark() -> None:
+    process, ready = start("dusk")
+    try:
+        ((_, image),) = pictures(ready["cameras"]["front"], 1)
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=20)
+    assert 5 < image.mean() < 30
+
+
 def test_camera_faults_and_low_cost_sensor(folder: Path) -> None:
     scenario = folder / "broken.toml"
     scenario.write_text(

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,10 +15,15 @@ from numpy.typing import NDArray
 from station_fixtures import optic, person, pose, scene
 
 from robot.errors import ConfigError
+from simulators import snapshot
+from simulators.calibration_geometry import Bench
 from simulators.light import LightFile
 from simulators.patrol import Pose
+from simulators.rehearsal import Devices
 from simulators.render_visible import VisibleRenderer
+from simulators.rig import load_rig
 from simulators.scenario import load_scenario, parse_scenario
+from simulators.scene import Scene
 from simulators.world import HotObject, PersonPose, SceneState
 
 LENS = optic(640, 360, 70)
@@ -161,3 +168,16 @@ def test_built_in_scenarios_with_a_light_are_station_square_else(name: str) -> N
     scenario, plain = load_scenario(name), load_scenario("station-square")
     assert scenario.light != plain.light == LightFile()
     assert (scenario.crowd, scenario.hot_object, scenario.seed) == (plain.crowd, plain.hot_object, plain.seed)
+
+
+def test_snapshots_rehearsals_and_calibrations_are_in_the_scenarios_light(tmp_path: Path) -> None:
+    path = tmp_path / "dark.toml"
+    held = "[[prop]]\nkind = 'charuco'\npath = [[0.0, 1.2, 0.0, 1.4], [2.0, 1.2, 0.0, 1.4]]"
+    path.write_text(f"description = 'dark'\n[light]\nlevel = 0.05\n{held}\n")
+    dusk, rig = load_scenario("dusk"), load_rig()
+    snapshot.write(dusk, 1.0, tmp_path)
+    rehearsed = Devices(rig, Scene(dusk, 1, rig)).picture("front", 1.0).load(1)
+    calibrated = next(frames for _, frames, _ in Bench(str(path), rig, 1).frames(thermal=False) if frames)
+    assert rehearsed is not None
+    for taken in (cv2.imread(str(tmp_path / "front.png")), rehearsed[0], calibrated[0].image_bgr):
+        assert taken is not None and 2 < taken.mean() < 20
