@@ -139,14 +139,22 @@ class VisibleRenderer:
 
     def _reached(self, seen: Figure, kernel_shape: tuple[int, ...]) -> Box:
         """Returns all that somebody who is smeared by a kernel of that shape is drawn on."""
-        left, top, right, bottom = seen.box_px
+        boxes = [seen.box_px]
+        if seen.head_px is not None:
+            (x, y), axes, _ = seen.head_px
+            reach = max(axes) + 2
+            boxes.append((int(x - reach), int(y - reach), int(x + reach) + 1, int(y + reach) + 1))
         if seen.face is not None:
             extent = visible_texture(seen.pose.person, seen.pose.mouth_open).extent
-            patch = figure.patch_box(seen.face, extent, *self._size) or seen.box_px
-            left, top = min(left, patch[0]), min(top, patch[1])
-            right, bottom = max(right, patch[2]), max(bottom, patch[3])
-        y, x = (size // 2 for size in kernel_shape)
-        return max(left - x, 0), max(top - y, 0), min(right + x, self._size[0]), min(bottom + y, self._size[1])
+            boxes.append(figure.patch_box(seen.face, extent, *self._size) or seen.box_px)
+        lefts, tops, rights, bottoms = zip(*boxes, strict=True)
+        rows, columns = (size // 2 for size in kernel_shape)
+        return (
+            max(min(lefts) - columns, 0),
+            max(min(tops) - rows, 0),
+            min(max(rights) + columns, self._size[0]),
+            min(max(bottoms) + rows, self._size[1]),
+        )
 
     def _draw_figure(self, frame: U8, seen: Figure, gain: float) -> None:
         of = look(seen.pose.person.face_seed)

@@ -108,6 +108,7 @@ def test_who_stands_and_who_walks_where_no_exposure_is_said_is_sharp() -> None:
     distance_m=st.floats(0.3, 3.0),
     mouth_open=st.floats(0, 1),
     speed_m_s=st.floats(0.1, 1.5),
+    across=st.floats(-0.8, 0.8),
 )
 def test_nothing_of_somebody_smeared_is_left_in_the_next_picture(
     seed: int,
@@ -118,15 +119,26 @@ def test_nothing_of_somebody_smeared_is_left_in_the_next_picture(
     distance_m: float,
     mouth_open: float,
     speed_m_s: float,
+    across: float,
 ) -> None:
     used = renderer(LightFile(noise=0.0, exposure_s=0.02))
-    turned = pose(person(seed, masked=masked, hat=hat), distance_m, yaw_deg=yaw_deg)
+    turned = pose(person(seed, masked=masked, hat=hat), distance_m, across_m=across * distance_m, yaw_deg=yaw_deg)
     facing = turned.facing * np.cos(tilt) + np.array([0.0, 0.0, np.sin(tilt)])
     walks = dataclasses.replace(
         turned, facing=facing, velocity_m_s=np.array([0.0, speed_m_s, 0.0]), mouth_open=mouth_open
     )
     used.render(scene(walks))
     assert used._layer is None or not used._layer.any()
+
+
+def test_nothing_is_left_of_a_crowd_at_the_edges_of_wide_lenses() -> None:
+    """There heads reach beyond the rectangle around the points that the lens was asked for."""
+    rig, crowd = load_rig(), Scene(load_scenario("crowd"), 3)
+    for camera in rig.cameras:
+        used = VisibleRenderer(camera, 4, LightFile(exposure_s=0.006))
+        for t_s in (11.5, 14.3, 29.7):
+            used.render(crowd.at(t_s))
+        assert used._layer is not None and not used._layer.any()
 
 
 def test_a_long_exposure_smears_a_turning_robots_picture_by_more() -> None:
