@@ -10,10 +10,15 @@ from painted_face import THERMOMETER, VALID, painted, roi_at
 from pipeline_run import FEBRILE_C, Run, person
 from small_station import S, thermal_frame
 
+from drivers.thermal_gymcu_codec import GymcuDecoder
 from robot.face_sampling import sample_faces
 from robot.halves import MEMORY_REFRESHES, HalfFrames, Halves
 from robot.types import F32, NotMeasured, Reading, Reason, ThermalFrame, VerdictKind
+from simulators.firmware_gymcu import GymcuFirmware
+from simulators.render_thermal import ThermalRenderer
+from simulators.rig import load_rig
 from simulators.sub_pages import SubPages
+from simulators.world import SceneState
 
 RATE_HZ = 8.0
 SHAPE = (24, 32)
@@ -42,6 +47,26 @@ def test_which_half_is_the_newer_one_is_told_by_what_has_not_changed() -> None:
         np.testing.assert_array_equal(halves.newer, ~WHITE if index % 2 == 0 else WHITE)
     frame = frames(1)[0]
     assert Halves(WHITE, 0.125).dated(frame).t_mono_ns == frame.t_mono_ns - S // 16
+
+
+def test_halves_are_told_of_what_the_simulated_module_sends() -> None:
+    """Through its noise, its wire and the driver's decoder."""
+    rig = load_rig("mlx90640", 3)
+    renderer, module, decoder, sensor = (
+        ThermalRenderer(rig, 3),
+        GymcuFirmware(continuous=True),
+        GymcuDecoder(),
+        HalfFrames(),
+    )
+    told = []
+    for index in range(6):
+        t_s = index / rig.traits.rate_hz
+        wire = module.frame(renderer.render(SceneState(t_s, (), 23.0, 0.5, ()), t_s))
+        (sent,) = decoder.feed(wire, round(t_s * S))
+        told.append(sensor.of(ThermalFrame(index, sent.t_mono_ns, sent.temp_c)))
+    assert told[0] is None
+    newer = [halves.newer[0, 0] for halves in told[1:] if halves is not None]
+    assert newer in ([True, False] * 2 + [True], [False, True] * 2 + [False])
 
 
 def test_a_sensor_that_measures_all_at_once_or_repeats_itself_has_none() -> None:
