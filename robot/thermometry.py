@@ -78,9 +78,9 @@ class Plausibility:
     """Never less than this, so that noise covers nobody in a hot hall."""
     colder_than_air_c: float = 1.0
     """Nothing that is worn is colder than the air by more, after some minutes indoors."""
-    halves_share: float = 0.2
+    halves_share: float = 0.12
     """Of the excess over the air: where the halves of a frame (robot/halves.py) differ by more on average over a face, it was elsewhere than it was
-    taken for in one of them, and reads low: from there on by 0.15 °C and more."""
+    taken for in one of them, and reads low: by up to 0.1 °C below it, by 0.15 to 0.35 at twice as much."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
     body_max_c: float = 41.0
