@@ -68,6 +68,12 @@ class Target:
     number: int = 0
     """Of the track or the warm place; of no meaning here."""
 
+    @property
+    def box_px(self) -> tuple[float, float, float, float]:
+        """Where the face should be: left, top, width, height."""
+        (x, y), side = self.center_px, self.face_px
+        return x - side / 2, y - side / 2, side, side
+
 
 @dataclass(frozen=True, slots=True)
 class Crop:

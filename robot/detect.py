@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.tone import put_on
 from robot.types import F32, I64, U8, CameraFrame, Faces
 
 STRIDES = (8, 16, 32)
@@ -130,13 +131,14 @@ class _Lane:
 
         At most `slots` frames.
         """
-        placements = [self._fill(slot, frame.image_bgr) for slot, frame in enumerate(frames)]
+        placements = [self._fill(slot, frame) for slot, frame in enumerate(frames)]
         return *self._decoder.decode(self._session.run(len(frames))), placements
 
-    def _fill(self, slot: int, image_bgr: U8) -> Placement:
+    def _fill(self, slot: int, frame: CameraFrame) -> Placement:
         """Lays the picture into the top left of the slot, black around it."""
         room = self._session.inputs[slot]
-        fitted = self._fitter.fit(image_bgr, room)
+        fitted = self._fitter.fit(frame.image_bgr, room)
+        put_on(frame.tone, fitted)
         placement = Placement(fitted.shape[1], fitted.shape[0])
         before = self._filled[slot]
         if placement != before:  # a picture of the same shape as the last leaves the border as it is: black

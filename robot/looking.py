@@ -16,7 +16,8 @@ from robot.interfaces import FaceDetector
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
 from robot.texts import DETAILS
-from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Track
+from robot.tone import Light
+from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Tone, Track
 from robot.warm import WarmPlace
 
 DAMAGED_MAX = 5
@@ -96,6 +97,7 @@ class Looker:
             self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
         self._sight = {name: Blindness() for name in optics}
+        self._light = {name: Light() for name in optics}
         self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}
         """Of each camera the newest picture that was looked at whole, and all faces in it."""
@@ -112,10 +114,14 @@ class Looker:
             frame = self._decoded(shot, plan)
             if frame is None:
                 continue
+            if plan.crops:
+                seen.append((frame, self._look_close(frame, plan.crops)))
+                continue
+            frame = _toned(frame, self._light[frame.camera].of_whole())
             if plan.whole is Whole.FULL:
                 whole.append(frame)
             else:
-                seen.append((frame, self._look_close(frame, plan)))
+                seen.append((frame, self._closer().detect([frame])[0]))
         found = list(zip(whole, self._detector.detect(whole), strict=True)) if whole else []
         self.pictures |= {frame.camera: (frame, faces) for frame, faces in found}
         return found + seen
@@ -211,21 +217,25 @@ class Looker:
         frame = shot.decode(scale)
         self._damaged[shot.camera] = 0 if frame is not None else self._damaged[shot.camera] + 1
         if frame is not None:
-            self._sight[shot.camera].look(frame.image_bgr, frame.t_mono_ns)
+            sight = self._sight[shot.camera]
+            sight.look(frame.image_bgr, frame.t_mono_ns)
+            self._light[shot.camera].see(sight.darkest, sight.brightest)
         elif self._attention is not None:
             self._attention.failed(shot.camera)
         return frame
 
-    def _look_close(self, frame: CameraFrame, plan: Plan) -> Faces:
-        assert self._close is not None, "attention plans crops only where there is a detector for them"
-        if plan.whole is Whole.SMALL:
-            return self._close.detect([frame])[0]
-        parts = [_cut_out(frame, crop) for crop in plan.crops]
+    def _look_close(self, frame: CameraFrame, crops: Sequence[Crop]) -> Faces:
+        light = self._light[frame.camera]
+        parts = [_toned(_cut_out(frame, crop), light.of_face(frame, crop.targets[0].box_px)) for crop in crops]
         found = [
             _in_picture(faces, crop, frame.full_size_px)
-            for faces, crop in zip(self._close.detect(parts), plan.crops, strict=True)
+            for faces, crop in zip(self._closer().detect(parts), crops, strict=True)
         ]
         return _merged(frame, found)
+
+    def _closer(self) -> FaceDetector:
+        assert self._close is not None, "attention plans crops and small looks only where there is a detector for them"
+        return self._close
 
 
 def _track_sought(track: Track, measured: Collection[int]) -> _Sought:
@@ -244,6 +254,10 @@ def _place_sought(place: WarmPlace) -> _Sought:
 def _traits(optic: Optic, network_px: tuple[int, int], rate_hz: float, front: bool) -> CameraTraits:
     size_px = (optic.width_px, optic.height_px)
     return CameraTraits(size_px, network_px, decode_scale(size_px, network_px), round(1e9 / rate_hz), front)
+
+
+def _toned(frame: CameraFrame, tone: Tone) -> CameraFrame:
+    return frame if tone == frame.tone else replace(frame, tone=tone)
 
 
 def _cut_out(frame: CameraFrame, crop: Crop) -> CameraFrame:

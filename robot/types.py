@@ -48,6 +48,18 @@ class CameraShot:
         return CameraFrame(self.camera, self.seq, self.t_mono_ns, image_bgr, full_size_px, self.jpeg)
 
 
+class Tone(NamedTuple):
+    """How the detector is to see a picture (tone.py)."""
+
+    gain: float = 1.0
+    """Grey levels are multiplied by it."""
+    smooth: bool = False
+    """There is noise in it."""
+
+
+PLAIN = Tone()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CameraFrame:
     """One picture of one camera, possibly decoded at a reduced scale."""
@@ -62,6 +74,7 @@ class CameraFrame:
     """Width and height of the picture before any reduction; boxes and landmarks are in these pixels."""
     jpeg: bytes | None = None
     """The compressed original, kept for crops at full size and for evidence."""
+    tone: Tone = PLAIN
 
 
 @dataclass(frozen=True, slots=True, eq=False)

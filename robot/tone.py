@@ -1,0 +1,78 @@
+"""[P] How bright the detector sees a picture: brighter where there is little light, and where somebody stands against it.
+
+The detector finds nearly everybody down to a fifth of the light that a face has in a lit hall, and hardly anybody at a twentieth; what it
+needs is in the lowest grey levels, and multiplied it finds them (docs/decisions/0114). A picture without a bright part is multiplied as a
+whole. Where a picture is bright and something in it is dark, somebody may stand against the light: every second look at the whole is for
+them, and for nobody else, as all else is white then. A closer look knows where the face should be, and how dark it is there.
+"""
+
+from __future__ import annotations
+
+import cv2
+
+from robot.types import PLAIN, U8, CameraFrame, Tone
+
+_DIM = 100
+"""A picture without a part (blind.py) of this mean grey level was taken in little light, and has more noise than others …"""
+_WHITE = 180.0
+"""… and its brightest part gets this one, as in a lit hall."""
+_DARK = 16
+"""A part of this mean grey level or less holds something that is not lit from here; dark clothes in a lit hall have twice as much."""
+_DARK_FACE = 45.0
+"""A face of this mean grey level or less is dark: a third of what most have in a lit hall, and less than the darkest skin …"""
+_FACE = 110.0
+"""… and gets this one."""
+GAIN_MAX = 6.0
+"""More brings out noise and steps of grey rather than faces."""
+_SMOOTH_SD_PX = 0.9
+
+
+def put_on(tone: Tone, image_bgr: U8) -> None:
+    """Changes a picture, in place, to what the detector is to see."""
+    if tone.gain != 1.0:
+        cv2.convertScaleAbs(image_bgr, dst=image_bgr, alpha=tone.gain)
+    if tone.smooth:
+        cv2.GaussianBlur(image_bgr, (3, 3), _SMOOTH_SD_PX, dst=image_bgr)
+
+
+class Light:
+    """Says of one camera in what tone its pictures are to be looked at. Call `see` with each that is decoded, first."""
+
+    def __init__(self) -> None:
+        self._darkest = self._brightest = 255
+        self._against = False
+
+    def see(self, darkest: int, brightest: int) -> None:
+        """Takes in the mean grey levels of a picture's darkest and brightest part."""
+        self._darkest, self._brightest = darkest, brightest
+
+    def of_whole(self) -> Tone:
+        """Returns the tone of a look at the whole picture."""
+        if self._brightest < _DIM:
+            return Tone(_gain(_WHITE, self._brightest), smooth=True)
+        self._against = self._darkest <= _DARK and not self._against
+        return Tone(GAIN_MAX) if self._against else PLAIN
+
+    def of_face(self, frame: CameraFrame, box_px: tuple[float, float, float, float]) -> Tone:
+        """Returns the tone of a closer look at a face that should be in this box (left, top, width, height; pixels of the full picture)."""
+        grey = _grey(frame, box_px)
+        return Tone(_gain(_FACE, grey), smooth=self._brightest < _DIM) if grey <= _DARK_FACE else PLAIN
+
+
+def _gain(wanted: float, grey: float) -> float:
+    return min(wanted / max(grey, 1.0), GAIN_MAX)
+
+
+def _grey(frame: CameraFrame, box_px: tuple[float, float, float, float]) -> float:
+    """Returns the mean grey level of the middle half of the box."""
+    rows, columns = frame.image_bgr.shape[:2]
+    to_x, to_y = columns / frame.full_size_px[0], rows / frame.full_size_px[1]
+    left, top, width, height = box_px
+    x, y = _middle_half(left * to_x, width * to_x, columns), _middle_half(top * to_y, height * to_y, rows)
+    return sum(cv2.mean(frame.image_bgr[y, x])[:3]) / 3
+
+
+def _middle_half(start: float, length: float, limit: int) -> slice:
+    """Returns the middle half of that stretch, at least one pixel that lies within the picture."""
+    begin = min(max(int(start + length / 4), 0), limit - 1)
+    return slice(begin, min(max(int(start + length * 3 / 4), begin + 1), limit))
