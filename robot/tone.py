@@ -1,7 +1,7 @@
 """[P] How bright the detector sees a picture: brighter where there is little light, and where somebody stands against it.
 
 The detector finds nearly everybody down to a fifth of the light that a face has in a lit hall, and hardly anybody at a twentieth; what it
-needs is in the lowest grey levels, and multiplied it finds them (docs/decisions/0114). A picture without a bright part is multiplied as a
+needs is in the lowest grey levels, and multiplied it finds them (docs/decisions/0116). A picture without a bright part is multiplied as a
 whole. Where a picture is bright and something in it is dark, somebody may stand against the light: every second look at the whole is for
 them, and for nobody else, as all else is white then. A closer look knows where the face should be, and how dark it is there.
 """

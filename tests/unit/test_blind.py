@@ -44,6 +44,22 @@ def test_a_face_before_a_black_wall_is_something() -> None:
     assert not shows_nothing(image)
 
 
+@pytest.mark.parametrize("level", [1.0, 0.3, 0.1])
+def test_a_square_at_dusk_is_something(level: float) -> None:
+    assert not shows_nothing((square() * level).astype(np.uint8))
+
+
+def test_at_the_edge_of_the_night_it_does_not_change_from_look_to_look() -> None:
+    sight, changes = Blindness(), 0
+    for step in range(200):
+        before, image = sight.blind, square()
+        sight.look((image * (9.6 + 0.8 * (step // 20 % 2)) / 120.0).astype(np.uint8), step * 100_000_000)
+        changes += sight.blind != before
+    assert sight.blind and changes == 1
+    sight.look((square() * 0.15).astype(np.uint8), 30 * 10**9)
+    assert not sight.blind
+
+
 def test_it_takes_some_looks_and_one_picture_ends_it() -> None:
     sight, black, t_ns = Blindness(), noisy(0, 0), 10**12
     said_s = None

@@ -9,10 +9,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 from drawn_faces import draw_face, scene
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from photographs import astronaut
 
 from models.prepare import prepared
 from models.session import YuNetSession
@@ -37,11 +37,6 @@ def session(yunet_path: Path) -> Callable[[tuple[int, int]], YuNetSession]:
 def frame(image: U8, camera: str = "front", full_size_px: tuple[int, int] | None = None, seq: int = 0) -> CameraFrame:
     size_px = full_size_px or (image.shape[1], image.shape[0])
     return CameraFrame(camera, seq, 1000 + seq, image, size_px)
-
-
-@cache
-def astronaut() -> U8:
-    return np.ascontiguousarray(skimage.data.astronaut()[..., ::-1])
 
 
 def photo_crowd(width_px: int, height_px: int, count: int, seed: int) -> U8:

@@ -186,6 +186,28 @@ def test_pictures_for_people_are_those_whose_faces_are_all_known() -> None:
     assert stage.looker.pictures["front"][0] is frame, "a crop knows some of the faces only"
 
 
+def test_who_stands_against_the_light_has_every_second_look_at_the_whole() -> None:
+    stage = Stage(enabled=False)
+    image = np.full((CAMERA_PX[1], CAMERA_PX[0], 3), 220, np.uint8)
+    image[CAMERA_PX[1] // 3 :, CAMERA_PX[0] // 3 : CAMERA_PX[0] // 2] = 5
+    for tick in range(4):
+        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=image))
+    assert [frame.tone.gain > 1 for frame in stage.whole.frames] == [True, False] * 2
+
+
+def test_a_dark_face_is_looked_at_brightened_in_its_crop_and_a_bright_one_is_not() -> None:
+    for grey in (20, 120):
+        stage = Stage()
+        stage.look(0)
+        who = someone(TENTH, confirmed=False)
+        column, row = OPTICS["front"].project(who.position_m[None])[0][0]
+        image = np.full((CAMERA_PX[1], CAMERA_PX[0], 3), 220, np.uint8)
+        image[int(row) - 40 : int(row) + 40, int(column) - 40 : int(column) + 40] = grey
+        stage.look(TENTH, Due([who], (), ()), camera_shot(TENTH, image=image))
+        (crop,) = stage.close.frames
+        assert (crop.tone.gain > 1) == (grey == 20)
+
+
 def test_what_was_tried_is_forgotten_with_those_who_left() -> None:
     stage = Stage()
     for number in range(500):
