@@ -53,6 +53,8 @@ class Tone(NamedTuple):
 
     gain: float = 1.0
     """Grey levels are multiplied by it."""
+    soft: bool = False
+    """What is dark becomes brighter, and white stays."""
     smooth: bool = False
     """There is noise in it."""
 

@@ -192,7 +192,7 @@ def test_who_stands_against_the_light_has_every_second_look_at_the_whole() -> No
     image[CAMERA_PX[1] // 3 :, CAMERA_PX[0] // 3 : CAMERA_PX[0] // 2] = 5
     for tick in range(4):
         stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=image))
-    assert [frame.tone.gain > 1 for frame in stage.whole.frames] == [True, False] * 2
+    assert [frame.tone.soft for frame in stage.whole.frames] == [True, False] * 2
 
 
 def test_a_dark_face_is_looked_at_brightened_in_its_crop_and_a_bright_one_is_not() -> None:
