@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 
 from robot.stuck import Since
 from robot.types import U8
@@ -13,6 +14,8 @@ _EVERY_NS = 350_000_000
 """While something is to be seen, pictures are looked at as often as this at most."""
 _BLOCKS = (16, 9)
 """What is compared are means of so many parts of a picture, so that noise, which a dark camera amplifies, is not taken for structure."""
+_LAMPS = 8
+"""So many parts of a picture may be lamps, or what they shine on."""
 _ROWS = 45
 """So many rows are enough, five of each part: all of them would cost ten times as much."""
 _FLAT, _FLAT_SHARE = 4.0, 0.1
@@ -32,14 +35,14 @@ class Blindness:
         self._nothing = Since(BLIND_S, _LOOKS)
         self.blind = False
         self.darkest, self.brightest = 255, 255
-        """Mean grey levels of two parts of the latest picture that was looked at."""
+        """Mean grey levels of two parts of the latest picture that was looked at; a few that are brighter yet are lamps."""
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
         if t_mono_ns < self._due_ns:
             return
         parts = _parts(image_bgr)
-        self.darkest, self.brightest = int(parts.min()), int(parts.max())
+        self.darkest, self.brightest = int(parts.min()), int(np.partition(parts.ravel(), -_LAMPS)[-_LAMPS])
         nothing = _is_nothing(parts, _STEADY if self.blind else 1.0)
         if not nothing:
             self._due_ns = t_mono_ns + _EVERY_NS
