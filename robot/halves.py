@@ -7,12 +7,12 @@ left alone. At a walk, half a metre away, the two halves of a face are half its 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from robot.types import F32, Bools, ThermalFrame
+from robot.types import Bools, ThermalFrame
 
 SAME_LEAST, SAME_MOST = 0.9, 0.5
 """Shares of the pixels of the older half that are as they were, at least, and of the newer, at most: a few may be dead, noise is finer than steps."""
@@ -50,8 +50,7 @@ class HalfFrames:
             self._known = None
             return None
         apart_s = (frame.t_mono_ns - last.t_mono_ns) * 1e-9
-        white = _white(frame.temp_c)
-        newer = _newer(last.temp_c == frame.temp_c, (white, ~white))
+        newer = _newer(last.temp_c == frame.temp_c)
         if newer is not None and apart_s > 0:
             self._known, self._told_ns = (newer, apart_s), frame.t_mono_ns
         elif self._known is not None:
@@ -59,7 +58,7 @@ class HalfFrames:
         if self._known is None:
             return None
         newer, apart_s = self._known
-        return Halves(~white if newer else white, apart_s)
+        return Halves(_halves(frame.temp_c.shape)[newer], apart_s)
 
     @staticmethod
     def _gone_on(known: tuple[int, float], since_s: float, told_s: float) -> tuple[int, float] | None:
@@ -68,16 +67,19 @@ class HalfFrames:
         return ((newer + round(since_s / apart_s)) % 2, apart_s) if told_s < MEMORY_REFRESHES * apart_s else None
 
 
-def _white(image: F32) -> Bools:
-    """Returns every other pixel, the first of the picture among them."""
-    rows, columns = np.ogrid[: image.shape[0], : image.shape[1]]
+@functools.cache
+def _halves(shape: tuple[int, int]) -> tuple[Bools, Bools]:
+    """Returns every other pixel of a picture of that many rows and columns, the first among them, and the others."""
+    rows, columns = np.ogrid[: shape[0], : shape[1]]
     white: Bools = (rows + columns) % 2 == 0
-    return white
+    return white, ~white
 
 
-def _newer(same: Bools, halves: Sequence[Bools]) -> int | None:
+def _newer(same: Bools) -> int | None:
     """Returns the number of the half that has changed while the other has not."""
-    shares = [float(same[half].mean()) for half in halves]
+    if np.count_nonzero(same) < SAME_LEAST * (same.size // 2):
+        return None
+    shares = [float(same[half].mean()) for half in _halves(same.shape)]
     for newer, older in ((0, 1), (1, 0)):
         if shares[older] >= SAME_LEAST and shares[newer] <= SAME_MOST:
             return newer
