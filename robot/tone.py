@@ -1,10 +1,10 @@
 """[P] How bright the detector sees a picture: brighter where there is little light, and where somebody stands against it.
 
 The detector finds nearly everybody down to a fifth of the light that a face has in a lit hall, and hardly anybody at a twentieth; what it
-needs is in the lowest grey levels, and multiplied it finds them (docs/decisions/0116). A picture without a bright part is multiplied as a
-whole. Where a picture is bright and something in it is dark, somebody may stand against the light: every second look at the whole is for
+needs is in the lowest grey levels, and brightened it finds them (docs/decisions/0116). A picture without a bright part is multiplied.
+Where a picture is bright and something in it is dark, somebody may stand against the light: every second look at the whole is for
 them, through a curve that brightens what is dark and costs one in ten of the others. A closer look knows where the face should be, and
-how dark it is there.
+whether it is dark there.
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ _WHITE = 180.0
 """… and its brightest part gets this one, as in a lit hall."""
 _DARK = 16
 """A part of this mean grey level or less holds something that is not lit from here; dark clothes in a lit hall have twice as much."""
-_DARK_FACE = 45.0
-"""A face of this mean grey level or less is dark: a third of what most have in a lit hall, and less than the darkest skin …"""
-_FACE = 110.0
-"""… and gets this one."""
+_DARK_FACE = 24.0
+"""A face of this mean grey level or less is dark: a fifth of what most have in a lit hall. Of brighter ones the curve costs as many as it finds."""
 GAIN_MAX = 6.0
 """More brings out noise and steps of grey rather than faces."""
 _SOFT = np.rint(255.0 * np.log1p(20.0 * np.arange(256) / 255.0) / np.log1p(20.0)).astype(np.uint8)
@@ -55,18 +53,18 @@ class Light:
     def of_whole(self) -> Tone:
         """Returns the tone of a look at the whole picture."""
         if self._brightest < _DIM:
-            return Tone(_gain(_WHITE, self._brightest), smooth=True)
+            return self._dim()
         self._against = self._darkest <= _DARK and not self._against
         return Tone(soft=True) if self._against else PLAIN
 
     def of_face(self, frame: CameraFrame, box_px: tuple[float, float, float, float]) -> Tone:
         """Returns the tone of a closer look at a face that should be in this box (left, top, width, height; pixels of the full picture)."""
-        grey = _grey(frame, box_px)
-        return Tone(_gain(_FACE, grey), smooth=self._brightest < _DIM) if grey <= _DARK_FACE else PLAIN
+        if self._brightest < _DIM:
+            return self._dim()
+        return Tone(soft=True) if _grey(frame, box_px) <= _DARK_FACE else PLAIN
 
-
-def _gain(wanted: float, grey: float) -> float:
-    return min(wanted / max(grey, 1.0), GAIN_MAX)
+    def _dim(self) -> Tone:
+        return Tone(min(_WHITE / max(self._brightest, 1), GAIN_MAX), smooth=True)
 
 
 def _grey(frame: CameraFrame, box_px: tuple[float, float, float, float]) -> float:

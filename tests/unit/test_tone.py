@@ -70,11 +70,14 @@ def test_a_closer_look_goes_by_how_dark_the_face_is(grey: int, scale: int) -> No
     image = np.full((720 // scale, 1280 // scale, 3), 230, np.uint8)
     image[200 // scale : 300 // scale + 1, 600 // scale : 700 // scale + 1] = grey
     tone = light(0, 230).of_face(frame(image, full_size_px=(1280, 720)), (600.0, 200.0, 100.0, 100.0))
-    assert not tone.smooth
-    if grey <= 45:
-        assert tone.gain == pytest.approx(min(110 / max(grey, 1), GAIN_MAX))
-    else:
-        assert tone == PLAIN
+    assert tone == (Tone(soft=True) if grey <= 24 else PLAIN)
+
+
+@given(st.floats(0.0, 1200.0), st.integers(0, 99))
+def test_in_little_light_closer_looks_have_the_tone_of_whole_ones(left: float, brightest: int) -> None:
+    it = light(0, brightest)
+    image = np.full((36, 64, 3), brightest, np.uint8)
+    assert it.of_face(frame(image, full_size_px=(1280, 720)), (left, 200.0, 60.0, 60.0)) == it.of_whole()
 
 
 @given(st.floats(-3000, 3000), st.floats(-3000, 3000), st.floats(0.1, 3000), st.integers(1, 40), st.integers(1, 40))
