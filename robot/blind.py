@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import cv2
 import numpy as np
 
@@ -14,7 +16,7 @@ _EVERY_NS = 350_000_000
 """While something is to be seen, pictures are looked at as often as this at most."""
 _BLOCKS = (16, 9)
 """What is compared are means of so many parts of a picture, so that noise, which a dark camera amplifies, is not taken for structure."""
-_LAMPS = 8
+_LAMPS = 7
 """So many parts of a picture may be lamps, or what they shine on."""
 _ROWS = 45
 """So many rows are enough, five of each part: all of them would cost ten times as much."""
@@ -27,6 +29,14 @@ _STEADY = 1.25
 """A camera that is blind must show so much more than that to count as seeing: at dusk it would change from look to look."""
 
 
+class Shades(NamedTuple):
+    """Mean grey levels of two parts of a picture."""
+
+    darkest: int
+    brightest: int
+    """But for a few that may be lamps."""
+
+
 class Blindness:
     """Looks at every picture of one camera that has been decoded; `blind` says whether the latest showed nothing for BLIND_S."""
 
@@ -34,15 +44,15 @@ class Blindness:
         self._due_ns = 0
         self._nothing = Since(BLIND_S, _LOOKS)
         self.blind = False
-        self.darkest, self.brightest = 255, 255
-        """Mean grey levels of two parts of the latest picture that was looked at; a few that are brighter yet are lamps."""
+        self.shades = Shades(255, 255)
+        """Of the latest picture that was looked at."""
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
         if t_mono_ns < self._due_ns:
             return
         parts = _parts(image_bgr)
-        self.darkest, self.brightest = int(parts.min()), int(np.partition(parts.ravel(), -_LAMPS)[-_LAMPS])
+        self.shades = Shades(int(parts.min()), int(np.partition(parts.ravel(), ~_LAMPS)[~_LAMPS]))
         nothing = _is_nothing(parts, _STEADY if self.blind else 1.0)
         if not nothing:
             self._due_ns = t_mono_ns + _EVERY_NS

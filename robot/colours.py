@@ -56,10 +56,7 @@ def head_colours(seen: Sequence[tuple[CameraFrame, Faces]]) -> F32:
     if not sum(counts):
         return np.zeros((0, COUNT), np.float32)
     sizes_px = [frame.image_bgr.shape[1::-1] for frame, _ in seen]
-    scales = [
-        (columns / frame.full_size_px[0], rows / frame.full_size_px[1])
-        for (frame, _), (columns, rows) in zip(seen, sizes_px, strict=True)
-    ]
+    scales = [frame.scale for frame, _ in seen]
     scale, last = np.repeat(np.array([scales, sizes_px], np.float32), counts, axis=1)[:, :, None]
     boxes = np.concatenate([faces.boxes_px for _, faces in seen])
     at = (boxes[:, None, :2] + boxes[:, None, 2:] * _POINTS) * scale

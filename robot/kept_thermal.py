@@ -63,11 +63,12 @@ class _Note(msgspec.Struct, frozen=True):
 def devices_of(settings: Settings, calibration: Calibration) -> str:
     """Returns a digest of all that how old a frame is depends on: sensor, cameras, their settings, where it was to begin."""
     thermal = settings.thermal
-    named = [(camera.name, camera.address, camera.rate_hz) for camera in settings.cameras]
-    serials = {name: optic.serial for name, optic in calibration.cameras.items()}
     all_of_it = (
         (thermal.address, thermal.rate_hz, thermal.latency_ms, calibration.thermal.serial),
-        [(*camera, serials[camera[0]]) for camera in named],
+        [
+            (camera.name, camera.address, camera.rate_hz, calibration.cameras[camera.name].serial)
+            for camera in settings.cameras
+        ],
     )
     return hashlib.sha256(msgspec.json.encode(all_of_it)).hexdigest()
 

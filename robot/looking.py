@@ -16,7 +16,7 @@ from robot.interfaces import FaceDetector
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
 from robot.texts import DETAILS
-from robot.tone import Light
+from robot.tone import WholeTones, of_face
 from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Tone, Track
 from robot.warm import WarmPlace
 
@@ -97,7 +97,7 @@ class Looker:
             self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
         self._sight = {name: Blindness() for name in optics}
-        self._light = {name: Light() for name in optics}
+        self._whole_tones = {name: WholeTones() for name in optics}
         self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}
         """Of each camera the newest picture that was looked at whole, and all faces in it."""
@@ -117,7 +117,7 @@ class Looker:
             if plan.crops:
                 seen.append((frame, self._look_close(frame, plan.crops)))
                 continue
-            frame = _toned(frame, self._light[frame.camera].of_whole())
+            frame = _toned(frame, self._whole_tones[frame.camera].next(self._sight[frame.camera].shades))
             if plan.whole is Whole.FULL:
                 whole.append(frame)
             else:
@@ -217,16 +217,14 @@ class Looker:
         frame = shot.decode(scale)
         self._damaged[shot.camera] = 0 if frame is not None else self._damaged[shot.camera] + 1
         if frame is not None:
-            sight = self._sight[shot.camera]
-            sight.look(frame.image_bgr, frame.t_mono_ns)
-            self._light[shot.camera].see(sight.darkest, sight.brightest)
+            self._sight[shot.camera].look(frame.image_bgr, frame.t_mono_ns)
         elif self._attention is not None:
             self._attention.failed(shot.camera)
         return frame
 
     def _look_close(self, frame: CameraFrame, crops: Sequence[Crop]) -> Faces:
-        light = self._light[frame.camera]
-        parts = [_toned(_cut_out(frame, crop), light.of_face(frame, crop.targets[0].box_px)) for crop in crops]
+        shades = self._sight[frame.camera].shades
+        parts = [_toned(_cut_out(frame, crop), of_face(shades, frame, crop.targets[0].box_px)) for crop in crops]
         found = [
             _in_picture(faces, crop, frame.full_size_px)
             for faces, crop in zip(self._closer().detect(parts), crops, strict=True)
@@ -262,8 +260,7 @@ def _toned(frame: CameraFrame, tone: Tone) -> CameraFrame:
 
 def _cut_out(frame: CameraFrame, crop: Crop) -> CameraFrame:
     """Returns the crop as a picture of its own: a view, nothing is copied."""
-    rows, columns = frame.image_bgr.shape[:2]
-    to_x, to_y = columns / frame.full_size_px[0], rows / frame.full_size_px[1]
+    to_x, to_y = frame.scale
     left, right = int(crop.left * to_x), int((crop.left + crop.width) * to_x)
     top, bottom = int(crop.top * to_y), int((crop.top + crop.height) * to_y)
     return replace(

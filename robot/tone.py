@@ -12,6 +12,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from robot.blind import Shades
 from robot.types import PLAIN, U8, CameraFrame, Tone
 
 _DIM = 100
@@ -39,38 +40,35 @@ def put_on(tone: Tone, image_bgr: U8) -> None:
         cv2.GaussianBlur(image_bgr, (3, 3), _SMOOTH_SD_PX, dst=image_bgr)
 
 
-class Light:
-    """Says of one camera in what tone its pictures are to be looked at. Call `see` with each that is decoded, first."""
+class WholeTones:
+    """Says of one camera in what tone its pictures are looked at whole, one after the other."""
 
     def __init__(self) -> None:
-        self._darkest = self._brightest = 255
         self._against = False
 
-    def see(self, darkest: int, brightest: int) -> None:
-        """Takes in the mean grey levels of a picture's darkest and brightest part."""
-        self._darkest, self._brightest = darkest, brightest
-
-    def of_whole(self) -> Tone:
-        """Returns the tone of a look at the whole picture."""
-        if self._brightest < _DIM:
-            return self._dim()
-        self._against = self._darkest <= _DARK and not self._against
+    def next(self, shades: Shades) -> Tone:
+        """Returns the tone of the next look."""
+        if shades.brightest < _DIM:
+            return _dim(shades)
+        self._against = shades.darkest <= _DARK and not self._against
         return Tone(soft=True) if self._against else PLAIN
 
-    def of_face(self, frame: CameraFrame, box_px: tuple[float, float, float, float]) -> Tone:
-        """Returns the tone of a closer look at a face that should be in this box (left, top, width, height; pixels of the full picture)."""
-        if self._brightest < _DIM:
-            return self._dim()
-        return Tone(soft=True) if _grey(frame, box_px) <= _DARK_FACE else PLAIN
 
-    def _dim(self) -> Tone:
-        return Tone(min(_WHITE / max(self._brightest, 1), GAIN_MAX), smooth=True)
+def of_face(shades: Shades, frame: CameraFrame, box_px: tuple[float, float, float, float]) -> Tone:
+    """Returns the tone of a closer look at a face that should be in this box (left, top, width, height; pixels of the full picture)."""
+    if shades.brightest < _DIM:
+        return _dim(shades)
+    return Tone(soft=True) if _grey(frame, box_px) <= _DARK_FACE else PLAIN
+
+
+def _dim(shades: Shades) -> Tone:
+    return Tone(min(_WHITE / max(shades.brightest, 1), GAIN_MAX), smooth=True)
 
 
 def _grey(frame: CameraFrame, box_px: tuple[float, float, float, float]) -> float:
     """Returns the mean grey level of the middle half of the box."""
     rows, columns = frame.image_bgr.shape[:2]
-    to_x, to_y = columns / frame.full_size_px[0], rows / frame.full_size_px[1]
+    to_x, to_y = frame.scale
     left, top, width, height = box_px
     x, y = _middle_half(left * to_x, width * to_x, columns), _middle_half(top * to_y, height * to_y, rows)
     return sum(cv2.mean(frame.image_bgr[y, x])[:3]) / 3

@@ -78,6 +78,12 @@ class CameraFrame:
     """The compressed original, kept for crops at full size and for evidence."""
     tone: Tone = PLAIN
 
+    @property
+    def scale(self) -> tuple[float, float]:
+        """By what a column and a row of the full picture are multiplied to be those of the image."""
+        rows, columns = self.image_bgr.shape[:2]
+        return columns / self.full_size_px[0], rows / self.full_size_px[1]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ThermalFrame:

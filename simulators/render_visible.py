@@ -332,11 +332,7 @@ def _draw_disc(frame: U8, disc: Disc, gain: float) -> None:
         for k in range(4):
             yk = y - r * 0.7 + k * r * 0.45
             cv2.line(
-                frame,
-                (int(x - 0.8 * r), int(yk)),
-                (int(x + 0.8 * r), int(yk)),
-                (40, 92, 226),
-                max(1, int(r / 12)),
+                frame, (int(x - 0.8 * r), int(yk)), (int(x + 0.8 * r), int(yk)), (40, 92, 226), max(1, int(r / 12))
             )
     else:
         _puff(frame, x, y, r, gain)

@@ -64,7 +64,7 @@ def test_a_lamp_is_not_the_light_that_people_stand_in() -> None:
     sight, image = Blindness(), (square() * 0.15).astype(np.uint8)
     image[:60, :100] = 255
     sight.look(image, 10**12)
-    assert 15 <= sight.brightest <= 20 and 10 <= sight.darkest <= 14
+    assert 15 <= sight.shades.brightest <= 20 and 10 <= sight.shades.darkest <= 14
 
 
 def test_it_takes_some_looks_and_one_picture_ends_it() -> None:

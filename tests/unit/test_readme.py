@@ -96,6 +96,12 @@ def test_every_file_of_the_robot_is_on_the_map() -> None:
     assert not {name for name in files if not any(fnmatch(name, pattern) for pattern in named)}
 
 
+def test_every_module_that_says_it_is_pure_is_held_to_it() -> None:
+    held = text("setup.cfg").split("[importlinter:contract:pure-modules]")[1].split("forbidden_modules")[0].split()
+    pure = [path for path in (ROOT / "robot").rglob("*.py") if path.read_text(encoding="utf-8").startswith('"""[P]')]
+    assert pure and not {".".join(path.relative_to(ROOT).with_suffix("").parts) for path in pure} - set(held)
+
+
 def test_every_page_is_reached_from_the_readme() -> None:
     reached, ahead = set[Path](), [ROOT / "README.md"]
     while ahead:
