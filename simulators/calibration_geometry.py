@@ -110,7 +110,8 @@ class Bench:
     def _picture(self, camera: Optic, state: SceneState, now_ns: int) -> CameraFrame:
         renderer = self._visible.get(camera.name)
         if renderer is None:
-            renderer = self._visible[camera.name] = VisibleRenderer(camera, self._seed, self._scene.scenario.light)
+            scenario = self._scene.scenario
+            renderer = self._visible[camera.name] = VisibleRenderer(camera, self._seed, scenario.light, scenario.lens)
         _, jpeg = cv2.imencode(".jpg", renderer.render(state), [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
         image: U8 = np.asarray(cv2.imdecode(jpeg, cv2.IMREAD_COLOR), dtype=np.uint8)
         return CameraFrame(camera.name, next(self._seq), now_ns, image, (camera.width_px, camera.height_px))

@@ -84,7 +84,8 @@ class Station:
         self._position: ReceiverPty | PosePublisher | None = None
         self._server = MjpegServer(host, port, [camera.name for camera in self.rig.cameras])
         self._visible = {
-            camera.name: VisibleRenderer(camera, self.scene.seed, scenario.light) for camera in self.rig.cameras
+            camera.name: VisibleRenderer(camera, self.scene.seed, scenario.light, scenario.lens)
+            for camera in self.rig.cameras
         }
         self._thermal = ThermalRenderer(self.rig, self.scene.seed)
         self._wires = {

@@ -186,7 +186,8 @@ class Devices:
 
     def __init__(self, rig: Rig, scene: Scene) -> None:
         self._rig, self._scene = rig, scene
-        self._visible = {optic.name: VisibleRenderer(optic, scene.seed, scene.scenario.light) for optic in rig.cameras}
+        light, lenses = scene.scenario.light, scene.scenario.lens
+        self._visible = {optic.name: VisibleRenderer(optic, scene.seed, light, lenses) for optic in rig.cameras}
         self._thermal = ThermalRenderer(rig, scene.seed)
         self._seq = itertools.count(1)
         self._poses_told = 0

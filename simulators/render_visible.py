@@ -2,12 +2,14 @@
 
 Fast by design: the empty square is drawn once, with noise, in a few variants; per frame only people are drawn, each face
 with one perspective warp of the fitting copy of its texture into the rectangle it covers. Of a robot that drives the square is cut out of
-a panorama, the whole picture is smeared while it turns, and noise is laid on last; so it is in a scenario with a light of its own.
+a panorama, the whole picture is smeared while it turns, and noise is laid on last; so it is in a scenario with a light of its own, and
+while something is wrong with the lens.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -17,6 +19,7 @@ from simulators import backdrop, figure, panorama, smear
 from simulators.faces import look
 from simulators.faces_visible import SCALE, visible_texture
 from simulators.figure import Disc, Figure, Plane
+from simulators.lens import Lens, LensFile
 from simulators.light import LightFile, dimmed
 from simulators.patrol import Pose
 from simulators.projection import Projector
@@ -44,12 +47,13 @@ class VisibleRenderer:
     What moves is smeared where it matters: calibration targets, everything while the robot turns, and people where the exposure is said.
     """
 
-    def __init__(self, optic: Optic, seed: int, light: LightFile = _PLAIN) -> None:
+    def __init__(self, optic: Optic, seed: int, light: LightFile = _PLAIN, lenses: Sequence[LensFile] = ()) -> None:
         self._projector = Projector(optic)
         self._planes = PlaneDrawer(self._projector)
         self._size = (optic.width_px, optic.height_px)
         self._seed = seed & 0xFFFFFFFF
         self._light = light
+        self._lens = Lens(lenses, optic.name, self._size, light.level)
         noise = self._noise()
         self._brighter = np.clip(noise, 0, 255).astype(np.uint8)
         self._darker = np.clip(-noise, 0, 255).astype(np.uint8)
@@ -61,10 +65,11 @@ class VisibleRenderer:
     def render(self, state: SceneState, noise_s: float | None = None) -> U8:
         """The camera's picture (height × width × 3, BGR) at that moment; the array is the caller's to keep.
 
-        `noise_s` is the moment that decides on the noise, where the scene itself stands still; else the scene's own.
+        `noise_s` is the moment that decides on noise and lens, where the scene itself stands still; else the scene's own.
         """
-        moment = round((state.t_s if noise_s is None else noise_s) * 1e6)
-        noise_last = state.robot is not None or self._light != _PLAIN
+        seen_s = state.t_s if noise_s is None else noise_s
+        moment = round(seen_s * 1e6)
+        noise_last = state.robot is not None or self._light != _PLAIN or not self._lens.clear(seen_s)
         frame = self._around_robot(state.robot) if noise_last else self._still(moment)
         level, front = self._light.level, self._light.level * self._light.front
         drawn: list[Box] = []
@@ -89,6 +94,7 @@ class VisibleRenderer:
             moved_px = smear.turning_px(state.robot.turn_deg_s, focal_px, self._light.shutter_s)
             if abs(moved_px) > smear.LEAST_PX:
                 frame = smear.exposed(frame, moved_px)
+        frame = self._lens.seen(frame, seen_s)
         for box in _quarters(self._size, moment) if noise_last else _columns(drawn):
             self._add_noise(frame, box, moment)
         return frame

@@ -19,6 +19,8 @@ from simulators import settings
 from simulators.faults import KINDS, FaultPlan
 from simulators.held import PropFile
 from simulators.held import problems as prop_problems
+from simulators.lens import ALL_CAMERAS, LensFile
+from simulators.lens import problems as lens_problems
 from simulators.light import LightFile
 from simulators.patrol import PatrolFile, PositionFault
 from simulators.patrol import check as check_patrol
@@ -29,8 +31,8 @@ from simulators.world import Rig
 
 FOLDER = Path(__file__).parent / "scenarios"
 
-THERMAL, ALL_CAMERAS, POSITION = "thermal", "cameras", "position"
-"""Devices of a [[fault]], beside the cameras' own names."""
+THERMAL, POSITION = "thermal", "position"
+"""Devices of a [[fault]], beside the cameras' own names and the one for all of them."""
 
 Share = Annotated[float, Meta(ge=0, le=1)]
 Seconds = Annotated[float, Meta(ge=0)]
@@ -144,6 +146,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thermal_late_s: Annotated[float, Meta(ge=0, le=0.3)] = 0.0
     """A thermal frame shows what was so long before its first byte was sent: the sensor integrates, reads out and filters first."""
     light: LightFile = LightFile()
+    lens: tuple[LensFile, ...] = ()
+    """What is wrong with the cameras' lenses."""
     crowd: CrowdFile = CrowdFile()
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()
@@ -223,7 +227,7 @@ def check(scenario: Scenario, source: str) -> None:
             problems.append(
                 f"hot_object[{index}].until_s: is not after from_s: it would never be there (make it later)"
             )
-    problems += prop_problems(scenario.prop)
+    problems += [*lens_problems(scenario.lens), *prop_problems(scenario.prop)]
     try:
         check_patrol(scenario.patrol)
     except ConfigError as error:
@@ -237,13 +241,18 @@ def check(scenario: Scenario, source: str) -> None:
 
 
 def check_against(scenario: Scenario, rig: Rig) -> None:
-    """Raises ConfigError for faults and targets of devices that the rig does not have: they would happen to nobody, without a word."""
+    """Raises ConfigError for faults, lenses and targets of devices that the rig does not have: they would happen to nobody, without a word."""
     cameras = [optic.name for optic in rig.cameras]
     devices = [THERMAL, POSITION, ALL_CAMERAS, *cameras]
     problems = [
         f"{scenario.name}: fault[{index}].device: the rig has no {table['device']!r} ({did_you_mean(table['device'], devices)})"
         for index, table in enumerate(scenario.fault)
         if table["device"] not in devices
+    ]
+    problems += [
+        f"{scenario.name}: lens[{index}].device: the rig has no camera {lens.device!r} ({did_you_mean(lens.device, [ALL_CAMERAS, *cameras])})"
+        for index, lens in enumerate(scenario.lens)
+        if lens.device not in (ALL_CAMERAS, *cameras)
     ]
     lenses = [rig.thermal.name, *cameras]
     problems += [

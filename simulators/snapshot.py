@@ -47,7 +47,8 @@ def write(
     truth = observe(state, rig) if boxes else []
     folder.mkdir(parents=True, exist_ok=True)
     pictures = {
-        camera.name: VisibleRenderer(camera, scene.seed, scenario.light).render(state) for camera in rig.cameras
+        camera.name: VisibleRenderer(camera, scene.seed, scenario.light, scenario.lens).render(state)
+        for camera in rig.cameras
     }
     for name, picture in pictures.items():
         _draw_camera(picture, name, truth)
