@@ -15,6 +15,7 @@ from robot.detect import decode_scale
 from robot.interfaces import FaceDetector
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M
+from robot.sharpness import Sharpness
 from robot.texts import DETAILS
 from robot.tone import WholeTones, of_face
 from robot.types import F32, F64, CameraFrame, CameraShot, Faces, Tone, Track
@@ -97,6 +98,7 @@ class Looker:
             self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
         self._sight = {name: Blindness() for name in optics}
+        self._sharpness = {name: Sharpness() for name in optics}
         self._whole_tones = {name: WholeTones() for name in optics}
         self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}
@@ -117,6 +119,7 @@ class Looker:
             if plan.crops:
                 seen.append((frame, self._look_close(frame, plan.crops)))
                 continue
+            self._sharpness[frame.camera].look(frame.image_bgr, frame.t_mono_ns)
             frame = _toned(frame, self._whole_tones[frame.camera].next(self._sight[frame.camera].shades))
             if plan.whole is Whole.FULL:
                 whole.append(frame)
@@ -130,7 +133,9 @@ class Looker:
         """Returns why the camera's pictures are of no use, in words; empty while they are (one or two damaged ones are an accident)."""
         if self._damaged[camera] >= DAMAGED_MAX:
             return DETAILS["undecodable"].en
-        return DETAILS["blind"].en if self._sight[camera].blind else ""
+        if self._sight[camera].blind:
+            return DETAILS["blind"].en
+        return DETAILS["blurred"].en if self._sharpness[camera].blurred else ""
 
     def charge(self, cost_ns: int) -> None:
         """Takes in the CPU time that the last looks cost."""

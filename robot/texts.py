@@ -185,6 +185,7 @@ DEVICES: dict[str, Text] = {
 DETAILS: dict[str, Text] = {
     "undecodable": Text("pictures cannot be decoded", "画面无法解码"),
     "blind": Text("pictures show nothing: lens covered, fogged, or no light", "画面无内容：镜头被遮挡、起雾或无光照"),
+    "blurred": Text("pictures are blurred: lens out of focus, wet or greasy", "画面模糊：镜头失焦、有水或有油污"),
     "late": Text("pictures come more than 1 s late", "画面延迟超过 1 秒"),
     "other_sensor": Text("another sensor than was calibrated", "与标定时的传感器不同"),
     "flooded": Text("no temperature in its picture is possible", "画面中的温度均不可能"),

@@ -16,7 +16,7 @@ from robot import calibrated
 from robot.blind import shows_nothing
 from robot.config import Settings
 from robot.credentials import Credentials
-from robot.detect import Detector, FaceSession
+from robot.detect import Detector, FaceSession, decode_scale
 from robot.doctor import streams
 from robot.doctor.checks import Finding, Level
 from robot.doctor.streams import Stream
@@ -24,6 +24,7 @@ from robot.errors import DeviceTimeout, PatrolError
 from robot.interfaces import Camera, Indicator, PlateSensor, PositionSource, PowerSwitch, ThermalSensor
 from robot.optics import Optic
 from robot.registration import FACE_WIDTH_M, locate
+from robot.sharpness import spread_of
 from robot.texts import DETAILS, Text
 from robot.types import U8, CameraShot, PlateReading, ThermalFrame
 from robot.uniformity import Uniformity
@@ -90,7 +91,8 @@ def device_findings(settings: Settings, calibration: Calibration, openers: Opene
         if one.t_mono_ns:
             pictures = _pictures(seen[camera.name].shots)
             blind = bool(pictures) and all(map(shows_nothing, pictures))
-            one = replace(one, grey=[_grey(picture) for picture in pictures], blind=blind)
+            spread = _spread(seen[camera.name].shots, camera.network_px)
+            one = replace(one, grey=[_grey(picture) for picture in pictures], blind=blind, spread=spread)
             findings += [streams.size(one, optic), *streams.pictures(one)]
     if settings.reference.readback:
         findings += streams.plate(seen["plate"].readings, seen["plate"].error)
@@ -213,6 +215,13 @@ def _stream(name: str, declared_hz: float, seen: _Seen, seconds: float) -> Strea
 def _pictures(shots: Sequence[CameraShot]) -> list[U8]:
     """Returns pictures reduced to an eighth; damaged ones are left out."""
     return [frame.image_bgr for shot in shots if (frame := shot.decode(8)) is not None]
+
+
+def _spread(shots: Sequence[CameraShot], network_px: tuple[int, int]) -> float | None:
+    """Returns by how much the sharpest of these spreads a point (share of its width), as large as the robot looks at them; None where too few edges tell."""
+    frames = [shot.decode(decode_scale(shot.full_size_px, network_px)) for shot in shots]
+    spreads = [spread_of(frame.image_bgr) for frame in frames if frame is not None]
+    return min((spread for spread in spreads if spread is not None), default=None)
 
 
 def _grey(image_bgr: U8) -> U8:

@@ -17,6 +17,7 @@ from robot.doctor.checks import Finding, Level, graded, same
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.rules import conditions
+from robot.sharpness import BLURRED_AT
 from robot.stuck import ThermalStuck
 from robot.texts import DETAILS, Text
 from robot.types import (
@@ -58,6 +59,8 @@ class Stream:
     """Some pictures, reduced, grey; cameras only."""
     blind: bool = False
     """All of these show nothing, as the robot sees it."""
+    spread: float | None = None
+    """By how much the sharpest of these spreads a point, share of its width; None where too few edges tell."""
 
 
 def stream(one: Stream) -> list[Finding]:
@@ -126,7 +129,7 @@ def size(one: Stream, optic: OpticCalibration) -> Finding:
 
 
 def pictures(one: Stream) -> list[Finding]:
-    """Returns exposure, and whether the picture changes, of a camera."""
+    """Returns exposure and sharpness of a camera, and whether its picture changes."""
     if not one.grey:
         found = Text("no picture can be decoded", "画面无法解码")
         return [Finding(check="exposure", device=one.name, level=Level.FAIL, found=found)]
@@ -142,13 +145,14 @@ def pictures(one: Stream) -> list[Finding]:
     if one.blind:  # the robot takes such a camera for none
         level, found = Level.FAIL, DETAILS["blind"]
     exposure = Finding(check="exposure", device=one.name, level=level, found=found, value=mean, limit=DARK_LEVEL)
+    found_so_far = [exposure] if one.blind else [exposure, _sharpness(one)]
     if len(one.grey) < 2:
-        return [exposure]
+        return found_so_far
     moved = max(_apart(before, after) for before, after in itertools.pairwise(one.grey))
     # A lens sees noise at least: two pictures that are the same to the last bit come from a buffer, not from light.
     level = Level.OK if moved > 0 else Level.WARN
     return [
-        exposure,
+        *found_so_far,
         Finding(
             check="alive",
             device=one.name,
@@ -157,6 +161,17 @@ def pictures(one: Stream) -> list[Finding]:
             value=moved,
         ),
     ]
+
+
+def _sharpness(one: Stream) -> Finding:
+    if one.spread is None:
+        found = Text("too few edges in the picture to tell", "画面中边缘过少，无法判断")
+        return Finding(check="sharpness", device=one.name, level=Level.SKIP, found=found)
+    blurred = one.spread > BLURRED_AT  # the robot takes such a camera for none
+    share = f"{100 * one.spread:.2f} %"
+    found = DETAILS["blurred"] if blurred else Text(f"spread {share} of the width", f"模糊宽度为画面宽度的 {share}")
+    level = Level.FAIL if blurred else Level.OK
+    return Finding(check="sharpness", device=one.name, level=level, found=found, value=one.spread, limit=BLURRED_AT)
 
 
 def moves(frames: Sequence[ThermalFrame]) -> Finding:

@@ -85,6 +85,12 @@ CHECKS: dict[str, tuple[Text, Text]] = {
         Text("Exposure", "曝光"),
         Text("Clean the lens, add light or shade it from the sun", "清洁镜头，增加照明或遮挡阳光"),
     ),
+    "sharpness": (
+        Text("Sharpness", "清晰度"),
+        Text(
+            "Wipe and dry the lens; focus it where people stand, and fix it", "擦净并擦干镜头；对焦到人员站立处并固定"
+        ),
+    ),
     "alive": (
         Text("Picture changes", "画面更新"),
         Text("Unplug the device, wait ten seconds and plug it in again", "拔下设备，等待十秒后重新插上"),

@@ -73,6 +73,7 @@ def test_devices_that_send_and_show_nothing_are_not_fit(tmp_path: Path) -> None:
         and "lens covered" in found(said, "exposure", "front")["found"]
     )
     assert found(said, "exposure", "left")["level"] == "ok"
+    assert found(said, "sharpness", "left")["level"] == "ok"
 
 
 def robot_with(folder: Path, more: str) -> Robot:

@@ -25,6 +25,7 @@ from robot.doctor.checks import Finding, Level
 from robot.doctor.run import ask_robot, from_health
 from robot.doctor.streams import Stream
 from robot.doctor.texts import CHECKS
+from robot.texts import DETAILS
 from robot.types import PlateReading, ThermalFrame
 from simulators.sub_pages import SubPages
 
@@ -103,11 +104,20 @@ def test_a_frozen_picture_and_a_covered_lens_are_told() -> None:
     good = streams.pictures(stream(grey=[noise, noise + 1]))
     frozen = streams.pictures(stream(grey=[noise, noise, noise]))
     dark = streams.pictures(stream(grey=[noise // 16, noise // 15]))
-    assert levels(good) == {"exposure": Level.OK, "alive": Level.OK}
+    assert levels(good) == {"exposure": Level.OK, "sharpness": Level.SKIP, "alive": Level.OK}
     assert levels(frozen)["alive"] is Level.WARN and levels(dark)["exposure"] is Level.WARN
     assert streams.pictures(stream())[0].level is Level.FAIL
     covered = streams.pictures(stream(grey=[noise // 16, noise // 15], blind=True))
     assert levels(covered)["exposure"] is Level.FAIL, "the robot takes such a camera for none"
+    assert "sharpness" not in levels(covered), "one thing is wrong with it, and told"
+
+
+def test_a_lens_out_of_focus_is_told() -> None:
+    noise = np.random.default_rng(1).integers(90, 150, (90, 160), np.uint8)
+    for spread, level in ((0.0, Level.OK), (0.003, Level.OK), (0.008, Level.FAIL)):
+        found = streams.pictures(stream(grey=[noise, noise + 1], spread=spread))
+        assert levels(found) == {"exposure": Level.OK, "sharpness": level, "alive": Level.OK}
+    assert found[1].found == DETAILS["blurred"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from small_station import CAMERA_PX, S, calibration, camera_shot, damaged_shot, track
@@ -12,6 +13,7 @@ from small_station import CAMERA_PX, S, calibration, camera_shot, damaged_shot, 
 from robot.attention import AttentionRules
 from robot.looking import DAMAGED_MAX, Due, Looker
 from robot.optics import Optic
+from robot.texts import DETAILS
 from robot.types import CameraFrame, CameraShot, Faces, Track
 from robot.warm import Blob, WarmPlace
 
@@ -176,6 +178,22 @@ def test_damaged_pictures_are_passed_over_and_many_in_a_row_make_the_camera_unus
         assert stage.look(tick * TENTH, shot=damaged_shot(tick * TENTH)) == []
     assert stage.looker.trouble("front") and not stage.looker.trouble("rear")
     assert len(stage.look(S)) == 1 and not stage.looker.trouble("front")
+
+
+def test_a_lens_out_of_focus_makes_the_camera_unusable_until_it_is_sharp_again() -> None:
+    chequers = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((80, 80))).astype(np.uint8) * 120 + 60
+    sharp = np.repeat(chequers[..., None], 3, axis=2)
+    blurred = cv2.GaussianBlur(sharp, (0, 0), 8.0)
+    stage = Stage()
+    for tick in range(60):
+        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=sharp))
+        assert not stage.looker.trouble("front")
+    for tick in range(60, 120):
+        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=blurred))
+    assert stage.looker.trouble("front") == DETAILS["blurred"].en and not stage.looker.trouble("rear")
+    for tick in range(120, 160):
+        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=sharp))
+    assert not stage.looker.trouble("front")
 
 
 def test_pictures_for_people_are_those_whose_faces_are_all_known() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import msgspec
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from robot.front import overlapping_cameras
 from robot.health import ALIVE_FLOOR_S, LATE_S, RECOVERY_S, VITAL_SILENCE_S
 from robot.optics import Optic
 from robot.pipeline import Pipeline
+from robot.texts import DETAILS
 from robot.types import Reason, Screening, ThermalFrame, VerdictKind
 
 
@@ -94,6 +96,22 @@ def test_a_camera_that_sees_nothing_is_loud() -> None:
     run.people = lambda t_s: NOBODY
     run.run(RECOVERY_S + 1.0)
     assert run.reasons == ()
+
+
+def test_a_camera_out_of_focus_is_loud() -> None:
+    """Hardly anybody is found in its pictures, and must not look like hardly anybody being there."""
+    run = ready()
+    squares = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((80, 80)))[..., None].repeat(3, axis=2)
+    dull = cv2.GaussianBlur((60 + 120 * squares).astype(np.uint8), (0, 0), 8.0)
+    began_s, said_s = run.now_ns / S, None
+    for _ in range(18 * 8):
+        shots = [camera_shot(run.now_ns, image=dull)] if run.tick % 2 == 0 else []
+        run.step(shots, [thermal_frame(run.now_ns, NOBODY)])
+        run.tick += 1
+        if said_s is None and run.reasons == ("no_camera",):
+            said_s = run.now_ns / S - began_s
+    assert said_s is not None and 3.5 < said_s < 7.0
+    assert run.pipeline.view().health.devices["front"].detail == DETAILS["blurred"].en
 
 
 def test_pictures_whose_times_do_not_rise_disturb_nobody() -> None:
