@@ -26,7 +26,7 @@ from calibration.results import Say
 from calibration.steps import STEPS
 from calibration.texts import Language, say
 from robot import device_texts
-from robot.command import exit_code
+from robot.command import escape_output, exit_code
 from robot.errors import CalibrationError, ConfigError, DeviceError
 
 # OpenCV and the robot are imported by the command that needs them.
@@ -39,6 +39,7 @@ Parsed = TypeVar("Parsed")
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
+    escape_output()
     options = _parser().parse_args(arguments)
     language: Language = getattr(options, "language", "en")
     return exit_code(

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from robot.command import count, exit_code, minutes, natural, port, seconds
+from robot.command import count, escape_output, exit_code, minutes, natural, port, seconds
 from robot.ending import interruptible
 from robot.errors import ConfigError
 
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code."""
+    escape_output()
     options = _parser().parse_args(arguments)
     return exit_code("patrol", lambda: int(options.command(options)))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import contextlib
 import io
+import json
 import os
 import select
 import sys
@@ -60,6 +62,18 @@ def exit_code(
             return BUG
         print(f"{program}: {told(error)}", file=sys.stderr)
         return 1
+
+
+def escape_output() -> None:
+    """From here on standard output shows characters that its encoding does not have as JSON escapes them; it raised an error (`°` in ASCII, a Chinese name in Latin-1)."""
+    codecs.register_error("patrol.escape", _escaped)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="patrol.escape")
+
+
+def _escaped(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeEncodeError)
+    return json.dumps(error.object[error.start : error.end])[1:-1], error.end
 
 
 def _nobody_reads() -> bool:

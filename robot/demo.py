@@ -52,7 +52,8 @@ def run_demo(
     as_json: bool,
 ) -> int:
     """Runs until the scenario's `duration_s` is over or Ctrl-C; returns 0, or 1 when one of the processes failed."""
-    console = Console(stderr=as_json, highlight=False)
+    # What happens is one line each, also where a file or a pipe takes it.
+    console = Console(stderr=as_json, highlight=False, soft_wrap=True)
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="patrol-demo-")))
         folder = folder.resolve()
@@ -122,11 +123,17 @@ class _Demo:
 
     def _spawn(self, command: list[str], name: str) -> subprocess.Popen[str]:
         # Pins are in memory on a laptop; a machine with real ones says so in its environment.
-        environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ)
+        # What they write is read here, whatever a terminal's encoding is.
+        environment = {"GPIOZERO_PIN_FACTORY": "mock"} | dict(os.environ) | {"PYTHONIOENCODING": "utf-8"}
         with (self._folder / f"{name}.log").open("w", encoding="utf-8") as log, self._ending.held():
             # A session of its own: Ctrl-C reaches the demo alone, which ends the others in order.
             process = subprocess.Popen(
-                tied(command), stdout=subprocess.PIPE, stderr=log, text=True, env=environment, start_new_session=True
+                tied(command),
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                env=environment,
+                start_new_session=True,
             )
             self._started.append(process)
         return process

@@ -177,7 +177,11 @@ def watch(url: str, token_file: Path | None, language: str, by: str, once: bool)
 
 
 def _socket_url(url: str) -> str:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"http://{url}")
+        _ = parts.port
+    except ValueError as error:  # a port or an address in brackets that is none
+        raise ConfigError(f"{url}: not an address of a robot: {error} (write http://HOST:8765)") from error
     schemes = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}
     if parts.scheme not in schemes or not parts.netloc:
         raise ConfigError(f"{url}: not an address of a robot (write http://HOST:8765)")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import codecs
 import datetime as dt
 import json
 import signal
@@ -16,7 +17,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 
-from robot.command import exit_code
+from robot.command import escape_output, exit_code
 from robot.errors import ConfigError
 from simulators import bench_commands, rig, settings
 from simulators import scenario as scenarios
@@ -27,11 +28,15 @@ if TYPE_CHECKING:
     from simulators.score import Score
     from simulators.world import Rig
 
+_PROBLEMS_TOLD = 10
+"""Lines of a file that is none; whoever names the wrong file need not read thousands."""
+
 # Rendering and devices are imported where they are used: `list` and `score` need neither cv2's start-up nor ports.
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 done, 1 a device failed, 2 a wrong argument or file."""
+    escape_output()
     options = parser().parse_args(arguments)
     return exit_code("patrol-sim", lambda: _COMMANDS[options.command](options), OSError)
 
@@ -212,7 +217,7 @@ def _rehearse(options: argparse.Namespace) -> int:
 def _events(path: Path) -> list[dict[str, Any]]:
     """Events of a JSON lines file; lines that are no JSON object are named."""
     try:
-        lines = path.read_bytes().splitlines()
+        lines = path.read_bytes().removeprefix(codecs.BOM_UTF8).splitlines()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error} (name a file with one event a line)") from error
     events, problems = [], []
@@ -226,7 +231,8 @@ def _events(path: Path) -> list[dict[str, Any]]:
         except msgspec.DecodeError as error:
             problems.append(f"{path}: line {number} is no event: {error}")
     if problems:
-        raise ConfigError(problems)
+        more = len(problems) - _PROBLEMS_TOLD
+        raise ConfigError(problems[:_PROBLEMS_TOLD] + ([f"{path}: and {more} lines more"] if more > 0 else []))
     return events
 
 

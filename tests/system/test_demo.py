@@ -92,7 +92,8 @@ def test_demo_ends_by_itself_with_its_score(tmp_path: Path) -> None:
     assert code == 0, process.log_text
     found = score(output)
     assert (found["people"], found["alarmed"], found["false_alarms"], found["duplicates"]) == (1, 1, 0, 0)
-    assert "ALARM" in process.log_text
+    (alarm,) = [line for line in process.log_text.splitlines() if "ALARM" in line]
+    assert alarm.endswith("; Simulated station"), "one line each, also in a file"
     kept = {path.name for path in (tmp_path / "kept").iterdir()}
     assert {"events.jsonl", "truth.jsonl", "robot.log", "station.log", "robot.toml"} <= kept
 

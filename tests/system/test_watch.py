@@ -68,8 +68,9 @@ def test_nobody_there_is_said_in_words(capsys: pytest.CaptureFixture[str], monke
     monkeypatch.setattr("robot.watch._ANSWER_S", 0.5)
     assert main(["watch", "http://127.0.0.1:9", "--once"]) == 1
     assert "no answer" in capsys.readouterr().err
-    assert main(["watch", "ftp://robot"]) == 2
-    assert "not an address of a robot" in capsys.readouterr().err
+    for url in ("ftp://robot", "http://robot:99999", "http://[::1"):
+        assert main(["watch", url, "--once"]) == 2
+        assert "not an address of a robot" in capsys.readouterr().err
 
 
 def test_a_robot_that_restarts_is_followed_on_without_gap_or_repeat(

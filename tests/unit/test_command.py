@@ -80,6 +80,16 @@ def test_a_full_disk_under_the_output_is_told(unbuffered: str, length: int) -> N
     assert done.stderr == "patrol: not all of it can be written: No space left on device (make room there)\n"
 
 
+@pytest.mark.parametrize("command", ["robot", "calibration", "simulators"])
+def test_a_terminal_without_the_characters_shows_escapes(command: str) -> None:
+    """As where the locale says ISO-8859-1: a Chinese path, `°` and `×` are no bug."""
+    program = f"import sys; sys.argv = ['it', '--help']; from {command}.__main__ import main\ntry: main()\nexcept SystemExit: print('\u5bb6 \xb0')"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    )
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (0, "\\u5bb6 \\u00b0"), done.stderr
+
+
 @pytest.mark.parametrize(
     ("kind", "good", "bad"),
     [

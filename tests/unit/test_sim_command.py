@@ -49,7 +49,7 @@ def test_score_reads_files_and_prints_one_object(
         {"seq": 2, "type": "alarm.raised", "t_mono_ns": 1_100_000_000, "data": data},
     ]
     path = tmp_path / "events.jsonl"
-    path.write_text("\n".join(json.dumps(event) for event in events))
+    path.write_text("\ufeff" + "\n".join(json.dumps(event) for event in events), encoding="utf-8")  # saved by an editor
     assert main(["score", "--truth", str(truth_path), "--events", str(path), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
     # The fifth wears glasses at 1.9 m: nothing of the face that is left bare is wide enough to be read.
@@ -68,6 +68,9 @@ def test_wrong_files_are_told_with_exit_code_2(
     told = capsys.readouterr().err
     assert "line 2" in told and "line 3" in told
     assert "line 1 is no event of the robot" in told
+    assert main(["score", "--truth", str(truth_path), "--events", str(truth_path)]) == 2
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 11 and told[-1].endswith(" lines more"), "whoever takes one file for the other"
     empty = tmp_path / "empty.jsonl"
     empty.touch()
     assert main(["score", "--truth", str(empty), "--events", str(empty)]) == 2
