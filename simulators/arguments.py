@@ -116,7 +116,9 @@ def _add_rehearse(commands: Commands) -> None:
         "rehearse", help="the robot's pipeline on a scenario in simulated time, and its score"
     )
     _scenario_arguments(rehearse)
-    rehearse.add_argument("--duration", type=within(0.0, 86400.0, "s"), default=60.0, metavar="S", help="seconds of it (%(default)s)")
+    rehearse.add_argument(
+        "--duration", type=within(0.0, 86400.0, "s"), default=60.0, metavar="S", help="seconds of it (%(default)s)"
+    )
     rehearse.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     rehearse.set_defaults(command="rehearse")
 
