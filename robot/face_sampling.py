@@ -96,6 +96,8 @@ class Samples:
     """n × rows of the upper face, from below upwards: the median of the middle of the face in each."""
     upper_c: F32
     """n × rows × columns of the upper face."""
+    spread_c: F64
+    """Standard deviation over the upper face."""
     hot_share: F64
     halves_differ_c: F64
     """Mean difference between the halves of the frame over the upper face; 0 of a frame without."""
@@ -148,6 +150,7 @@ def sample_faces(
         eyes_median_c=_medians(eyes),
         rows_c=_medians(across).reshape(count, -1),
         upper_c=patches,
+        spread_c=flat.std(axis=1, dtype=np.float64),
         hot_share=np.add.reduce(parts[RoiName.UPPER_FACE] < CUT_OUT_C, axis=1) / _POINTS.shape[1],
         halves_differ_c=differ_c,
     )

@@ -111,7 +111,11 @@ def guidance(state: LiveState) -> str:
     """
     if state.screening != "available" and set(state.reasons) != {NO_BASELINE}:
         return "off"
-    near = [one for one in state.people if one.state != "hidden" and math.hypot(*one.position_m[:2]) <= ASKED_WITHIN_M]
+    near = [
+        one
+        for one in state.people
+        if one.state != "hidden" and one.reason != "picture" and math.hypot(*one.position_m[:2]) <= ASKED_WITHIN_M
+    ]
     waiting = [one for one in near if one.verdict is None]
     if waiting:
         nearest = min(waiting, key=lambda one: math.hypot(*one.position_m[:2]))

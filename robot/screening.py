@@ -54,6 +54,8 @@ class Policy:
     window_s: float = 2.0
     """Only readings this recent count: should a track ever slip from one person to the next, the next is still found."""
     regained_s: float = REGAINED_S
+    picture_s: float = 5.0
+    """So long after a face was as even as a screen nothing is believed of it; then its number may have gone to somebody."""
     sure_sd: float = 2.0
     """An estimate is sure when it is this many random uncertainties, plus `sure_c`, from the threshold."""
     sure_c: float = 0.05
@@ -84,6 +86,8 @@ class _Person:
     covered_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
     """When glasses left nothing to be read."""
     reasons: Counter[Reason] = field(default_factory=Counter)
+    picture_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
+    """When it was as warm all over as no living face is."""
     out_of_sight: bool = False
     """Was looked for in the thermal image while no camera saw them. No reason by itself: whoever walks away is still on
     the list for seconds, and what hindered the reading happened before."""
@@ -205,11 +209,16 @@ class Screener:
                 person.reasons[result.reason] += 1
                 if result.reason is Reason.GLASSES:
                     person.covered_ns.append(result.t_mono_ns)
+                elif result.reason is Reason.PICTURE:
+                    person.picture_ns.append(result.t_mono_ns)
                 if person.in_range_ns is None and result.reason not in BEYOND_RANGE:
                     person.in_range_ns = result.t_mono_ns
                 continue
             if person.in_range_ns is None:
                 person.in_range_ns = result.t_mono_ns
+            if self._is_picture(person, result.t_mono_ns):
+                person.reasons[Reason.PICTURE] += 1
+                continue
             if person.first_reading_ns is None:
                 person.first_reading_ns = result.t_mono_ns
             person.readings.append(result)
@@ -257,6 +266,11 @@ class Screener:
             return (person.verdict, person.before) if person else (None, None)
         chosen, behind_glass = self._preferred(person)
         return person.verdict, (fuse(chosen)[0] if chosen and not behind_glass else None)
+
+    def _is_picture(self, person: _Person, now_ns: int) -> bool:
+        """Returns whether what is read is somebody who goes by before a lit picture: it was one several times, a moment ago."""
+        seen_ns = person.picture_ns
+        return len(seen_ns) >= self.policy.readings_min and now_ns - seen_ns[-1] < self.policy.picture_s * 1e9
 
     def _preferred(self, person: _Person) -> tuple[list[Reading], bool]:
         begun_ns = person.readings[0].t_mono_ns if person.readings else 0

@@ -145,6 +145,9 @@ NOT_MEASURED: dict[Reason, Text] = {
     Reason.NO_BASELINE: Text("Too few people to compare with yet", "可比较人数不足"),
     Reason.IMPLAUSIBLE: Text("Reading not plausible", "读数不合理"),
     Reason.COLD_SKIN: Text("Face too cold to tell the body temperature", "面部温度过低，无法推算体温"),
+    Reason.PICTURE: Text(
+        "As warm all over as no living face: a lit picture or screen", "面部温度处处相同：应为灯箱或屏幕画面"
+    ),
     Reason.TOO_BRIEF: Text("Seen too briefly", "出现时间过短"),
     Reason.NO_THERMAL: Text("No thermal image", "无热成像画面"),
 }

@@ -81,6 +81,9 @@ class Plausibility:
     halves_share: float = 0.12
     """Of the excess over the air: where the halves of a frame (robot/halves.py) differ by more on average over a face, it was elsewhere than it was
     taken for in one of them, and reads low: by up to 0.1 °C below it, by 0.15 to 0.35 at twice as much."""
+    flat_share: float = 0.02
+    """Of the excess over the air: where an upper face differs by less (standard deviation, beside the sensor's noise), it is a lit picture of one, a
+    screen, or a hand before the window. Of faces without hair it is 3.4 % and more, of others 10 %."""
     hot_share: float = 0.3
     """Share of the upper face that hot objects may cut out."""
     body_max_c: float = 41.0
@@ -226,6 +229,8 @@ class Thermometer:
         excess_c = upper_c + correction_c - self.conditions.ambient_c
         if excess_c < self._limits.face_over_ambient_c:
             return Reason.OCCLUDED
+        if samples.spread_c[index] < math.hypot(self._limits.flat_share * excess_c, self._temporal_c, self._pattern_c):
+            return Reason.PICTURE
         if samples.halves_differ_c[index] > self._limits.halves_share * excess_c:
             return Reason.MOVING_BLUR
         hot = samples.hot_share[index] > 0

@@ -226,6 +226,7 @@ class Reason(enum.StrEnum):
     NO_BASELINE = "no_baseline"
     IMPLAUSIBLE = "implausible"
     COLD_SKIN = "cold_skin"
+    PICTURE = "picture"
     TOO_BRIEF = "too_brief"
     NO_THERMAL = "no_thermal"
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from simulators.props import PropPose
 from simulators.world import F64, Optic, PersonPose
 
 Bools = NDArray[np.bool_]
@@ -25,12 +26,14 @@ COLLAR_HALF, SHOULDER_HALF, ARMS_HALF = 0.055, 0.128, 0.165
 BODY_DEPTH_HALF = 0.075
 
 
-def visible_share(optic: Optic, poses: tuple[PersonPose, ...], faces_m: F64, which: list[int]) -> F64:
-    """Returns, for each face of `which`, the share of its points that no other head or body hides from the lens.
+def visible_share(
+    optic: Optic, poses: tuple[PersonPose, ...], planes: tuple[PropPose, ...], faces_m: F64, which: list[int]
+) -> F64:
+    """Returns, for each face of `which`, the share of its points that no other head or body, and no target or picture, hides from the lens.
 
     `faces_m` is people × points × 3 in the robot frame.
     """
-    if len(poses) < 2 or not which:
+    if not which or (len(poses) < 2 and not planes):
         return np.ones(len(which))
     eyes = np.stack([pose.eyes_m for pose in poses])
     heads = eyes - np.stack([pose.facing for pose in poses]) * HEAD_BEHIND_EYES_M - optic.position_m
@@ -41,8 +44,24 @@ def visible_share(optic: Optic, poses: tuple[PersonPose, ...], faces_m: F64, whi
     for half, top in _bodies(poses, eyes, heads):
         hidden |= (across < half) & (height < top)
     hidden[np.arange(len(which)), :, which] = False
-    share: F64 = 1.0 - hidden.any(axis=2).mean(axis=1)
+    behind = hidden.any(axis=2)
+    for plane in planes:
+        behind |= _behind_plane(rays, plane, optic.position_m)
+    share: F64 = 1.0 - behind.mean(axis=1)
     return share
+
+
+def _behind_plane(rays: F64, plane: PropPose, lens_m: F64) -> Bools:
+    """faces × points: does the line from the lens to the point pass through that rectangle on its way?"""
+    right, down, inwards = plane.rotation.T
+    to_plane = plane.center_m - lens_m
+    with np.errstate(divide="ignore", invalid="ignore"):
+        along = (to_plane @ inwards) / (rays @ inwards)
+        met = rays * along[..., None] - to_plane
+    width_m, height_m = plane.surface.size_m
+    inside = (np.abs(met @ right) < width_m / 2) & (np.abs(met @ down) < height_m / 2)
+    passes: Bools = (along > 0) & (along < 1) & inside
+    return passes
 
 
 def _behind_heads(rays: F64, heads: F64) -> Bools:

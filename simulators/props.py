@@ -102,7 +102,7 @@ class CharucoSurface:
         return self._picture
 
     def thermal(self, t_s: float, ambient_c: float) -> ThermalPattern:
-        return _even(ambient_c + self._above_c, PAPER_EMISSIVITY)
+        return even(ambient_c + self._above_c, PAPER_EMISSIVITY)
 
 
 class TagSurface:
@@ -164,9 +164,9 @@ class FlatSurface:
 
     def thermal(self, t_s: float, ambient_c: float) -> ThermalPattern:
         if self._profile is None:
-            return _even(ambient_c, HOUSING_EMISSIVITY)
+            return even(ambient_c, HOUSING_EMISSIVITY)
         times, temps_c = zip(*self._profile, strict=True)
-        return _even(float(np.interp(t_s, times, temps_c)), HOUSING_EMISSIVITY)
+        return even(float(np.interp(t_s, times, temps_c)), HOUSING_EMISSIVITY)
 
 
 class BlackbodySurface:
@@ -238,7 +238,8 @@ def _printed(grey: NDArray[np.uint8] | NDArray[np.generic], mirrored: bool) -> U
     return np.asarray(cv2.cvtColor(level, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
 
 
-def _even(temp_c: float, emissivity: float) -> ThermalPattern:
+def even(temp_c: float, emissivity: float) -> ThermalPattern:
+    """Returns the pattern of a surface that is the same all over."""
     return ThermalPattern(np.full((8, 8), temp_c, np.float32), np.full((8, 8), emissivity, np.float32))
 
 

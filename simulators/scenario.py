@@ -24,6 +24,7 @@ from simulators.lens import problems as lens_problems
 from simulators.light import LightFile
 from simulators.patrol import PatrolFile, PositionFault
 from simulators.patrol import check as check_patrol
+from simulators.pictures import PictureFile
 from simulators.rig import DEFAULT_RIG
 from simulators.rig import FOLDER as RIG_FOLDER
 from simulators.settings import is_path
@@ -152,6 +153,8 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     physiology: PhysiologyFile = PhysiologyFile()
     person: tuple[PersonFile, ...] = ()
     hot_object: tuple[HotObjectFile, ...] = ()
+    picture: tuple[PictureFile, ...] = ()
+    """Faces that are nobody's."""
     prop: tuple[PropFile, ...] = ()
     """Calibration targets held in front of the robot."""
     patrol: PatrolFile = PatrolFile()
@@ -227,6 +230,11 @@ def check(scenario: Scenario, source: str) -> None:
             problems.append(
                 f"hot_object[{index}].until_s: is not after from_s: it would never be there (make it later)"
             )
+    for index, picture in enumerate(scenario.picture):
+        if picture.from_s >= picture.until_s:
+            problems.append(f"picture[{index}].until_s: is not after from_s: it would never be there (make it later)")
+        if not picture.face_seeds:
+            problems.append(f"picture[{index}].face_seeds: names no face (give one number or more)")
     problems += [*lens_problems(scenario.lens), *prop_problems(scenario.prop)]
     try:
         check_patrol(scenario.patrol)

@@ -16,6 +16,7 @@ import numpy as np
 from simulators.held import Held
 from simulators.patrol import Pose, pose_at
 from simulators.people import Plan, explicit_person, plans
+from simulators.pictures import Picture
 from simulators.rig import load_rig
 from simulators.scenario import HotObjectFile, PersonFile, Scenario, check_against
 from simulators.walking import COLUMNS, EYES_BEFORE_HEAD_M, STEP_S, Track, Walk
@@ -64,6 +65,7 @@ class Scene:
             _Placed(explicit_person(file, index, scenario.ambient_c), file)
             for index, file in enumerate(scenario.person, start=1)
         ]
+        self._pictures = [Picture(file, index) for index, file in enumerate(scenario.picture)]
         drives = self.robot_at if scenario.patrol.drives else None
         self._walk = Walk(scenario.crowd, plans(scenario, self.seed) if comers is None else comers, drives)
 
@@ -91,6 +93,8 @@ class Scene:
         if robot is not None:
             poses = [_seen_from(robot, pose) for pose in poses]
             objects = [_thing_seen_from(robot, item) for item in objects]
+        planes = [shown for held in self.held if (shown := held.at(t_s, again)) is not None]
+        planes += [shown for picture in self._pictures if (shown := picture.at(t_s, robot)) is not None]
         present = {pose.person.person_id for pose in poses}
         return SceneState(
             t_s=t_s,
@@ -98,7 +102,7 @@ class Scene:
             ambient_c=self.scenario.ambient_c,
             humidity=self.scenario.humidity,
             hot_objects=tuple(item for item in objects if item.carried_by is None or item.carried_by in present),
-            props=tuple(shown for held in self.held if (shown := held.at(t_s, again)) is not None),
+            props=tuple(planes),
             robot=robot,
             reflected_c=self.scenario.reflected_c,
         )

@@ -128,8 +128,8 @@ def observe(state: SceneState, rig: Rig, t0_mono_ns: int = 0) -> list[Sample]:
     faces_m = np.stack([_face_points_m(pose) for pose in state.poses])
     eyes_m = np.stack([pose.eyes_m for pose in state.poses])
     facing = np.stack([pose.facing for pose in state.poses])
-    views = [_CameraViews(camera, state.poses, faces_m, eyes_m, facing) for camera in rig.cameras]
-    thermal = _ThermalViews(rig, state.poses, faces_m, eyes_m, facing)
+    views = [_CameraViews(camera, state, faces_m, eyes_m, facing) for camera in rig.cameras]
+    thermal = _ThermalViews(rig, state, faces_m, eyes_m, facing)
     samples = []
     for index, pose in enumerate(state.poses):
         cameras = {
@@ -176,12 +176,12 @@ def _yaw_deg(optic: Optic, eyes_m: F64, facing: F64) -> F64:
 class _CameraViews:
     """All faces in one camera."""
 
-    def __init__(self, optic: Optic, poses: tuple[PersonPose, ...], faces_m: F64, eyes_m: F64, facing: F64) -> None:
+    def __init__(self, optic: Optic, state: SceneState, faces_m: F64, eyes_m: F64, facing: F64) -> None:
         self._pixels, _ = project(optic, faces_m)
         self._inside = in_picture(optic, self._pixels)
         self._yaw_deg = _yaw_deg(optic, eyes_m, facing)
         which = [int(index) for index in np.flatnonzero(self._inside.any(axis=1))]
-        self._visible = dict(zip(which, visible_share(optic, poses, faces_m, which), strict=True))
+        self._visible = dict(zip(which, visible_share(optic, state.poses, state.props, faces_m, which), strict=True))
 
     def view(self, index: int) -> CameraView | None:
         if index not in self._visible:
@@ -211,19 +211,19 @@ def _gate_px(rig: Rig, person: Person) -> float:
 class _ThermalViews:
     """All faces in the thermal sensor."""
 
-    def __init__(self, rig: Rig, poses: tuple[PersonPose, ...], faces_m: F64, eyes_m: F64, facing: F64) -> None:
+    def __init__(self, rig: Rig, state: SceneState, faces_m: F64, eyes_m: F64, facing: F64) -> None:
         optic = rig.thermal
         self._rig = rig
-        self._gate_px = [_gate_px(rig, pose.person) for pose in poses]
+        self._gate_px = [_gate_px(rig, pose.person) for pose in state.poses]
         self._pixels, _ = project(optic, faces_m)
         self._eyes_px, depth = project(optic, eyes_m)
-        widths = np.array([pose.person.face_width_m for pose in poses])
+        widths = np.array([pose.person.face_width_m for pose in state.poses])
         self._face_px = np.where(depth > 0, optic.matrix[0, 0] * widths / np.maximum(depth, 0.05), 0.0)
         self._whole = np.all(in_picture(optic, self._pixels, MARGIN_PX), axis=1)
         self._distance_m = np.linalg.norm(eyes_m - optic.position_m, axis=1)
         self._yaw_deg = _yaw_deg(optic, eyes_m, facing)
         which = [int(index) for index in np.flatnonzero(in_picture(optic, self._pixels).any(axis=1))]
-        self._visible = dict(zip(which, visible_share(optic, poses, faces_m, which), strict=True))
+        self._visible = dict(zip(which, visible_share(optic, state.poses, state.props, faces_m, which), strict=True))
 
     def sample(
         self, index: int, pose: PersonPose, t_s: float, t0_mono_ns: int, cameras: dict[str, CameraView]

@@ -80,7 +80,7 @@ class SceneState:
     humidity: float
     hot_objects: tuple[HotObject, ...]
     props: tuple[PropPose, ...] = ()
-    """Calibration targets held in front of the robot."""
+    """Calibration targets held in front of the robot, and pictures."""
     robot: Pose | None = None
     """Where a robot that drives is on the map; None: it stands at the origin, and all is around it."""
     reflected_c: float | None = None

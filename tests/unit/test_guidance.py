@@ -35,6 +35,8 @@ def word(*people: LivePerson) -> str:
         ((person(1.0, state="done", verdict="normal"),), "thanks"),
         ((person(9.0, Reason.TOO_FAR),), "welcome"),
         ((person(1.0, state="hidden"),), "welcome"),
+        ((person(1.0, Reason.PICTURE),), "welcome"),
+        ((person(1.0, Reason.PICTURE), person(3.0, Reason.TOO_FAR)), "closer"),
     ],
 )
 def test_what_is_said(people: tuple[LivePerson, ...], expected: str) -> None:

@@ -144,6 +144,9 @@ def test_faults_out_of_range_are_refused(line: str, found: str) -> None:
             "hot_object[0].position_m[0]",
         ),
         ("[patrol]\npath_m = [[0, 0], [1e300, 0]]", "patrol.path_m[1][0]"),
+        ("[[picture]]\nposition_m = [1e9, 0, 0]", "picture[0].position_m[0]"),
+        ("[[picture]]\nposition_m = [1, 0, 1]\nfrom_s = 5\nuntil_s = 4", "picture[0].until_s"),
+        ("[[picture]]\nposition_m = [1, 0, 1]\nface_seeds = []", "picture[0].face_seeds"),
         ("[patrol]\norigin_deg = [95.0, 0.0]", "patrol.origin_deg[0]"),
     ],
 )

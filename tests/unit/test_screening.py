@@ -159,6 +159,27 @@ def test_fever_seen_through_glasses_is_fever() -> None:
     assert [verdict.kind for verdict in gate.measure(1, 38.0, 3)] == [VerdictKind.ELEVATED]
 
 
+def test_who_goes_by_before_a_lit_picture_is_not_read_as_the_picture() -> None:
+    gate = Gate()
+    gate.miss(1, Reason.PICTURE, POLICY.readings_min)
+    assert gate.measure(1, 38.6, 20) == []
+    gate.miss(1, Reason.PICTURE)
+    assert gate.measure(1, 36.5, 20) == []
+    (verdict,) = gate.leave()
+    assert (verdict.kind, verdict.reason, verdict.readings) == (VerdictKind.NOT_MEASURED, Reason.PICTURE, 0)
+    assert verdict.in_range_ns is not None
+    assert gate.screener.coverage.not_measured == {"picture": 1}
+
+
+def test_a_number_that_goes_from_a_picture_to_somebody_is_judged_after_a_while() -> None:
+    gate = Gate()
+    gate.miss(1, Reason.PICTURE, 30)
+    gate.now_ns += round(POLICY.picture_s * S)
+    assert [verdict.kind for verdict in gate.measure(1, 38.6, 3)] == [VerdictKind.ELEVATED]
+    gate.miss(2, Reason.PICTURE, POLICY.readings_min - 1)
+    assert [verdict.kind for verdict in gate.measure(2, 38.6, 3)] == [VerdictKind.ELEVATED], "chance, not a picture"
+
+
 def test_who_leaves_undecided_is_judged_by_what_there_is() -> None:
     gate = Gate()
     near_c = POLICY.threshold_c + POLICY.sure_c / 2

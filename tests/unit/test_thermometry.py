@@ -90,7 +90,7 @@ def test_size_of_source_and_site_come_from_the_calibration() -> None:
         found = reading(image, roi, quiet)
         contrast_c = found.skin_c - CONDITIONS.ambient_c
         assert found.size_of_source_correction_c == pytest.approx(contrast_c * (1 - share), abs=1e-6)
-    assert reason(painted(roi_at()), roi_at(face_px=5.0), quiet) is Reason.TOO_FEW_PIXELS
+    assert reason(painted(roi_at(face_px=12.0), canthi_c=37.0), roi_at(face_px=5.0), quiet) is Reason.TOO_FEW_PIXELS
     warm = Thermometer(calibration(), replace(CONDITIONS, ambient_c=27.0))
     roi = roi_at()
     assert reading(painted(roi), roi).site_offset_c == pytest.approx(0.9)
@@ -293,7 +293,7 @@ def test_a_plate_as_bright_as_skin_cancels_what_the_surroundings_do() -> None:
 
 def test_too_few_pixels_is_told_from_too_far() -> None:
     roi = roi_at(face_px=6.0)
-    assert reason(painted(roi_at(face_px=12.0)), roi) is Reason.TOO_FEW_PIXELS
+    assert reason(painted(roi_at(face_px=8.0)), roi) is Reason.TOO_FEW_PIXELS
     poor = {name: [(5.0, 0.6, 0.1), (60.0, 1.0, 0.01)] for name in SOURCE}
     thermometer = Thermometer(calibration(source=poor), CONDITIONS)
-    assert reason(painted(roi_at(face_px=12.0)), roi, thermometer) is Reason.TOO_FEW_PIXELS
+    assert reason(painted(roi_at(face_px=8.0)), roi, thermometer) is Reason.TOO_FEW_PIXELS

@@ -34,6 +34,28 @@ from robot.types import F32, NotMeasured, Reading, Reason, RoiName, ThermalFrame
 
 LOST = ReferenceState(False, 0.0, 0.5, "reference_lost")
 
+# What is no face.
+
+
+@pytest.mark.parametrize("face_px", [10.0, 22.0, 45.0])
+@pytest.mark.parametrize("warm_c", [27.0, 34.0, 36.3, 40.0])
+def test_a_lit_picture_of_a_face_is_no_face(warm_c: float, face_px: float) -> None:
+    roi = roi_at(face_px=face_px)
+    rng = np.random.default_rng(3)
+    image = (23.0 + rng.normal(0.0, 0.15, (120, 160))).astype(np.float32)
+    image[10:110, 30:130] += np.float32(warm_c - 23.0)
+    assert reason(image, roi) is Reason.PICTURE
+
+
+@given(skin_c=st.floats(33.0, 38.0), face_px=st.floats(10.0, 40.0), seed=st.integers(0, 99), up_c=st.floats(0.0, 0.4))
+def test_no_face_is_as_even_as_a_picture(skin_c: float, face_px: float, seed: int, up_c: float) -> None:
+    """Even one that is painted as even as this: skin of one temperature, canthi, and cold hair."""
+    roi = roi_at(face_px=face_px)
+    image = painted(roi, skin_c, skin_c + up_c)
+    image += np.random.default_rng(seed).normal(0.0, 0.15, image.shape).astype(np.float32)
+    assert not isinstance(result := read(image, roi), NotMeasured) or result.reason is not Reason.PICTURE
+
+
 # What must not raise a reading.
 
 

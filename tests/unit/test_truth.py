@@ -140,6 +140,22 @@ def test_file_reads_back_and_introduces_everyone_once(tmp_path: Path) -> None:
     assert [line for line in lines if isinstance(line, Sample)] == observe(at, RIG, 77) * 2
 
 
+@pytest.mark.parametrize(("x_m", "visible"), [(1.0, 0.0), (2.2, 1.0)])
+def test_a_picture_hides_who_is_behind_it_and_nobody_before_it(x_m: float, visible: float) -> None:
+    people = "[[person]]\npath = [[0.0, 1.6, 0.0], [10.0, 1.6, 0.0]]\n"
+    picture = f"[[picture]]\nposition_m = [{x_m}, 0.0, 1.4]\nsize_m = [1.0, 1.4]\n"
+    (sample,) = observe(Scene(parse_scenario(f'description = "p"\n{people}{picture}')).at(1.0), RIG)
+    assert (sample.visible, sample.cameras["front"].visible) == (visible, visible)
+    assert sample.measurable is (visible == 1.0)
+
+
+def test_a_picture_beside_somebody_hides_half_of_them() -> None:
+    text = 'description = "p"\n[[person]]\npath = [[0.0, 1.6, 0.0], [10.0, 1.6, 0.0]]\n'
+    text += "[[picture]]\nposition_m = [1.5, 0.5, 1.6]\nsize_m = [1.0, 1.0]\nfacing_deg = 180.0\n"
+    (sample,) = observe(Scene(parse_scenario(text)).at(1.0), RIG)
+    assert 0.3 < sample.visible < 0.7 and not sample.measurable
+
+
 def test_cut_off_last_line_is_left_out_and_garbage_is_named(tmp_path: Path) -> None:
     at = state("1.5, 0.0")
     buffer = io.BytesIO()
