@@ -254,7 +254,7 @@ def thermal_frame(
             continue
         face_px = lens.focal_px * 0.15 / depth
         far = np.hypot(columns - pixel[0], rows - pixel[1])
-        image[far < 0.65 * face_px] = skin_c - 0.5
+        image[far < 0.55 * face_px] = skin_c - 0.5
         image[far < 0.22 * face_px] = skin_c
     if plate_c is not None:
         left, top, width, height = PLATE_PX

@@ -199,6 +199,7 @@ def test_every_reason_a_person_can_do_something_about_says_what() -> None:
         Reason.CALIBRATION_EXPIRED,
         Reason.NO_THERMAL,
         Reason.NO_BASELINE,
+        Reason.PICTURE,
     }
     assert set(HELP) == set(Reason) - helpless
     assert all(text.en and text.zh for text in HELP.values())
