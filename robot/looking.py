@@ -98,7 +98,7 @@ class Looker:
             self._attention = Attention(traits, rules)
         self._damaged: Counter[str] = Counter()
         self._sight = {name: Blindness() for name in optics}
-        self._sharpness = {name: Sharpness() for name in optics}
+        self._sharpness = {name: Sharpness(turn, len(optics)) for turn, name in enumerate(optics)}
         self._whole_tones = {name: WholeTones() for name in optics}
         self._tried_ns: dict[tuple[bool, int], int] = {}
         self.pictures: dict[str, tuple[CameraFrame, Faces]] = {}

@@ -39,18 +39,23 @@ _SLOPE2_LEAST = 0.16
 
 
 class Sharpness:
-    """Looks at every picture of one camera that has been decoded whole; `blurred` says whether the latest ones were."""
+    """Looks at every picture of one camera that has been decoded whole; `blurred` says whether the latest ones were.
 
-    def __init__(self) -> None:
-        self._due_ns = 0
+    `turn` of `turns`: cameras whose pictures come together are looked at one after the other, so that no tick pays for all.
+    """
+
+    def __init__(self, turn: int = 0, turns: int = 1) -> None:
+        self._phase_ns = turn * _EVERY_NS // turns
+        self._round = -1
         self._spreads: deque[float] = deque(maxlen=_LOOKS)
         self.blurred = False
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
-        if t_mono_ns < self._due_ns:
+        this_round = (t_mono_ns - self._phase_ns) // _EVERY_NS
+        if this_round <= self._round:
             return
-        self._due_ns = t_mono_ns + _EVERY_NS
+        self._round = this_round
         spread = spread_of(image_bgr)
         if spread is None:  # an empty wall, the night: as it was
             return

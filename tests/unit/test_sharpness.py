@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import cache
 
 import cv2
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from robot import sharpness
 from robot.sharpness import BLURRED_AT, Sharpness, spread_of
 from robot.types import U8
 
@@ -124,6 +126,17 @@ def test_it_takes_five_looks_and_three_sharp_ones_end_it() -> None:
         assert one.blurred
         one.look(SHARP, t_s * S)
     assert not one.blurred
+
+
+def test_cameras_take_turns_whose_pictures_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[tuple[int, int]] = []
+    monkeypatch.setattr(sharpness, "spread_of", lambda image: looks.append((tick, int(image[0, 0, 0]))))
+    cameras = [Sharpness(turn, 5) for turn in range(5)]
+    for tick in range(100):
+        for number, camera in enumerate(cameras):
+            camera.look(np.full((9, 16, 3), number, np.uint8), 10**12 + tick * S // 10)
+    assert len(looks) == 54, "ten seconds of five cameras, and who had begun already"
+    assert max(Counter(tick for tick, _ in looks[5:]).values()) == 1 and len(set(looks)) == len(looks)
 
 
 def test_a_robot_that_jolts_for_three_seconds_has_no_wet_lens() -> None:
