@@ -135,6 +135,10 @@ class Looker:
             return DETAILS["undecodable"].en
         if self._sight[camera].blind:
             return DETAILS["blind"].en
+        return DETAILS["blurred"].en if self._sharpness[camera].lost else ""
+
+    def blemish(self, camera: str) -> str:
+        """Returns what is wrong with pictures that are of use all the same, in words; empty where nothing is."""
         return DETAILS["blurred"].en if self._sharpness[camera].blurred else ""
 
     def charge(self, cost_ns: int) -> None:

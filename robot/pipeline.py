@@ -217,7 +217,7 @@ class Pipeline:
         )
         for shot in shots:
             trouble = self._looker.trouble(shot.camera)
-            self._health.set_valid(shot.camera, not trouble, trouble)
+            self._health.set_valid(shot.camera, not trouble, trouble or self._looker.blemish(shot.camera))
         if not located:  # nothing deserved a look: nothing is known that was not known before
             return
         self._tracks = self._tracker.update(now_ns, located)
@@ -400,6 +400,7 @@ class Pipeline:
             "nobody_read": self._screener.reads_nobody,
             "no_faces": self._warm.shows_no_faces,
             "view_narrowed": self._front.narrowed(self._report),
+            "lens_blurred": any(map(self._looker.blemish, self._front.cameras)),
         }
         # Under policy `cohort` people are compared with one another: without a plate the sensor's own error is no matter.
         judged = self._settings.screening.policy != "cohort" or reference.valid

@@ -14,11 +14,11 @@ import numpy as np
 
 from robot.types import F32, U8
 
-BLURRED_AT = 0.0035
-"""Edges spread by more than this share of the picture's width (4.5 of 1280 pixels, standard deviation) are blurred. The measure takes edges for
-sharper than they are: it says so from some 8 pixels on, and people are missed from 11 on (docs/decisions/0117)."""
+BLURRED_AT, LOST_AT = 0.0035, 0.0059
+"""Edges spread by more than this share of the picture's width (4.5 and 7.5 of 1280 pixels, standard deviation) are blurred, and so much that people
+are not found. The measure takes edges for sharper than they are: a lens that spreads by 8 pixels is blurred, one by 12 is lost (docs/decisions/0117)."""
 _SHARP_SHARE = 0.8
-"""A camera that is blurred must fall below this share of the limit to count as sharp."""
+"""A camera that is blurred must fall below this share of the limit to count as better."""
 _LOOKS, _SHARP_LOOKS = 5, 3
 """So many looks in a row decide, one each second: a robot that turns smears its pictures for a moment."""
 _EVERY_NS = 1_000_000_000
@@ -39,7 +39,7 @@ _SLOPE2_LEAST = 0.16
 
 
 class Sharpness:
-    """Looks at every picture of one camera that has been decoded whole; `blurred` says whether the latest ones were.
+    """Looks at every picture of one camera that has been decoded whole; `blurred` and `lost` say whether the latest ones were.
 
     `turn` of `turns`: cameras whose pictures come together are looked at one after the other, so that no tick pays for all.
     """
@@ -48,7 +48,7 @@ class Sharpness:
         self._phase_ns = turn * _EVERY_NS // turns
         self._round = -1
         self._spreads: deque[float] = deque(maxlen=_LOOKS)
-        self.blurred = False
+        self.blurred = self.lost = False
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
@@ -60,10 +60,14 @@ class Sharpness:
         if spread is None:  # an empty wall, the night: as it was
             return
         self._spreads.append(spread)
-        if self.blurred:
-            self.blurred = max(list(self._spreads)[-_SHARP_LOOKS:]) >= _SHARP_SHARE * BLURRED_AT
-        else:
-            self.blurred = len(self._spreads) == _LOOKS and min(self._spreads) > BLURRED_AT
+        self.blurred = self._over(BLURRED_AT, self.blurred)
+        self.lost = self._over(LOST_AT, self.lost)
+
+    def _over(self, limit: float, was: bool) -> bool:
+        """Returns whether the latest looks are over the limit, or `was` so and they are not under it yet."""
+        if was:
+            return max(list(self._spreads)[-_SHARP_LOOKS:]) >= _SHARP_SHARE * limit
+        return len(self._spreads) == _LOOKS and min(self._spreads) > limit
 
 
 def spread_of(image_bgr: U8) -> float | None:

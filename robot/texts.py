@@ -58,6 +58,10 @@ WARNINGS: dict[str, Text] = {
         "A FRONT CAMERA IS LOST: people in its part of the thermal view are not measured",
         "一台前方摄像头失效：其视野内的人员未能测温",
     ),
+    "lens_blurred": Text(
+        "A FRONT CAMERA IS BLURRED: people are missed or found late; wipe and dry its lens, or focus it",
+        "一台前方摄像头画面模糊：人员可能漏检或发现过晚；请擦净、擦干镜头或重新对焦",
+    ),
     "nobody_read": Text(
         "NOBODY IN RANGE COULD BE MEASURED LATELY: look at the thermal sensor's window and the front camera",
         "最近进入测温范围的人员均未能测温：请检查热像仪窗口与前方摄像头",

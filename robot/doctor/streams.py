@@ -17,7 +17,7 @@ from robot.doctor.checks import Finding, Level, graded, same
 from robot.health import RATE_SHARE
 from robot.reference import ReferenceRules, ReferenceTracker
 from robot.rules import conditions
-from robot.sharpness import BLURRED_AT
+from robot.sharpness import BLURRED_AT, LOST_AT
 from robot.stuck import ThermalStuck
 from robot.texts import DETAILS, Text
 from robot.types import (
@@ -167,10 +167,11 @@ def _sharpness(one: Stream) -> Finding:
     if one.spread is None:
         found = Text("too few edges in the picture to tell", "画面中边缘过少，无法判断")
         return Finding(check="sharpness", device=one.name, level=Level.SKIP, found=found)
-    blurred = one.spread > BLURRED_AT  # the robot takes such a camera for none
     share = f"{100 * one.spread:.2f} %"
-    found = DETAILS["blurred"] if blurred else Text(f"spread {share} of the width", f"模糊宽度为画面宽度的 {share}")
-    level = Level.FAIL if blurred else Level.OK
+    found = Text(f"spread {share} of the width", f"模糊宽度为画面宽度的 {share}")
+    if one.spread > BLURRED_AT:
+        found = DETAILS["blurred"]
+    level = graded(one.spread, BLURRED_AT, LOST_AT)
     return Finding(check="sharpness", device=one.name, level=level, found=found, value=one.spread, limit=BLURRED_AT)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -180,20 +181,16 @@ def test_damaged_pictures_are_passed_over_and_many_in_a_row_make_the_camera_unus
     assert len(stage.look(S)) == 1 and not stage.looker.trouble("front")
 
 
-def test_a_lens_out_of_focus_makes_the_camera_unusable_until_it_is_sharp_again() -> None:
-    chequers = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((80, 80))).astype(np.uint8) * 120 + 60
-    sharp = np.repeat(chequers[..., None], 3, axis=2)
-    blurred = cv2.GaussianBlur(sharp, (0, 0), 8.0)
-    stage = Stage()
-    for tick in range(60):
-        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=sharp))
-        assert not stage.looker.trouble("front")
-    for tick in range(60, 120):
-        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=blurred))
-    assert stage.looker.trouble("front") == DETAILS["blurred"].en and not stage.looker.trouble("rear")
-    for tick in range(120, 160):
-        stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=sharp))
-    assert not stage.looker.trouble("front")
+def test_a_lens_out_of_focus_is_told_and_makes_the_camera_unusable_if_much_until_it_is_sharp_again() -> None:
+    chequers = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((80, 80)))[..., None].repeat(3, axis=2)
+    sharp = (60 + 120 * chequers).astype(np.uint8)
+    words, stage, ticks = DETAILS["blurred"].en, Stage(), itertools.count()
+    for blur_px, told in ((0.0, ("", "")), (8.0, (words, words)), (3.0, ("", words)), (0.0, ("", ""))):
+        image = cv2.GaussianBlur(sharp, (0, 0), blur_px) if blur_px else sharp
+        for tick in itertools.islice(ticks, 70):
+            stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=image))
+        assert (stage.looker.trouble("front"), stage.looker.blemish("front")) == told
+        assert not stage.looker.blemish("rear")
 
 
 def test_pictures_for_people_are_those_whose_faces_are_all_known() -> None:

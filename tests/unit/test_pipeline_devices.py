@@ -98,20 +98,35 @@ def test_a_camera_that_sees_nothing_is_loud() -> None:
     assert run.reasons == ()
 
 
-def test_a_camera_out_of_focus_is_loud() -> None:
-    """Hardly anybody is found in its pictures, and must not look like hardly anybody being there."""
-    run = ready()
+def out_of_focus(run: Run, blur_px: float, seconds: float) -> float | None:
+    """The front camera shows squares through such a lens; returns after how many seconds something was said of it."""
     squares = np.kron(np.indices((6, 8)).sum(axis=0) % 2, np.ones((80, 80)))[..., None].repeat(3, axis=2)
-    dull = cv2.GaussianBlur((60 + 120 * squares).astype(np.uint8), (0, 0), 8.0)
+    dull = cv2.GaussianBlur((60 + 120 * squares).astype(np.uint8), (0, 0), blur_px)
     began_s, said_s = run.now_ns / S, None
-    for _ in range(18 * 8):
+    for _ in range(round(18 * seconds)):
         shots = [camera_shot(run.now_ns, image=dull)] if run.tick % 2 == 0 else []
         run.step(shots, [thermal_frame(run.now_ns, NOBODY)])
         run.tick += 1
-        if said_s is None and run.reasons == ("no_camera",):
+        if said_s is None and run.pipeline.view().health.devices["front"].detail == DETAILS["blurred"].en:
             said_s = run.now_ns / S - began_s
-    assert said_s is not None and 3.5 < said_s < 7.0
-    assert run.pipeline.view().health.devices["front"].detail == DETAILS["blurred"].en
+    return said_s
+
+
+def test_a_camera_out_of_focus_is_loud() -> None:
+    """Hardly anybody is found in its pictures, and must not look like hardly anybody being there."""
+    run = ready()
+    said_s = out_of_focus(run, 8.0, 8.0)
+    assert said_s is not None and 3.0 < said_s < 6.5 and run.reasons == ("no_camera",)
+
+
+def test_a_camera_somewhat_out_of_focus_is_said_while_screening_goes_on() -> None:
+    run = ready()
+    said_s = out_of_focus(run, 3.0, 8.0)
+    assert said_s is not None and 3.0 < said_s < 6.5
+    health = run.pipeline.view().health
+    assert (health.reasons, health.warnings) == ((), ("lens_blurred",)) and health.devices["front"].valid
+    assert out_of_focus(run, 0.5, 5.0) is not None, "it takes three seconds"
+    assert run.pipeline.view().health.warnings == () and not run.pipeline.view().health.devices["front"].detail
 
 
 def test_pictures_whose_times_do_not_rise_disturb_nobody() -> None:

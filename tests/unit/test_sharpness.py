@@ -128,6 +128,14 @@ def test_it_takes_five_looks_and_three_sharp_ones_end_it() -> None:
     assert not one.blurred
 
 
+def test_a_little_blur_is_told_and_more_loses_the_camera() -> None:
+    one = Sharpness()
+    for second, (blur_px, told) in enumerate([(0.0, (False, False)), (5.5, (True, False)), (9.0, (True, True))] * 3):
+        for look in range(5):
+            one.look(taken(scene(4), blur_px, seed=look), (10 * second + look) * S)
+        assert (one.blurred, one.lost) == told, blur_px
+
+
 def test_cameras_take_turns_whose_pictures_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[tuple[int, int]] = []
     monkeypatch.setattr(sharpness, "spread_of", lambda image: looks.append((tick, int(image[0, 0, 0]))))
