@@ -113,7 +113,10 @@ class Detector:
         ]
         rows *= np.array(ratios, np.float32)[picture]  # place and size of the box, five landmarks: x, y; not the score
         ends = picture.searchsorted(np.arange(len(frames) + 1)).tolist()
-        return [_as_faces(frame, rows[own[0] : own[1]]) for frame, own in zip(frames, pairwise(ends), strict=True)]
+        return [
+            _as_faces(frame, rows[own[0] : own[1]], ratio[0])
+            for frame, own, ratio in zip(frames, pairwise(ends), ratios, strict=True)
+        ]
 
 
 class _Lane:
@@ -316,11 +319,12 @@ def suppress(
     return np.asarray(kept, np.intp).reshape(-1)  # an empty result comes as a tuple
 
 
-def _as_faces(frame: CameraFrame, rows: F32) -> Faces:
+def _as_faces(frame: CameraFrame, rows: F32, grain: float) -> Faces:
     return Faces(
         camera=frame.camera,
         t_mono_ns=frame.t_mono_ns,
         boxes_px=rows[:, ROW_BOX],
         landmarks_px=rows[:, ROW_LANDMARKS].reshape(-1, 5, 2),
         scores=rows[:, ROW_SCORE],
+        grain=np.full(len(rows), grain, np.float32),
     )

@@ -164,6 +164,8 @@ class Faces:
     """n × 5 × 2: right eye, left eye, nose tip, right and left corner of the mouth (the person's own right)."""
     scores: F32
     """n, between 0 and 1."""
+    grain: F32 | None = None
+    """n: full-size pixels to one that the detector looked at; None: as many."""
 
     def __len__(self) -> int:
         return int(self.scores.shape[0])

@@ -145,6 +145,7 @@ def test_reduced_decoding_changes_neither_place_nor_size_of_a_face(session) -> N
         [frame(image), frame(half, full_size_px=(1280, 720)), frame(quarter, full_size_px=(1280, 720))]
     )
     assert len(full) == len(by_half) == len(by_quarter) == 1
+    assert [found.grain for found in (full, by_half, by_quarter)] == [2.0, 2.0, 4.0], "a quarter is not enlarged again"
     np.testing.assert_allclose(full.boxes_px, by_half.boxes_px, atol=2)
     np.testing.assert_allclose(full.boxes_px, by_quarter.boxes_px, atol=12)
     left, top, width, height = full.boxes_px[0]

@@ -42,7 +42,8 @@ class Bright:
             left, top, right, bottom = columns[0], rows[0], columns[-1] + 1, rows[-1] + 1
             boxes = np.array([[left, top, right - left, bottom - top]], np.float32) * np.float32(scale)
         marks = np.repeat(boxes[:, None, :2] + boxes[:, None, 2:] / np.float32(2), 5, axis=1)
-        return Faces(frame.camera, frame.t_mono_ns, boxes, marks, np.full(len(boxes), 0.9, np.float32))
+        grain = np.full(len(boxes), 1.5, np.float32)
+        return Faces(frame.camera, frame.t_mono_ns, boxes, marks, np.full(len(boxes), 0.9, np.float32), grain)
 
 
 class Stage:
@@ -99,6 +100,7 @@ def test_a_face_in_a_crop_is_told_in_the_pixels_of_the_whole_picture() -> None:
     assert np.allclose(faces.boxes_px, [[left, top, 30, 40]], atol=1.5)
     assert np.allclose(faces.landmarks_px[0, 0], [left + 15, top + 20], atol=1.5)
     (crop,) = stage.close.frames
+    assert faces.grain == pytest.approx([1.5])
     assert crop.full_size_px == (320, 192) and crop.image_bgr.shape == (192, 320, 3), "at full resolution"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,6 +132,15 @@ def test_a_camera_at_half_size_gives_the_same_place() -> None:
     half = CAMERA.of_size(640, 360)
     small = Faces("front", 0, faces.boxes_px / 2, faces.landmarks_px / 2, faces.scores)
     assert locate(small, half).positions_m == pytest.approx(locate(faces, CAMERA).positions_m, abs=1e-4)
+
+
+@pytest.mark.parametrize(("seen_px", "farther"), [(30.0, 1.0), (11.0, 1.0), (10.0, 1.15), (9.0, 1.3), (5.0, 1.3)])
+def test_a_face_of_few_pixels_is_farther_away_than_it_seems(seen_px: float, farther: float) -> None:
+    """What counts is what the detector looked at, not the picture's own pixels."""
+    faces = picture_of(CAMERA, [[2.0, 0.4, 1.6]])
+    few = replace(faces, grain=faces.boxes_px[:, 2] / np.float32(seen_px))
+    away, apart = (np.linalg.norm(locate(one, CAMERA).positions_m[0] - CAMERA.position_m) for one in (few, faces))
+    assert away == pytest.approx(farther * apart, rel=1e-3)
 
 
 # Places become regions of the thermal image.

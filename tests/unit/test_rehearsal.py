@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
 
+from robot.config import Settings
+from simulators import rehearsal
 from simulators.rehearsal import START_NS, Devices, rehearse
 from simulators.rig import FOLDER as RIG_FOLDER
 from simulators.rig import load_rig
@@ -38,6 +41,29 @@ def test_two_walk_up_and_one_is_alarmed_on_the_same_every_time(yunet_path: Path)
     assert found.temp_rmse_c is not None and found.temp_rmse_c < 0.5
     assert found.gaps == 0 and found.unmatched_events == 0
     assert rehearse(parse_scenario(TWO), 4.0, seed=1) == (truth, events)
+
+
+@pytest.mark.parametrize("network_px", [(640, 384), (256, 160)])
+def test_a_face_of_few_pixels_far_away_is_not_read_as_a_near_one(
+    network_px: tuple[int, int], yunet_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Read as of 2.2 m, who stood at 3.6 m with 37.7 °C was normal: 37.25 °C."""
+    written = rehearsal.settings_of
+
+    def with_network(*arguments: Any, **keys: Any) -> Settings:
+        settings = written(*arguments, **keys)
+        cameras = [msgspec.structs.replace(camera, network_px=network_px) for camera in settings.cameras]
+        return msgspec.structs.replace(settings, cameras=cameras)
+
+    monkeypatch.setattr(rehearsal, "settings_of", with_network)
+    places = [(3.6, -0.7, 3), (3.6, 0.0, 4), (3.6, 0.7, 5), (1.3, 0.35, 6)]
+    people = "".join(
+        f"[[person]]\npath = [[0.0, {x}, {y}], [4.0, {x}, {y}]]\nbody_c = 37.7\nface_seed = {seed}\n"
+        for x, y, seed in places
+    )
+    _, events = rehearse(parse_scenario(f'description = "far"\n{people}'), 2.0, seed=1)
+    read = [data for event in events if (data := json.loads(event)["data"]).get("verdict") and data["reading"]]
+    assert len(read) == 1 and read[0]["reading"]["distance_m"] < 1.7
 
 
 def test_a_slow_sensors_people_are_in_range_all_the_same(yunet_path: Path, tmp_path: Path) -> None:
