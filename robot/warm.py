@@ -29,6 +29,8 @@ CLOTHES_C = 6.5
 """Clothes are up to this much warmer than the air: in warm air they must not join the faces above them."""
 _WARM_LOWEST_C = 34.0
 """The threshold never rises above this, or cool faces would be missed."""
+_WALLS_C = 1.5
+"""Where the air is as near as this to the threshold, walls and floor are as warm in places as skin may be: nothing tells people from them."""
 RANGE_M = (0.35, 6.0)
 HEAD_HEIGHT_M = (0.7, 2.3)
 """Where heads are, above the floor."""
@@ -64,6 +66,7 @@ class BlobFinder:
         self._optic = thermal
         self._low_c = float(np.clip(ambient_c + CLOTHES_C, WARM_C[0], _WARM_LOWEST_C))
         nearest_px = thermal.focal_px * FACE_WIDTH_M / RANGE_M[0]
+        self._tells = ambient_c + _WALLS_C <= self._low_c
         self._width_px = (max(2.0, _NARROWER * face_px_min), _WIDER * nearest_px)
         self._open: U8 = np.full((thermal.height_px, thermal.width_px), 255, np.uint8)
         if plate_px is not None:
@@ -73,7 +76,9 @@ class BlobFinder:
         self._kernel = np.ones((2 * _HOT_RIM_PX + 1,) * 2, np.uint8)
 
     def find(self, temp_c: F32, correction_c: float) -> list[Blob]:
-        """Returns the warm places of a frame (rows × columns, °C as reported; the plate says what to add)."""
+        """Returns the warm places of a frame (rows × columns, °C as reported; the plate says what to add); none in air so warm that they tell nothing."""
+        if not self._tells:
+            return []
         mask: U8 = cv2.inRange(temp_c, self._low_c - correction_c, WARM_C[1] - correction_c)
         cv2.bitwise_and(mask, self._open, dst=mask)
         hot_c = HOT_C - correction_c

@@ -91,6 +91,14 @@ def test_size_and_height_must_be_those_of_a_head() -> None:
     assert finder().find(low.temp_c, 0.0) == [], "at the knees"
 
 
+@pytest.mark.parametrize(("ambient_c", "people"), [(32.4, 1), (33.0, 0), (36.0, 0)])
+def test_in_air_as_warm_as_skin_nothing_tells_people_from_walls(ambient_c: float, people: int) -> None:
+    """A wall that is a degree warmer than air of 33 °C was a person without a face, time and again."""
+    image = np.full((120, 160), ambient_c, np.float32)
+    image[40:58, 60:76] = max(ambient_c + 1.1, 34.1)
+    assert len(finder(ambient_c).find(image, 0.0)) == people
+
+
 @pytest.mark.parametrize("ambient_c", [23.0, 27.0, 32.0])
 def test_clothes_in_warm_air_do_not_join_the_face(ambient_c: float) -> None:
     image = thermal_frame(0, ()).temp_c
