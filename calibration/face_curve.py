@@ -18,6 +18,7 @@ import numpy as np
 
 from calibration.files import PointSpread
 from calibration.point_spread import spread
+from robot.bare_skin import shown_between_covers
 from robot.face_sampling import SMOOTHING_PX, sample_faces
 from robot.registration import FACE_WIDTH_M
 from robot.thermometry import Plausibility
@@ -142,18 +143,26 @@ def _mixed(
 def _shares(face: F64, width_px: float, upright: float, by: PointSpread) -> dict[RoiName, F64]:
     """Returns the shares at every place that the robot would read: at eyes that look covered it reads the forehead alone."""
     fine = max(round(min(_TEXELS / width_px, 8.0)), 2)
-    bare_share = Plausibility().eyes_share(width_px, math.hypot(by.sigma_px, SMOOTHING_PX))
+    sigma_px = math.hypot(by.sigma_px, SMOOTHING_PX)
+    bare_share = Plausibility().eyes_share(width_px, sigma_px)
     found: dict[RoiName, list[F64]] = {}
     for ratio, dx, dy in itertools.product((1 - WIDTH_SD, 1 + WIDTH_SD), (0.0, 0.5), (0.0, 0.5)):
         image, center = _drawn(face, ratio * width_px, upright, fine, dx, dy, by)
         frame = ThermalFrame(0, 0, (_BASE_C + _CONTRAST_C * image).astype(np.float32))
         samples = sample_faces(frame, [_roi(center[0] + ex, center[1] + ey, width_px) for ex, ey in _misplaced()])
         bare = samples.eyes_median_c >= (1 - bare_share) * samples.maxima_c[RoiName.UPPER_FACE]
+        excess_c = samples.maxima_c[RoiName.UPPER_FACE] - _BASE_C
+        shown = np.array(
+            [
+                shown_between_covers(rows_c.tolist(), float(over_c), width_px, sigma_px)
+                for rows_c, over_c in zip(samples.rows_c, excess_c, strict=True)
+            ]
+        )
         for name, maxima_c in samples.maxima_c.items():
             if name is RoiName.FOREHEAD:
                 found.setdefault(name, []).append(maxima_c / _CONTRAST_C / _FOREHEAD)
             else:
-                found.setdefault(name, []).append(maxima_c[bare] / _CONTRAST_C)
+                found.setdefault(name, []).append((maxima_c / shown)[bare] / _CONTRAST_C)
     return {name: np.concatenate(parts) for name, parts in found.items()}
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from robot.face_sampling import ROW_SHARE
+from robot.face_sampling import CUT_OUT_C, EYES_ROW, LOWEST_UP, ROW_SHARE
 
 _EDGE_SHARE = 0.25
 """Of the face's excess over the air: what is colder than its warmest row by more is no part of the strip."""
@@ -19,6 +19,13 @@ _REACH = round(0.35 / ROW_SHARE)
 """So many rows below the warmest one, a third of a face, glasses would show, wherever exactly the face was placed."""
 _EDGE_SD = 0.44
 """Standard deviations of the point spread within an edge at which two thirds of a contrast are left."""
+
+_MASK_UP = -0.16
+"""Where a mask over the nose begins, in face widths above the eyes: 24 mm below them."""
+_NOSE_SHARE = 0.03
+"""Of the excess over the air: by so much a bare face is colder just above there."""
+_FAR_SD = 3.5
+"""Standard deviations of the point spread from which on nothing of an edge is seen (0.02 %)."""
 
 
 class Strip(NamedTuple):
@@ -62,6 +69,35 @@ def _kept_moving(height_px: float, sigma_px: float, smear_px: float) -> float:
     """
     whole_px = height_px + 2 * _EDGE_SD * sigma_px
     return kept(whole_px, math.hypot(sigma_px, smear_px)) / kept(whole_px, sigma_px)
+
+
+def shown_between_covers(rows_c: Sequence[float], excess_c: float, face_px: float, sigma_px: float) -> float:
+    """Returns the share of the excess over the air that a sensor, whose optics spread a point over `sigma_px`, shows of the warmest place of bare eyes.
+
+    Hat or hair above and a mask below are colder, and small faces show the little skin between them mixed with both. `rows_c` are the upper face's,
+    from below upwards. The edge above is where they have fallen half way, a mask's is where masks end, and its contrast is what is seen of
+    it one row above. What an edge at distance d takes is half its contrast times erfc(d / (√2·σ)); the warmest place is where both take least.
+    """
+    warmest = max(range(len(rows_c)), key=rows_c.__getitem__)
+    peak_c = rows_c[warmest]
+    colder_c = peak_c - min(rows_c[warmest:])
+    if colder_c < _EDGE_SHARE * excess_c:
+        top, colder_c = len(rows_c) - 1.0, 0.0  # a high forehead, no cover
+    else:
+        top = warmest + _rows_on(rows_c[warmest:], peak_c - colder_c / 2)
+    bottom = (_MASK_UP - LOWEST_UP) / ROW_SHARE
+    row_sd = ROW_SHARE * face_px / sigma_px
+    if (top - bottom) * row_sd > 2 * _FAR_SD or min(rows_c) < CUT_OUT_C:
+        return 1.0  # wide enough, or beside something hot that was cut out: what is around is not known
+    above = min(colder_c / excess_c, 1.0)
+    below = min(max((peak_c - rows_c[0]) / excess_c - _NOSE_SHARE, 0.0) / _tail(-bottom * row_sd), 1.0)
+    places = range(EYES_ROW, max(int(top), EYES_ROW) + 1)
+    return 1 - min(above * _tail((top - row) * row_sd) + below * _tail((row - bottom) * row_sd) for row in places)
+
+
+def _tail(distance_sd: float) -> float:
+    """Returns the share of a Gaussian that lies beyond so many standard deviations."""
+    return math.erfc(distance_sd / math.sqrt(2)) / 2
 
 
 def strip_of(rows_c: Sequence[float], excess_c: float) -> Strip:

@@ -78,6 +78,10 @@ FOREHEAD_ROWS = _PARTS[RoiName.FOREHEAD][0].stop - FOREHEAD_ROW
 """Where the forehead begins among the rows of the upper face, and how many it has."""
 ROW_SHARE = float(_V[1] - _V[0])
 """Of a face's width from row to row."""
+EYES_ROW = int(np.abs(_V[_UPPER[0]]).argmin())
+"""The row nearest to the eyes among those of the upper face."""
+LOWEST_UP = float(_V[_UPPER[0]][0])
+"""How far above the eyes the lowest of them is, in face widths."""
 _BOUNDS = {
     RoiName.CANTHI: (-0.22, -0.10, 0.44, 0.22),
     RoiName.UPPER_FACE: (-0.42, -0.48, 0.84, 0.62),

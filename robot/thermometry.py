@@ -15,7 +15,7 @@ import numpy as np
 
 from calibration.files import Calibration
 from robot import site
-from robot.bare_skin import Strip, kept, strip_of
+from robot.bare_skin import Strip, kept, shown_between_covers, strip_of
 from robot.corrections import (
     MAXIMUM_EXCESS,
     Conditions,
@@ -178,7 +178,7 @@ class Thermometer:
         if body is None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, Reason.GLASSES)
         name, step = body.roi, steps[body.roi]
-        refused = self._refused(step.skin_c, body.body_c, 2 * reference.uncertainty_c, readable[name].narrow)
+        refused = self._refused(readable[name], step.skin_c, body.body_c, 2 * reference.uncertainty_c)
         if refused is not None:
             return NotMeasured(roi.track_id, roi.t_mono_ns, refused)
         raw_c = readable[name].raw_c
@@ -208,13 +208,16 @@ class Thermometer:
             referenced=reference.valid,
         )
 
-    def _refused(self, skin_c: float, body_c: float, slack_c: float, narrow: bool) -> Reason | None:
+    def _refused(self, found: _Maximum, skin_c: float, body_c: float, slack_c: float) -> Reason | None:
         """Returns why no living body can be like this. What the sensor may be off by (`slack_c`) refuses nobody: without a plate that is a
-        degree or two, and the hottest people would be the first whom a sensor that reads too high leaves without a verdict."""
+        degree or two, and the hottest people would be the first whom a sensor that reads too high leaves without a verdict. What is given back
+        between covers makes nobody with glasses, taken for a bare face, warm enough to be believed."""
         low_c, high_c = self._limits.skin_c
         if not low_c - slack_c <= skin_c <= high_c + slack_c or body_c > self._limits.body_max_c + slack_c:
             return Reason.IMPLAUSIBLE
-        least_c = self._limits.narrow_body_min_c if narrow else self._limits.body_min_c
+        least_c = self._limits.body_min_c
+        if found.narrow:
+            least_c = self._limits.narrow_body_min_c + (1 - found.shown) * (skin_c - self.conditions.ambient_c)
         return Reason.COLD_SKIN if body_c < least_c - slack_c else None
 
     def _readable(self, samples: Samples, index: int, roi: ThermalRoi, correction_c: float) -> _Readable | Reason:
@@ -236,21 +239,23 @@ class Thermometer:
         hot = samples.hot_share[index] > 0
         if samples.eyes_median_c[index] < CUT_OUT_C:
             return Reason.IMPLAUSIBLE
-        strip = strip_of(samples.rows_c[index].tolist(), excess_c)
+        rows_c, sigma_px = samples.rows_c[index].tolist(), math.hypot(self._sigma_px, roi.smear_up_px)
+        strip = strip_of(rows_c, excess_c)
         bare_c = self._limit_c(self._limits.bare_share, excess_c)
         # What is colder than the air is no glass on a face, but a hole where something hot was cut out.
         glass_below = bare_c < strip.below_c <= excess_c + self._limits.colder_than_air_c
-        eyes_c = self._limit_c(self._limits.eyes_share(face_px, math.hypot(self._sigma_px, roi.smear_up_px)), excess_c)
+        eyes_c = self._limit_c(self._limits.eyes_share(face_px, sigma_px), excess_c)
         bare = upper_c - samples.eyes_median_c[index] <= eyes_c and not glass_below
         regions: _Readable = {}
         if bare:
             narrow = strip.height * face_px < self._limits.narrow_px
-            eyes = _Maximum(maxima_c[RoiName.CANTHI], narrow=narrow)
+            shown = shown_between_covers(rows_c, excess_c, face_px, sigma_px)
+            eyes = _Maximum(maxima_c[RoiName.CANTHI], shown, narrow)
             over_c = maxima_c[RoiName.FOREHEAD] - eyes.raw_c
             if over_c > self._limits.forehead_over_canthi_c:
                 # Before a robot that shakes they may be the forehead and the nose of a face that lies higher or lower.
                 return Reason.MOVING_BLUR if roi.tilt_sd_px else self._wide({RoiName.CANTHI: eyes}, face_px)
-            regions |= {RoiName.UPPER_FACE: _Maximum(upper_c, narrow=narrow), RoiName.CANTHI: eyes}
+            regions |= {RoiName.UPPER_FACE: _Maximum(upper_c, shown, narrow), RoiName.CANTHI: eyes}
         elif hot:
             return Reason.IMPLAUSIBLE  # not glasses, and what is left of the forehead may be mixed with what is hot
         forehead = self._forehead(samples, index, strip, bare, roi, excess_c)

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from robot.bare_skin import Strip, kept, strip_of
-from robot.face_sampling import ROW_SHARE
+from robot.bare_skin import Strip, kept, shown_between_covers, strip_of
+from robot.face_sampling import LOWEST_UP, ROW_SHARE
 
 ROWS = 20
 AIR_C, SKIN_C = 23.0, 35.0
@@ -114,3 +114,47 @@ def test_a_movement_never_shows_more(
     still = strip.shown(face_px, excess_c, sigma_px)
     assert strip.shown(face_px, excess_c, sigma_px, smear_px) <= still + 1e-12
     assert strip.shown(face_px, excess_c, sigma_px, 0.0) == still
+
+
+def _blurred(hat_up: float, hat: float, mask: float, face_px: float, sigma_px: float) -> tuple[list[float], float]:
+    """Returns the rows of a face between a hat and a mask that are so much colder (shares of its excess), as a sensor shows them, and its warmest."""
+    up = np.arange(-3.0, 3.0, 0.002)
+    bare = np.where(up > hat_up, 1 - hat, np.where(up < -0.16, 1 - mask, 1.0))
+    spread = np.exp(-0.5 * (np.arange(-1.0, 1.0005, 0.002) * face_px / sigma_px) ** 2)
+    seen = np.convolve(bare, spread / spread.sum(), "same")
+    at = LOWEST_UP + ROW_SHARE * np.arange(ROWS)
+    return [AIR_C + 12.0 * float(value) for value in np.interp(at, up, seen)], float(
+        seen[(up > -0.16) & (up < hat_up)].max()
+    )
+
+
+@pytest.mark.parametrize("face_px", [7.0, 8.0, 10.0, 14.0])
+@pytest.mark.parametrize("hat_up", [0.22, 0.27, 0.33])
+@pytest.mark.parametrize("mask", [0.2, 0.45])
+def test_most_of_what_hat_and_mask_take_is_given_back_and_never_more(
+    face_px: float, hat_up: float, mask: float
+) -> None:
+    rows_c, warmest = _blurred(hat_up, 0.7, mask, face_px, 0.81)
+    excess_c = max(rows_c) - AIR_C
+    found = shown_between_covers(rows_c, excess_c, face_px, 0.81)
+    assert found >= warmest - 0.004, "never more than was taken"
+    assert 1 - found >= 0.55 * (1 - warmest) - 0.001, (
+        "most of it, also where the warmest place itself is mixed with both"
+    )
+
+
+def test_a_bare_face_that_is_wide_enough_is_shown_whole() -> None:
+    rows_c, _ = _blurred(0.35, 0.5, 0.0, 20.0, 0.81)
+    assert shown_between_covers(rows_c, 12.0, 20.0, 0.81) == 1.0
+
+
+@given(temperatures, st.floats(2.5, 20.0), st.floats(5.0, 60.0), st.floats(0.3, 2.0))
+def test_covers_never_show_more_than_there_is(
+    rows_c: list[float], excess_c: float, face_px: float, sigma_px: float
+) -> None:
+    assert 0.0 <= shown_between_covers(rows_c, excess_c, face_px, sigma_px) <= 1.0
+
+
+def test_beside_something_hot_that_was_cut_out_nothing_is_given_back() -> None:
+    rows_c, warmest = _blurred(0.27, 0.7, 0.45, 8.0, 0.81)
+    assert warmest < 0.99 and shown_between_covers([*rows_c[:14], *[-100.0] * 6], 12.0, 8.0, 0.81) == 1.0
