@@ -392,10 +392,12 @@ def _may_hide_more(assessment: Assessment) -> bool:
 
 
 def _main_reason(person: _Person) -> Reason:
-    """Returns the reason met most within range; without one, that met most at all; a face never in the image is out of view."""
+    """Returns the reason met most within range, unless there were more than twice as many readings, which were too few then; without one, that
+    met most at all; a face never in the image is out of view."""
     within = Counter({reason: count for reason, count in person.reasons.items() if reason not in BEYOND_RANGE})
     if within:
-        return within.most_common(1)[0][0]
+        reason, count = within.most_common(1)[0]
+        return Reason.TOO_BRIEF if len(person.readings) > 2 * count else reason
     if person.readings:
         return Reason.TOO_BRIEF
     if person.reasons:

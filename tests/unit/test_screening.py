@@ -130,6 +130,13 @@ def test_a_few_good_readings_and_no_other_reason_is_too_brief() -> None:
     assert gate.leave()[0].reason is Reason.TOO_BRIEF
 
 
+def test_readings_that_are_too_few_are_the_reason_and_not_one_frame_that_was_refused() -> None:
+    gate = Gate(replace(POLICY, readings_min=20))
+    gate.measure(1, 36.5, 12)
+    gate.miss(1, Reason.GLASSES, 2)
+    assert gate.leave()[0].reason is Reason.TOO_BRIEF
+
+
 def test_glasses_overlooked_in_some_frames_never_make_a_normal_person() -> None:
     """What is read through them is too cold by a degree or two: fever looks normal."""
     gate = Gate()
