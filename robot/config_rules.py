@@ -63,7 +63,12 @@ def contradictions(table: dict[str, Any]) -> list[str]:
         problems.append('indicator.night: give two different times, as ["22:00", "06:00"], or [] for none')
     problems += _place_problems(_table(table, "place"))
     stream = _table(table, "stream")
-    if stream.get("host", "127.0.0.1") not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
+    host = stream.get("host", "127.0.0.1")
+    if isinstance(host, str) and host.startswith("["):
+        problems.append(
+            f"stream.host: {host} has brackets, which only addresses of pages have (write {host.strip('[]')})"
+        )
+    elif host not in ("127.0.0.1", "::1", "localhost") and not stream.get("tokens_file"):
         problems.append("stream.host: the robot may listen beyond itself only with stream.tokens_file set")
     live_port = _table(table, "record").get("live_port")
     if live_port and live_port == stream.get("port", 8765):

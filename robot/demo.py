@@ -63,6 +63,7 @@ def run_demo(
             folder.mkdir(parents=True, exist_ok=True)
             for leftover in folder.glob("events.sqlite3*"):
                 leftover.unlink()
+            (folder / _STATION_LOG).touch()
         except OSError as error:
             raise ConfigError(f"--keep {folder}: cannot be written to: {error.strerror} (name a folder)") from error
         with interruptible(Interrupted) as ending:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from robot.errors import ConfigError
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
@@ -38,6 +39,10 @@ def write(
 
     `progress` hears which share of the way to that second has been walked.
     """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError([f"--out {folder}: cannot be written to: {error.strerror} (name a folder)"]) from error
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
     for walked_s in np.arange(0.0, t_s, WALK_S):
@@ -45,7 +50,6 @@ def write(
         progress(walked_s / t_s)
     state = scene.at(t_s)
     truth = observe(state, rig) if boxes else []
-    folder.mkdir(parents=True, exist_ok=True)
     pictures = {
         camera.name: VisibleRenderer(camera, scene.seed, scenario.light, scenario.lens).render(state)
         for camera in rig.cameras

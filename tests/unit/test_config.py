@@ -237,6 +237,11 @@ def test_what_would_judge_nobody_or_wrongly_while_all_looks_well_is_refused(
     assert problem.startswith((f"{path}: ", f"{path}["))
 
 
+def test_a_host_in_brackets_is_told_how_it_is_written() -> None:
+    (problem,) = problems(stream={"host": "[::1]"})
+    assert problem.startswith("stream.host: [::1]") and problem.endswith("(write ::1)")
+
+
 @pytest.mark.parametrize("key", [{"rate_hz": 0.1}, {"network_px": [32, 32]}])
 def test_cameras_that_could_show_nobody_are_refused(key: dict[str, Any]) -> None:
     (problem, *_) = problems_of_cameras([{"name": "front", "address": "v4l2:/dev/video0"} | key])

@@ -122,6 +122,14 @@ def test_a_snapshot_that_cannot_be_written_is_told(tmp_path: Path, capsys: pytes
     assert "No space left" in capsys.readouterr().err
 
 
+def test_a_snapshot_into_what_is_no_folder_is_told_before_anybody_walks(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    assert main(["snapshot", "quiet", "--at", "14000", "--out", str(tmp_path / "file")]) == 2
+    assert "file: cannot be written to: File exists (name a folder)" in capsys.readouterr().err
+
+
 def test_a_late_snapshot_tells_how_far_it_is_and_shows_the_same(tmp_path: Path) -> None:
     """People walk to that second in portions."""
     scenario, shares = load_scenario("quiet"), list[float]()
