@@ -20,8 +20,9 @@ are not found. The measure takes edges for sharper than they are: a lens that sp
 _SHARP_SHARE = 0.8
 """A camera that is blurred must fall below this share of the limit to count as better."""
 _LOOKS, _SHARP_LOOKS = 5, 3
-"""So many looks in a row decide, one each second: a robot that turns smears its pictures for a moment."""
-_EVERY_NS = 1_000_000_000
+"""So many looks in a row decide, one each second once one is blurred: a robot that turns smears its pictures for a moment."""
+_EVERY_NS, _CALM_ROUNDS = 1_000_000_000, 3
+"""While a camera is sharp every third second is enough: a look takes as long as all else that a tick does with a picture but the network."""
 _WIDTH_PX = 320
 """A picture is reduced to this width: finer than what is to be found, and pixels' noise is less."""
 _LITTLE_PX, _MORE_PX = 1.2, 3.0
@@ -46,17 +47,18 @@ class Sharpness:
 
     def __init__(self, turn: int = 0, turns: int = 1) -> None:
         self._phase_ns = turn * _EVERY_NS // turns
-        self._round = -1
+        self._next_round = 0
         self._spreads: deque[float] = deque(maxlen=_LOOKS)
         self.blurred = self.lost = False
 
     def look(self, image_bgr: U8, t_mono_ns: int) -> None:
         """Takes in one picture (rows × columns × 3, whole, at any scale), taken at `t_mono_ns`."""
         this_round = (t_mono_ns - self._phase_ns) // _EVERY_NS
-        if this_round <= self._round:
+        if this_round < self._next_round:
             return
-        self._round = this_round
         spread = spread_of(image_bgr)
+        calm = not self.blurred and (spread is None or spread <= BLURRED_AT)
+        self._next_round = this_round + (_CALM_ROUNDS if calm else 1)
         if spread is None:  # an empty wall, the night: as it was
             return
         self._spreads.append(spread)

@@ -189,7 +189,7 @@ def test_a_lens_out_of_focus_is_told_and_makes_the_camera_unusable_if_much_until
     words, stage, ticks = DETAILS["blurred"].en, Stage(), itertools.count()
     for blur_px, told in ((0.0, ("", "")), (8.0, (words, words)), (3.0, ("", words)), (0.0, ("", ""))):
         image = cv2.GaussianBlur(sharp, (0, 0), blur_px) if blur_px else sharp
-        for tick in itertools.islice(ticks, 70):
+        for tick in itertools.islice(ticks, 90):
             stage.look(tick * TENTH, shot=camera_shot(tick * TENTH, image=image))
         assert (stage.looker.trouble("front"), stage.looker.blemish("front")) == told
         assert not stage.looker.blemish("rear")

@@ -115,14 +115,14 @@ def out_of_focus(run: Run, blur_px: float, seconds: float) -> float | None:
 def test_a_camera_out_of_focus_is_loud() -> None:
     """Hardly anybody is found in its pictures, and must not look like hardly anybody being there."""
     run = ready()
-    said_s = out_of_focus(run, 8.0, 8.0)
-    assert said_s is not None and 3.0 < said_s < 6.5 and run.reasons == ("no_camera",)
+    said_s = out_of_focus(run, 8.0, 10.0)
+    assert said_s is not None and 3.0 < said_s < 9.0 and run.reasons == ("no_camera",)
 
 
 def test_a_camera_somewhat_out_of_focus_is_said_while_screening_goes_on() -> None:
     run = ready()
-    said_s = out_of_focus(run, 3.0, 8.0)
-    assert said_s is not None and 3.0 < said_s < 6.5
+    said_s = out_of_focus(run, 3.0, 10.0)
+    assert said_s is not None and 3.0 < said_s < 9.0
     health = run.pipeline.view().health
     assert (health.reasons, health.warnings) == ((), ("lens_blurred",)) and health.devices["front"].valid
     assert out_of_focus(run, 0.5, 5.0) is not None, "it takes three seconds"

@@ -136,6 +136,18 @@ def test_a_little_blur_is_told_and_more_loses_the_camera() -> None:
         assert (one.blurred, one.lost) == told, blur_px
 
 
+def test_while_a_camera_is_sharp_it_is_asked_every_third_second(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[int] = []
+    spread = [0.0]
+    monkeypatch.setattr(sharpness, "spread_of", lambda image: (asked.append(second), spread[0])[1])
+    one = Sharpness()
+    for second in range(30):
+        spread[0] = 0.01 if 10 <= second < 20 else 0.0
+        one.look(SHARP, second * S)
+        assert one.blurred is (16 <= second < 22)
+    assert asked == [0, 3, 6, 9, *range(12, 24), 26, 29]
+
+
 def test_cameras_take_turns_whose_pictures_come_together(monkeypatch: pytest.MonkeyPatch) -> None:
     looks: list[tuple[int, int]] = []
     monkeypatch.setattr(sharpness, "spread_of", lambda image: looks.append((tick, int(image[0, 0, 0]))))
@@ -143,7 +155,7 @@ def test_cameras_take_turns_whose_pictures_come_together(monkeypatch: pytest.Mon
     for tick in range(100):
         for number, camera in enumerate(cameras):
             camera.look(np.full((9, 16, 3), number, np.uint8), 10**12 + tick * S // 10)
-    assert len(looks) == 54, "ten seconds of five cameras, and who had begun already"
+    assert 5 * 10 // 3 <= len(looks) <= 5 * (10 // 3 + 2), "every third second of ten, and who had begun already"
     assert max(Counter(tick for tick, _ in looks[5:]).values()) == 1 and len(set(looks)) == len(looks)
 
 
@@ -158,11 +170,11 @@ def test_a_robot_that_jolts_for_three_seconds_has_no_wet_lens() -> None:
 @given(st.lists(st.sampled_from(["sharp", "blurred", "empty"]), max_size=30))
 def test_only_looks_that_tell_decide(looks: list[str]) -> None:
     one, telling = Sharpness(), [look for look in looks if look != "empty"]
-    for second, look in enumerate(looks):
-        one.look({"sharp": SHARP, "blurred": BLURRED, "empty": EMPTY}[look], second * S)
+    for number, look in enumerate(looks):
+        one.look({"sharp": SHARP, "blurred": BLURRED, "empty": EMPTY}[look], number * 3 * S)
     without = Sharpness()
-    for second, look in enumerate(telling):
-        without.look({"sharp": SHARP, "blurred": BLURRED}[look], second * S)
+    for number, look in enumerate(telling):
+        without.look({"sharp": SHARP, "blurred": BLURRED}[look], number * 3 * S)
     assert one.blurred == without.blurred
     if telling[-3:] == ["sharp"] * 3 or "blurred" not in telling:
         assert not one.blurred
