@@ -53,6 +53,9 @@ FEW_PX = (9.0, 11.0)
 FEW_PX_NEARER = 1.3
 """A face that the detector saw with fewer pixels than the second is drawn larger than it is, at the first or below by that factor: it draws none smaller
 than about 8 (docs/decisions/0118-small-faces-seem-nearer.md)."""
+FEW_PX_WITHIN_M = (4.0, 5.0)
+"""Nearer than the first it matters, since nobody may be read who is out of reach; beyond the second the looks at one person, coarse and fine, are
+to agree with each other."""
 LANDMARK_SD_PX = 1.2
 """Error of one landmark in full-size pixels, plus a share of the face's own size (below)."""
 LANDMARK_SD_SHARE = 0.03
@@ -138,8 +141,8 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
     rays = rays_through([optic for _, optic in seen], [9 * count for count in counts], points_px.reshape(-1, 2))
     rays = rays.reshape(len(scores), 9, 3)
     spans = _SPANS @ rays
-    farther = _farther(boxes_px[:, 2] / np.concatenate([_grain(faces) for faces, _ in seen]))
-    ranges = np.minimum(_face_ranges_m(spans[:, :4], yaw) * farther, REACH_M)
+    ranges = _face_ranges_m(spans[:, :4], yaw)
+    ranges *= _farther(boxes_px[:, 2] / np.concatenate([_grain(faces) for faces, _ in seen]), ranges)
     middle = spans[:, 4]
     middle /= np.maximum(length(middle), 1e-9)[:, None]
     offset = middle * ranges[:, None]
@@ -179,9 +182,11 @@ def _grain(faces: Faces) -> F32:
     return np.ones(len(faces), np.float32) if faces.grain is None else faces.grain
 
 
-def _farther(seen_px: F32) -> F64:
-    """Returns by how much faces are farther away than they seem (n), from how wide the detector saw them (n, pixels of its input)."""
-    return np.interp(seen_px, FEW_PX, (FEW_PX_NEARER, 1.0))
+def _farther(seen_px: F32, ranges_m: F64) -> F64:
+    """Returns by how much faces are farther away than they seem (n), from how wide the detector saw them (n, pixels of its input) and how far away
+    they seem (n)."""
+    few: F64 = np.interp(seen_px, FEW_PX, (FEW_PX_NEARER - 1.0, 0.0))
+    return 1.0 + few * np.interp(ranges_m, FEW_PX_WITHIN_M, (1.0, 0.0))
 
 
 def _nobody(faces: Faces, optic: Optic) -> Located:

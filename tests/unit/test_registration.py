@@ -143,6 +143,14 @@ def test_a_face_of_few_pixels_is_farther_away_than_it_seems(seen_px: float, fart
     assert away == pytest.approx(farther * apart, rel=1e-3)
 
 
+@pytest.mark.parametrize(("range_m", "farther"), [(3.9, 1.3), (4.5, 1.15), (5.1, 1.0), (8.0, 1.0)])
+def test_far_beyond_reach_coarse_and_fine_looks_agree(range_m: float, farther: float) -> None:
+    faces = picture_of(CAMERA, [[range_m + 0.1, 0.0, 1.6]])
+    few = replace(faces, grain=faces.boxes_px[:, 2] / np.float32(8.0))
+    away, apart = (np.linalg.norm(locate(one, CAMERA).positions_m[0] - CAMERA.position_m) for one in (few, faces))
+    assert away == pytest.approx(farther * apart, rel=0.03)
+
+
 # Places become regions of the thermal image.
 
 
