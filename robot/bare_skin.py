@@ -78,8 +78,8 @@ def shown_between_covers(rows_c: Sequence[float], excess_c: float, face_px: floa
     from below upwards. The edge above is where they have fallen half way, a mask's is where masks end, and its contrast is what is seen of
     it one row above. What an edge at distance d takes is half its contrast times erfc(d / (√2·σ)); the warmest place is where both take least.
     """
-    warmest = max(range(len(rows_c)), key=rows_c.__getitem__)
-    peak_c = rows_c[warmest]
+    peak_c = max(rows_c)
+    warmest = rows_c.index(peak_c)
     colder_c = peak_c - min(rows_c[warmest:])
     if colder_c < _EDGE_SHARE * excess_c:
         top, colder_c = len(rows_c) - 1.0, 0.0  # a high forehead, no cover

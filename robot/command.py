@@ -11,7 +11,7 @@ import os
 import select
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -100,6 +100,16 @@ def check_writable(path: Path) -> None:
             path.unlink()
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written: {error.strerror} (name another file)") from error
+
+
+@contextlib.contextmanager
+def writing_to(option: str, folder: Path) -> Iterator[None]:
+    """Makes the folder that an option names; raises ConfigError if that, or what is then written there, cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise ConfigError(f"{option} {folder}: cannot be written to: {error.strerror} (name a folder)") from error
 
 
 def seconds(text: str) -> float:

@@ -20,7 +20,7 @@ from rich.console import Console
 from websockets.exceptions import WebSocketException
 from websockets.sync.client import connect
 
-from robot.command import REFUSED
+from robot.command import REFUSED, writing_to
 from robot.ending import Ending, interruptible
 from robot.errors import ConfigError, DeviceError, PatrolError
 from robot.store_reader import StoreReader
@@ -59,13 +59,10 @@ def run_demo(
         folder = folder.resolve()
         if (folder / "events.sqlite3").exists() and not (folder / _STATION_LOG).exists():
             raise ConfigError(f"--keep {folder}: holds events of something else than a demo (name another folder)")
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        with writing_to("--keep", folder):
             for leftover in folder.glob("events.sqlite3*"):
                 leftover.unlink()
             (folder / _STATION_LOG).touch()
-        except OSError as error:
-            raise ConfigError(f"--keep {folder}: cannot be written to: {error.strerror} (name a folder)") from error
         with interruptible(Interrupted) as ending:
             return _Demo(folder, console, as_json, ending).run(scenario, seed, rig, duration_s, port)
 

@@ -293,7 +293,7 @@ def _in_picture(faces: Faces, crop: Crop, size_px: tuple[int, int]) -> Faces:
         boxes[whole] + np.concatenate([shift, np.zeros(2, np.float32)]),
         faces.landmarks_px[whole] + shift,
         faces.scores[whole],
-        None if faces.grain is None else faces.grain[whole],
+        faces.grains[whole],
     )
 
 
@@ -307,10 +307,8 @@ def _merged(frame: CameraFrame, parts: Sequence[Faces]) -> Faces:
     for index in order.tolist():
         if not kept or float(_overlap(boxes[index], boxes[kept]).max()) <= _SAME:
             kept.append(index)
-    grain = None
-    if all(part.grain is not None for part in parts):
-        grain = np.concatenate([part.grain for part in parts if part.grain is not None])[kept]
-    return Faces(frame.camera, frame.t_mono_ns, boxes[kept], landmarks[kept], scores[kept], grain)
+    grains = np.concatenate([part.grains for part in parts])
+    return Faces(frame.camera, frame.t_mono_ns, boxes[kept], landmarks[kept], scores[kept], grains[kept])
 
 
 def _overlap(box: F32, others: F32) -> F32:

@@ -142,7 +142,7 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
     rays = rays.reshape(len(scores), 9, 3)
     spans = _SPANS @ rays
     ranges = _face_ranges_m(spans[:, :4], yaw)
-    ranges *= _farther(boxes_px[:, 2] / np.concatenate([_grain(faces) for faces, _ in seen]), ranges)
+    ranges *= _farther(boxes_px[:, 2] / np.concatenate([faces.grains for faces, _ in seen]), ranges)
     middle = spans[:, 4]
     middle /= np.maximum(length(middle), 1e-9)[:, None]
     offset = middle * ranges[:, None]
@@ -176,10 +176,6 @@ def locate_all(seen: Sequence[tuple[Faces, Optic]], colours: F32 | None = None) 
             )
         )
     return located
-
-
-def _grain(faces: Faces) -> F32:
-    return np.ones(len(faces), np.float32) if faces.grain is None else faces.grain
 
 
 def _farther(seen_px: F32, ranges_m: F64) -> F64:

@@ -86,8 +86,8 @@ class _Person:
     covered_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
     """When glasses left nothing to be read."""
     reasons: Counter[Reason] = field(default_factory=Counter)
-    picture_ns: deque[int] = field(default_factory=lambda: deque(maxlen=_KEPT_READINGS))
-    """When it was as warm all over as no living face is."""
+    picture_ns: int = 0
+    """When it was last as warm all over as no living face is."""
     out_of_sight: bool = False
     """Was looked for in the thermal image while no camera saw them. No reason by itself: whoever walks away is still on
     the list for seconds, and what hindered the reading happened before."""
@@ -210,7 +210,7 @@ class Screener:
                 if result.reason is Reason.GLASSES:
                     person.covered_ns.append(result.t_mono_ns)
                 elif result.reason is Reason.PICTURE:
-                    person.picture_ns.append(result.t_mono_ns)
+                    person.picture_ns = result.t_mono_ns
                 if person.in_range_ns is None and result.reason not in BEYOND_RANGE:
                     person.in_range_ns = result.t_mono_ns
                 continue
@@ -269,8 +269,8 @@ class Screener:
 
     def _is_picture(self, person: _Person, now_ns: int) -> bool:
         """Returns whether what is read is somebody who goes by before a lit picture: it was one several times, a moment ago."""
-        seen_ns = person.picture_ns
-        return len(seen_ns) >= self.policy.readings_min and now_ns - seen_ns[-1] < self.policy.picture_s * 1e9
+        several = person.reasons[Reason.PICTURE] >= self.policy.readings_min
+        return several and now_ns - person.picture_ns < self.policy.picture_s * 1e9
 
     def _preferred(self, person: _Person) -> tuple[list[Reading], bool]:
         begun_ns = person.readings[0].t_mono_ns if person.readings else 0

@@ -170,6 +170,11 @@ class Faces:
     def __len__(self) -> int:
         return int(self.scores.shape[0])
 
+    @property
+    def grains(self) -> F32:
+        """`grain`, also where it is not said."""
+        return np.ones(len(self), np.float32) if self.grain is None else self.grain
+
 
 class Track(NamedTuple):
     """One person as the tracker sees them at `t_mono_ns`. Made twice a step for everybody: a dataclass would take six times as long."""

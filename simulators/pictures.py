@@ -16,12 +16,11 @@ from msgspec import Meta
 
 from simulators.faces import F32, PATCH_LEFT, PATCH_TOP, look
 from simulators.faces_visible import SCALE, appearance, visible_texture
+from simulators.held import Coordinate, Metres
 from simulators.patrol import Pose
 from simulators.props import U8, PropPose, ThermalPattern, even, facing
 
-Coordinate = Annotated[float, Meta(ge=-100, le=100)]
 Seconds = Annotated[float, Meta(ge=0, le=1e9)]
-Length = Annotated[float, Meta(gt=0, le=20)]
 
 _TEXELS_MAX = 1600
 """Along the longer side: of a face of 15 cm on a poster of 2 m that are 120, as many as a camera shows at a metre."""
@@ -34,7 +33,7 @@ class PictureFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     position_m: tuple[Coordinate, Coordinate, Coordinate]
     """Of its middle."""
-    size_m: tuple[Length, Length] = (0.8, 1.2)
+    size_m: tuple[Metres, Metres] = (0.8, 1.2)
     """Width and height."""
     facing_deg: Annotated[float, Meta(ge=-180, le=180)] | None = None
     """Where its front looks, from +x to the left; none: at the origin."""

@@ -7,6 +7,7 @@ random happens here: numbers are drawn in people.py and scene.py from the scenar
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -226,15 +227,20 @@ def check(scenario: Scenario, source: str) -> None:
     for index, item in enumerate(scenario.hot_object):
         if item.carried_by is not None and not 1 <= item.carried_by <= len(scenario.person):
             problems.append(f"hot_object[{index}].carried_by: there is no [[person]] number {item.carried_by} (from 1)")
-        if item.from_s >= item.until_s:
-            problems.append(
-                f"hot_object[{index}].until_s: is not after from_s: it would never be there (make it later)"
-            )
     for index, picture in enumerate(scenario.picture):
-        if picture.from_s >= picture.until_s:
-            problems.append(f"picture[{index}].until_s: is not after from_s: it would never be there (make it later)")
         if not picture.face_seeds:
             problems.append(f"picture[{index}].face_seeds: names no face (give one number or more)")
+    lasting: dict[str, Sequence[HotObjectFile | PictureFile | LensFile]] = {
+        "hot_object": scenario.hot_object,
+        "picture": scenario.picture,
+        "lens": scenario.lens,
+    }
+    problems += [
+        f"{table}[{index}].until_s: is not after from_s: it would never be there (make it later)"
+        for table, items in lasting.items()
+        for index, item in enumerate(items)
+        if item.from_s >= item.until_s
+    ]
     problems += [*lens_problems(scenario.lens), *prop_problems(scenario.prop)]
     try:
         check_patrol(scenario.patrol)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from robot.errors import ConfigError
+from robot.command import writing_to
 from simulators.render_thermal import ThermalRenderer
 from simulators.render_visible import VisibleRenderer
 from simulators.rig import load_rig
@@ -39,10 +39,8 @@ def write(
 
     `progress` hears which share of the way to that second has been walked.
     """
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise ConfigError([f"--out {folder}: cannot be written to: {error.strerror} (name a folder)"]) from error
+    with writing_to("--out", folder):
+        pass  # told before anybody walks
     rig = load_rig(rig_name or scenario.rig, scenario.seed if seed is None else seed)
     scene = Scene(scenario, seed, rig)
     for walked_s in np.arange(0.0, t_s, WALK_S):
